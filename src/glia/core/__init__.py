@@ -1,0 +1,1 @@
+"""dtypes, units, errors, and the plain frozen records that everyone exchanges."""
