@@ -25,6 +25,7 @@ UNITS: dict[str, str] = {
     "bit/s": "si",
     "USD": "money",
     "USD/h": "money",
+    "USD/kWh": "money",
     "fraction": "percent",
     "cycles": "plain",
     "count": "plain",

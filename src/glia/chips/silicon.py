@@ -1,0 +1,181 @@
+"""The `silicon` section of a chip file: what the virtual chip is built from.
+
+Every number is a Figure; `capabilities` are plain, so that code asks what a chip can do and never
+which chip it is. All memories are per core unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from glia.chips.quantity import (
+    Bytes,
+    BytesPerSecond,
+    Count,
+    Cycles,
+    Fraction,
+    Hertz,
+    JoulesPerByte,
+    JoulesPerElement,
+    JoulesPerFlop,
+    Ratio,
+    Seconds,
+    Watts,
+)
+
+
+class Section(BaseModel):
+    """Base of every part of a chip file: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Clock(Section):
+    """Engine clocks."""
+
+    tensor: Hertz
+    vector: Hertz
+    scalar: Hertz
+    gpsimd: Hertz
+    sync: Hertz
+
+
+class Sbuf(Section):
+    """On-chip state buffer, bytes of one of the 128 partitions."""
+
+    partition_bytes: Bytes
+    usable_partition_bytes: Bytes
+
+
+class Psum(Section):
+    """Accumulator memory: banks per partition, and bytes of one bank in one partition."""
+
+    num_banks: Count
+    bank_bytes: Bytes
+
+
+class TensorEngine(Section):
+    """The systolic array."""
+
+    rows: Count
+    columns: Count
+    max_moving_free: Count
+    max_stationary_free: Count
+    fp32_passes: Count
+    fp8_rate: Ratio
+    issue_overhead_cycles: Cycles
+    min_cycles: Cycles
+    stationary_load_cycles: Cycles
+    throttle_fraction: Fraction
+    throttle_ramp: Seconds
+
+
+class VectorEngine(Section):
+    """The elementwise and reduction engine; rates are elements per lane and cycle."""
+
+    lanes: Count
+    fixed_cycles: Cycles
+    min_cycles: Cycles
+    copy_rate_2byte: Ratio
+    copy_rate_fp32: Ratio
+    copy_rate_2byte_mixed: Ratio
+    tensor_tensor_rate_2byte: Ratio
+    reciprocal_cycles_per_element: Cycles
+
+
+class ScalarEngine(Section):
+    """The activation engine."""
+
+    fixed_cycles: Cycles
+    min_cycles: Cycles
+    table_load: Seconds
+    rate_2byte: Ratio
+
+
+class GpsimdEngine(Section):
+    """The general-purpose engine."""
+
+    fixed_cycles: Cycles
+    min_cycles: Cycles
+
+
+class Dma(Section):
+    """The DMA engines of one core, and what starting and ending a transfer costs."""
+
+    num_engines: Count
+    engine_bandwidth: BytesPerSecond
+    issue_hwdge: Seconds
+    issue_swdge: Seconds
+    start_latency: Seconds
+    completion_latency: Seconds
+    descriptor_min: Seconds
+    producer_latency: Seconds
+    transpose_efficiency: Fraction
+    queues_per_engine: Count
+
+
+class Hbm(Section):
+    """One HBM stack and how many physical cores share it."""
+
+    stack_bandwidth: BytesPerSecond
+    cores_per_stack: Count
+
+
+class Sync(Section):
+    """Waiting for another engine, and starting a kernel."""
+
+    semaphore: Seconds
+    launch_overhead: Seconds
+
+
+class Capabilities(Section):
+    """What this generation can do (see the architecture guides, access restrictions)."""
+
+    hwdge: bool
+    dma_transpose: bool
+    scalar_tensor_copy: bool
+    parallel_psum_access: bool
+    vector_gpsimd_shared_port: bool
+    transpose_bit_exact: bool
+    range_select: bool
+    tensor_indirection: bool
+    activation_bias_constant: bool
+    lnc2: bool
+    dma_accumulate_full_rate: bool
+    psum_bf16_output: bool
+
+
+class Energy(Section):
+    """Energy of one operation or byte, and power that flows whatever the chip does."""
+
+    tensor_flop_bf16: JoulesPerFlop
+    tensor_flop_fp32: JoulesPerFlop
+    tensor_flop_fp8: JoulesPerFlop
+    vector_element: JoulesPerElement
+    scalar_element: JoulesPerElement
+    gpsimd_element: JoulesPerElement
+    sbuf_byte: JoulesPerByte
+    psum_byte: JoulesPerByte
+    hbm_byte: JoulesPerByte
+    static_power: Watts
+
+
+class Silicon(Section):
+    """Everything the virtual chip needs; `num_cores` counts physical cores per chip."""
+
+    generation: Literal["gen2", "gen3", "gen4"]
+    num_cores: int
+    clock: Clock
+    sbuf: Sbuf
+    psum: Psum
+    tensor: TensorEngine
+    vector: VectorEngine
+    scalar: ScalarEngine
+    gpsimd: GpsimdEngine
+    dma: Dma
+    hbm: Hbm
+    sync: Sync
+    capabilities: Capabilities
+    energy: Energy
