@@ -1,1 +1,5 @@
-""""""
+"""The public NKI instruction set: one function per instruction, one file per engine.
+
+An instruction function has its operands as parameters, its legality as checks, its meaning as a
+function on NumPy arrays and its cycles as a formula over the chip's figures.
+"""

@@ -1,0 +1,268 @@
+"""Builds a Stream while a kernel runs: the ambient object that `nki.isa.*` calls write into.
+
+One context variable holds it and refuses nesting. Every instruction passes through `emit`, which
+checks what holds for all of them: no read of memory that was never written, PSUM accumulation
+only where a matmul started it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from glia.core.dtypes import DType
+from glia.core.errors import KernelError
+from glia.isa.allocate import allocate
+from glia.isa.engines import engine
+from glia.isa.initialised import Shadow
+from glia.isa.stream import Call, Instruction, Stream, Work
+from glia.isa.target import PARTITIONS, Target
+from glia.isa.tensor import NkiTensor, Storage
+
+_CURRENT: ContextVar[StreamBuilder | None] = ContextVar("glia_stream", default=None)
+_PACKAGE = str(Path(__file__).parents[1])
+_INTERNAL = tuple(f"{_PACKAGE}/{room}/" for room in ("isa", "nki", "silicon"))
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def current(what: str = "this call") -> StreamBuilder:
+    """The builder of the kernel being traced.
+
+    Raises:
+        KernelError: outside a kernel.
+    """
+    builder = _CURRENT.get()
+    if builder is None:
+        raise KernelError(
+            f"calling {what}: got a call outside a kernel, expected it inside a function under "
+            "@nki.jit; run the kernel with nki.simulate(kernel)(...)"
+        )
+    return builder
+
+
+@contextmanager
+def tracing(builder: StreamBuilder) -> Iterator[StreamBuilder]:
+    """Make `builder` the ambient one; refuses nesting."""
+    if _CURRENT.get() is not None:
+        raise KernelError(
+            "tracing a kernel: got a jitted kernel called inside another, expected a plain "
+            "function; leave helpers undecorated"
+        )
+    token = _CURRENT.set(builder)
+    try:
+        yield builder
+    finally:
+        _CURRENT.reset(token)
+
+
+def instruction(function: F) -> F:
+    """Declare a public instruction: records the call, so that a stream can be saved and remade."""
+    signature = inspect.signature(function)
+    name = function.__name__
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        builder = current(f"nki.isa.{name}")
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise KernelError(f"nki.isa.{name}: {error}; expected {name}{signature}") from None
+        builder.begin(name, bound.arguments)
+        return builder.guard(function, args, kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+class StreamBuilder:
+    """Collects storages, calls and instructions of one launch; `finish` allocates and freezes."""
+
+    def __init__(self, name: str, target: Target) -> None:
+        self.name = name
+        self.target = target
+        self.storages: list[Storage] = []
+        self.calls: list[Call] = []
+        self.instructions: list[Instruction] = []
+        self._shadows: list[Shadow] = []
+        self._outputs: list[Storage] = []
+        self._at = ("", 0)
+
+    # -- memory --------------------------------------------------------------------------------
+
+    def storage(
+        self,
+        shape: Sequence[int],
+        dtype: DType,
+        memory: str,
+        name: str = "",
+        role: str = "scratch",
+        pinned: tuple[int, int] | None = None,
+        strides: tuple[int, ...] | None = None,
+        data: np.ndarray | None = None,
+    ) -> NkiTensor:
+        """Declare memory and return it whole. Shape in elements; dim 0 = partitions on chip."""
+        sizes = tuple(int(n) for n in shape)
+        self._check_shape(sizes, memory, name)
+        index = len(self.storages)
+        label = name or f"{memory}{index}"
+        made = Storage(index, label, memory, sizes, dtype, role, pinned, strides, data)
+        self._check_fits(made)
+        self.storages.append(made)
+        self._shadows.append(Shadow(made))
+        return made.view()
+
+    def _check_shape(self, sizes: tuple[int, ...], memory: str, name: str) -> None:
+        if any(n <= 0 for n in sizes):
+            raise self.error(f"allocating {name or memory}", f"shape {sizes}", "sizes above 0")
+        if memory == "hbm":
+            return
+        if len(sizes) < 2 or sizes[0] > PARTITIONS:
+            raise self.error(
+                f"allocating {name or memory} in {memory}",
+                f"shape {sizes}",
+                f"[partitions <= {PARTITIONS}, free...]",
+                "dim 0 is the partition dim; tile it by nl.tile_size.pmax",
+            )
+
+    def _check_fits(self, made: Storage) -> None:
+        if not made.on_chip:
+            return
+        limit = self.target.sbuf_bytes if made.memory == "sbuf" else self.target.psum_bytes
+        if made.partition_bytes > limit:
+            raise self.error(
+                f"allocating {made.name} in {made.memory}",
+                f"{made.partition_bytes} bytes per partition",
+                f"at most {limit} on {self.target.chip}",
+                "split its free dims",
+            )
+
+    def shadow(self, view: NkiTensor) -> Shadow:
+        """The written-flags of the view's storage."""
+        return self._shadows[view.storage.index]
+
+    def mark_output(self, tensor: NkiTensor) -> None:
+        """Declare that the kernel returns this tensor."""
+        storage = tensor.storage
+        if storage.on_chip:
+            raise self.error(
+                "returning from the kernel",
+                f"{tensor!r}",
+                "a tensor in nl.shared_hbm",
+                "store it to HBM with dma_copy",
+            )
+        if not self._shadows[storage.index].is_written(storage.view()):
+            raise self.error(
+                f"returning {tensor!r}",
+                "elements never written",
+                "every element stored",
+                "check the ragged edges of the loops that store it",
+            )
+        storage.role = "output" if storage.role == "scratch" else storage.role
+        self._outputs.append(storage)
+
+    # -- instructions --------------------------------------------------------------------------
+
+    def begin(self, op: str, arguments: dict[str, Any]) -> None:
+        """A public call starts; remember it and the kernel's line."""
+        frame = _kernel_frame(sys._getframe(2))
+        self._at = (frame.f_code.co_filename, frame.f_lineno)
+        self.calls.append(Call(op, arguments, *self._at))
+
+    def guard(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Run an instruction function; errors of views inside it get the kernel's line."""
+        try:
+            return function(*args, **kwargs)
+        except KernelError as error:
+            if error.args and ": line " in str(error.args[0]):
+                raise
+            raise KernelError(f"{self.where}: line {self._at[1]}: {error}") from None
+
+    @property
+    def where(self) -> str:
+        """File name of the kernel line being traced."""
+        return Path(self._at[0]).name
+
+    def error(self, what: str, got: str, expected: str, do: str = "") -> KernelError:
+        """A KernelError in the house form."""
+        tail = f"; {do}" if do else ""
+        return KernelError(f"{what}: got {got}, expected {expected}{tail}")
+
+    def emit(
+        self,
+        op: str,
+        on: engine,
+        writes: Sequence[NkiTensor],
+        reads: Sequence[NkiTensor],
+        work: Work,
+        meaning: Callable[..., None],
+        accumulates: bool = False,
+    ) -> Instruction:
+        """Append an instruction after the checks that hold for all of them."""
+        for view in reads:
+            self._require_written(op, view)
+        for view in writes:
+            self._write(view, accumulates, op)
+        made = Instruction(
+            len(self.instructions),
+            op,
+            on,
+            tuple(writes),
+            tuple(reads),
+            work,
+            meaning,
+            self._at[1],
+            self._at[0],
+        )
+        self.instructions.append(made)
+        return made
+
+    def _require_written(self, op: str, view: NkiTensor) -> None:
+        if not self._shadows[view.storage.index].is_written(view):
+            raise self.error(
+                f"{op} reading {view!r}",
+                "memory never written",
+                "initialised memory",
+                "write it first (memset, dma_copy or a result)",
+            )
+
+    def _write(self, view: NkiTensor, accumulates: bool, op: str) -> None:
+        if view.storage.role in ("input", "constant"):
+            raise self.error(
+                f"{op} writing {view!r}",
+                "a kernel input",
+                "a tensor of the kernel",
+                "allocate the result with nl.ndarray(..., buffer=nl.shared_hbm)",
+            )
+        shadow = self._shadows[view.storage.index]
+        shadow.mark(view)
+        if view.storage.memory == "psum":
+            shadow.mark_started(view, accumulates)
+
+    def finish(self, inputs: Sequence[NkiTensor]) -> Stream:
+        """Allocate addresses and freeze."""
+        peaks = allocate(self.storages, self.instructions, self.target)
+        return Stream(
+            self.name,
+            self.target.generation,
+            tuple(self.storages),
+            tuple(t.storage for t in inputs),
+            tuple(self._outputs),
+            tuple(self.calls),
+            tuple(self.instructions),
+            *peaks,
+        )
+
+
+def _kernel_frame(frame: FrameType) -> FrameType:
+    """The innermost frame that is not glia's own instruction code."""
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INTERNAL):
+        frame = frame.f_back
+    return frame

@@ -1,0 +1,182 @@
+"""DMA: moves data between HBM and SBUF by strided patterns, with gather by row index.
+
+A DMA is issued on a queue. Unless the kernel names an engine, loads and stores go to separate
+queues, so that a store waiting for its data does not hold up the next load.
+Sources: aws-neuron-sdk nki/api/nki/isa/__init__.py, nki/deep-dives/nki-dma-bandwidth-guide.rst,
+nki/get-started/about/nki-dma-overview.rst.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from glia.core.errors import KernelError
+from glia.isa.builder import current, instruction
+from glia.isa.engines import dge_mode as DgeMode
+from glia.isa.engines import engine as Engine
+from glia.isa.engines import oob_mode as OobMode
+from glia.isa.rules import f32, require, start_partition, store
+from glia.isa.stream import DmaWork, Instruction, Work
+from glia.isa.tensor import NkiTensor
+
+_PACKET_BYTES = 4096  # default packet: a longer contiguous run is cut into packets of 4 KiB
+_ISSUERS = (Engine.unknown, Engine.sync, Engine.scalar, Engine.gpsimd, Engine.vector, Engine.tensor)
+
+
+@instruction
+def dma_copy(
+    dst: NkiTensor,
+    src: NkiTensor,
+    priority: int | None = None,
+    oob_mode: OobMode = OobMode.error,
+    dge_mode: DgeMode = DgeMode.unknown,
+    engine: Engine = Engine.unknown,
+    name: str | None = None,
+) -> Instruction:
+    """`dst = src` between HBM and SBUF; equal element totals; dtypes convert through float32.
+
+    A src made by `.ap(vector_offset=index)` gathers rows of HBM.
+    """
+    what, b = "dma_copy", current()
+    for role, view in (("dst", dst), ("src", src)):
+        require(
+            isinstance(view, NkiTensor) and view.buffer != "psum",
+            f"{what} {role}",
+            f"{view!r}",
+            "a tensor in HBM or SBUF",
+            "copy PSUM to SBUF with tensor_copy first",
+        )
+        if view.on_chip:
+            start_partition(what, role, view)
+    require(
+        math.prod(dst.shape) == math.prod(src.shape),
+        what,
+        f"{src.shape} to {dst.shape}",
+        "equal numbers of elements",
+    )
+    require(engine in _ISSUERS, what, f"engine {engine.name}", "an engine that issues DMAs")
+    require(
+        dst.indirection is None,
+        f"{what} dst",
+        "a scatter",
+        "a plain destination",
+        "glia does not scatter yet",
+    )
+    software = _software(what, dge_mode, engine, dst, src)
+    work = Work(dma=_dma_work(dst, src, engine, software), **_sbuf_bytes(dst, src))
+    if src.indirection is not None:
+        return _gather(dst, src, oob_mode, work)
+    same = dst.dtype == src.dtype
+    return b.emit(what, Engine.dma, (dst,), (src,), work, _move if same else _convert)
+
+
+def _move(dst: np.ndarray, src: np.ndarray) -> None:
+    dst[...] = src if src.shape == dst.shape else src.reshape(dst.shape)
+
+
+def _convert(dst: np.ndarray, src: np.ndarray) -> None:
+    store(dst, f32(src).reshape(dst.shape))
+
+
+def _gather(dst: NkiTensor, src: NkiTensor, oob: OobMode, work: Work) -> Instruction:
+    what, index = "dma_copy", src.indirection
+    assert index is not None
+    rows = index.index
+    require(
+        src.buffer == "hbm" and index.dim == 0,
+        f"{what} src",
+        f"vector_offset on {src!r}",
+        "an HBM tensor gathered along dim 0",
+    )
+    require(
+        rows.buffer == "sbuf" and rows.dtype.name in ("int32", "uint32"),
+        f"{what} vector_offset",
+        f"{rows!r}",
+        "int32 or uint32 row numbers in SBUF",
+    )
+    require(
+        rows.num_partitions == src.shape[0] and rows.free_size == 1,
+        f"{what} vector_offset",
+        f"shape {rows.shape}",
+        f"({src.shape[0]}, 1)",
+    )
+    whole = src.storage.view()
+    step = math.prod(whole.shape[1:])
+    table = NkiTensor(
+        src.storage,
+        src.dtype,
+        (whole.shape[0], *src.shape[1:]),
+        (step, *src.strides[1:]),
+        src.offset,
+    )
+    limit = whole.shape[0]
+
+    def meaning(out: np.ndarray, data: np.ndarray, index: np.ndarray) -> None:
+        picked = index.reshape(-1).astype(np.int64)
+        outside = (picked < 0) | (picked >= limit)
+        if outside.any() and oob is OobMode.error:
+            bad = int(picked[outside][0])
+            raise KernelError(
+                f"dma_copy gathering rows of {whole!r}: got row {bad}, expected 0..{limit - 1}; "
+                "check the indices"
+            )
+        rows_out = out.reshape(out.shape[0], -1)
+        keep = ~outside
+        rows_out[keep] = data[picked[keep]].reshape(int(keep.sum()), -1).astype(out.dtype)
+
+    return current().emit(what, Engine.dma, (dst,), (table, rows), work, meaning)
+
+
+def _software(what: str, mode: DgeMode, engine: Engine, dst: NkiTensor, src: NkiTensor) -> bool:
+    """True when GpSimd builds the descriptors: gathers, casts, or when asked to."""
+    can = current().target.can
+    needs = src.indirection is not None or dst.dtype != src.dtype
+    if mode is DgeMode.hwdge:
+        require(can.hwdge, what, "hwdge", "another mode on this chip")
+        require(not needs, what, "hwdge with a cast or gather", "swdge")
+    return needs or mode is DgeMode.swdge or engine is Engine.gpsimd
+
+
+def _dma_work(dst: NkiTensor, src: NkiTensor, engine: Engine, software: bool) -> DmaWork:
+    total = math.prod(dst.shape)
+    run = min(_run_bytes(dst), _run_bytes(src), _PACKET_BYTES)
+    num_bytes = total * max(dst.dtype.itemsize, src.dtype.itemsize)
+    return DmaWork(
+        num_bytes=num_bytes,
+        num_elements=-(-num_bytes // run),
+        element_bytes=run,
+        hbm_read_bytes=total * src.dtype.itemsize if src.buffer == "hbm" else 0,
+        hbm_write_bytes=total * dst.dtype.itemsize if dst.buffer == "hbm" else 0,
+        queue=_queue(dst, engine, software),
+        software=software,
+    )
+
+
+def _queue(dst: NkiTensor, engine: Engine, software: bool) -> str:
+    if engine is not Engine.unknown:
+        return engine.name
+    if software:
+        return "gpsimd"
+    return "load" if dst.on_chip else "store"
+
+
+def _run_bytes(view: NkiTensor) -> int:
+    """Bytes of the longest contiguous run of a view: one DMA descriptor element.
+
+    On chip a run never crosses partitions. A dim of size 1 never breaks a run.
+    """
+    first = 1 if view.on_chip or view.indirection is not None else 0
+    run = 1
+    dims = zip(view.shape[first:], view.strides[first:], strict=True)
+    for size, stride in reversed([d for d in dims if d[0] != 1]):
+        if stride != run:
+            break
+        run *= size
+    return run * view.dtype.itemsize
+
+
+def _sbuf_bytes(*views: NkiTensor) -> dict[str, int]:
+    total = sum(math.prod(v.shape) * v.dtype.itemsize for v in views if v.on_chip)
+    return {"sbuf_bytes": total}

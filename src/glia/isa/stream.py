@@ -1,0 +1,101 @@
+"""What tracing a kernel gives: instructions in program order with the memory they touch.
+
+An Instruction is frozen: op, engine, operands, work (what it costs) and its meaning, a function on
+NumPy arrays. A Stream is one kernel launch on one core. It is traced once per kernel and shape and
+replayed any number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from glia.isa.engines import engine
+from glia.isa.tensor import NkiTensor, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class DmaWork:
+    """What a DMA moves: bytes, contiguous pieces, and which side is HBM."""
+
+    num_bytes: int
+    num_elements: int
+    element_bytes: int
+    hbm_read_bytes: int
+    hbm_write_bytes: int
+    queue: str
+    software: bool = False
+    transpose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an instruction costs its engine, and what energy is charged for.
+
+    `cycles` are cycles of the engine's own clock. `flops` counts multiply and add separately;
+    `useful` is false for Tensor-engine transposes, which move data and compute nothing.
+    """
+
+    cycles: float = 0.0
+    flops: float = 0.0
+    flop_kind: str = ""
+    elements: int = 0
+    sbuf_bytes: int = 0
+    psum_bytes: int = 0
+    useful: bool = True
+    table: str = ""
+    dma: DmaWork | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One instruction. `meaning(*writes, *reads)` takes the bound arrays, writes first."""
+
+    index: int
+    op: str
+    engine: engine
+    writes: tuple[NkiTensor, ...]
+    reads: tuple[NkiTensor, ...]
+    work: Work
+    meaning: Callable[..., None]
+    line: int
+    file: str
+
+    @property
+    def where(self) -> str:
+        """The kernel's file and line."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One public call as the kernel made it; calls, not instructions, are what is saved."""
+
+    op: str
+    arguments: Mapping[str, Any]
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One kernel launch on one core: its storages, its calls, its instructions."""
+
+    name: str
+    generation: str
+    storages: tuple[Storage, ...]
+    inputs: tuple[Storage, ...]
+    outputs: tuple[Storage, ...]
+    calls: tuple[Call, ...]
+    instructions: tuple[Instruction, ...]
+    sbuf_peak_bytes: int = 0
+    psum_peak_banks: int = 0
+    cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def constants(self) -> Mapping[int, np.ndarray]:
+        """Data of the constants that live in HBM, by storage index."""
+        return {s.index: s.data for s in self.storages if s.data is not None}

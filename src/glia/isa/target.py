@@ -1,0 +1,95 @@
+"""The chip as instructions see it: plain numbers and capabilities taken from its file.
+
+An instruction asks the target what it may do and what it costs; no generation is named in code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from glia.chips import Capabilities, Silicon, load_chip
+from glia.core.errors import UnsupportedError
+
+PARTITIONS = 128
+QUADRANT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One chip to trace for. Sizes in bytes per partition, costs in engine cycles."""
+
+    chip: str
+    generation: str
+    can: Capabilities
+    sbuf_bytes: int
+    psum_banks: int
+    psum_bank_bytes: int
+    max_moving: int
+    max_stationary: int
+    fp32_passes: float
+    matmul_overhead: float
+    matmul_min: float
+    stationary_load: float
+    vector_fixed: float
+    vector_min: float
+    copy_rate_2byte: float
+    copy_rate_2byte_mixed: float
+    copy_rate_fp32: float
+    tensor_tensor_rate_2byte: float
+    reciprocal_cycles: float
+    scalar_fixed: float
+    scalar_min: float
+    scalar_rate_2byte: float
+    gpsimd_fixed: float
+    gpsimd_min: float
+
+    @property
+    def psum_bytes(self) -> int:
+        """PSUM bytes of one partition."""
+        return self.psum_banks * self.psum_bank_bytes
+
+
+@cache
+def target_of(chip_name: str) -> Target:
+    """The target of a chip that glia can execute.
+
+    Raises:
+        UnsupportedError: for a chip known only from its data sheet.
+    """
+    chip = load_chip(chip_name)
+    if chip.silicon is None:
+        raise UnsupportedError(
+            f"running on {chip.name}: got a chip without a virtual model, expected a NeuronCore; "
+            "compare with it through --against instead"
+        )
+    return _from_silicon(chip.name, chip.silicon)
+
+
+def _from_silicon(name: str, s: Silicon) -> Target:
+    return Target(
+        chip=name,
+        generation=s.generation,
+        can=s.capabilities,
+        sbuf_bytes=int(s.sbuf.usable_partition_bytes.value),
+        psum_banks=int(s.psum.num_banks.value),
+        psum_bank_bytes=int(s.psum.bank_bytes.value),
+        max_moving=int(s.tensor.max_moving_free.value),
+        max_stationary=int(s.tensor.max_stationary_free.value),
+        fp32_passes=s.tensor.fp32_passes.value,
+        matmul_overhead=s.tensor.issue_overhead_cycles.value,
+        matmul_min=s.tensor.min_cycles.value,
+        stationary_load=s.tensor.stationary_load_cycles.value,
+        vector_fixed=s.vector.fixed_cycles.value,
+        vector_min=s.vector.min_cycles.value,
+        copy_rate_2byte=s.vector.copy_rate_2byte.value,
+        copy_rate_2byte_mixed=s.vector.copy_rate_2byte_mixed.value,
+        copy_rate_fp32=s.vector.copy_rate_fp32.value,
+        tensor_tensor_rate_2byte=s.vector.tensor_tensor_rate_2byte.value,
+        reciprocal_cycles=s.vector.reciprocal_cycles_per_element.value,
+        scalar_fixed=s.scalar.fixed_cycles.value,
+        scalar_min=s.scalar.min_cycles.value,
+        scalar_rate_2byte=s.scalar.rate_2byte.value,
+        gpsimd_fixed=s.gpsimd.fixed_cycles.value,
+        gpsimd_min=s.gpsimd.min_cycles.value,
+    )

@@ -1,0 +1,422 @@
+"""Storages and the strided views on them that instructions read and write.
+
+A Storage is a piece of HBM, SBUF or PSUM. On chip it is a rectangle: partitions x bytes per
+partition, whose address is fixed only after the whole kernel is traced (`allocate.py`). A view
+(`NkiTensor`) selects elements: `offset + sum(stride * index)` in elements of its dtype; on chip,
+dim 0 is the partition dim and its stride counts partitions.
+Source: aws-neuron-sdk nki/get-started/nki-language-guide.rst.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from glia.core.dtypes import DType, dtype
+from glia.core.errors import KernelError
+
+ON_CHIP = ("sbuf", "psum")
+
+
+@dataclass(eq=False, slots=True)
+class Storage:
+    """Memory behind tensors. `memory` is `hbm`, `sbuf` or `psum`.
+
+    `role` is `input`, `output`, `constant` or `scratch`. `partition_bytes` is, on chip, the bytes
+    used in each partition, and for HBM the pitch of one row. `address` is the byte offset inside a
+    partition (on chip), set by the allocator unless the kernel pinned it.
+    """
+
+    index: int
+    name: str
+    memory: str
+    shape: tuple[int, ...]
+    dtype: DType
+    role: str = "scratch"
+    pinned: tuple[int, int] | None = None
+    strides: tuple[int, ...] | None = None
+    data: np.ndarray | None = None
+    start_partition: int = 0
+    address: int = -1
+    num_bytes: int = field(init=False)
+    num_partitions: int = field(init=False)
+    partition_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        size = self.dtype.itemsize
+        self.num_bytes = math.prod(self.shape) * size
+        if self.on_chip:
+            self.num_partitions = self.shape[0]
+            self.partition_bytes = math.prod(self.shape[1:]) * size
+        else:
+            self.partition_bytes = (self.shape[-1] if self.shape else 1) * size
+            self.num_partitions = -(-self.num_bytes // max(self.partition_bytes, 1))
+
+    @property
+    def on_chip(self) -> bool:
+        """True in SBUF and PSUM."""
+        return self.memory in ON_CHIP
+
+    def view(self) -> NkiTensor:
+        """The whole storage as a tensor."""
+        strides = self.strides if self.strides is not None else self._dense_strides()
+        return NkiTensor(self, self.dtype, self.shape, strides, 0)
+
+    def _dense_strides(self) -> tuple[int, ...]:
+        strides = dense_strides(self.shape)
+        return (1, *strides[1:]) if self.on_chip else strides
+
+
+def dense_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Row-major strides in elements."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= size
+    return tuple(reversed(strides))
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicSlice:
+    """`nl.ds(start, size)`."""
+
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Indirection:
+    """Rows of `dim` picked at run time by `index` (one per partition) instead of by position."""
+
+    index: NkiTensor
+    dim: int
+
+
+class NkiTensor:
+    """A strided view; immutable. Indexing, `reshape`, `ap` and the like give further views."""
+
+    __slots__ = ("dtype", "indirection", "offset", "partition", "shape", "storage", "strides")
+
+    def __init__(
+        self,
+        storage: Storage,
+        dtype: DType,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        offset: int,
+        partition: int = 0,
+        indirection: Indirection | None = None,
+    ) -> None:
+        self.storage = storage
+        self.dtype = dtype
+        self.shape = shape
+        self.strides = strides
+        self.offset = offset
+        self.partition = partition
+        self.indirection = indirection
+
+    # -- facts ---------------------------------------------------------------------------------
+
+    @property
+    def ndim(self) -> int:
+        """Number of dims."""
+        return len(self.shape)
+
+    @property
+    def buffer(self) -> str:
+        """`hbm`, `sbuf` or `psum`."""
+        return self.storage.memory
+
+    @property
+    def on_chip(self) -> bool:
+        """True in SBUF and PSUM."""
+        return self.storage.on_chip
+
+    @property
+    def num_partitions(self) -> int:
+        """Size of dim 0."""
+        return self.shape[0] if self.shape else 1
+
+    @property
+    def free_size(self) -> int:
+        """Elements per partition."""
+        return math.prod(self.shape[1:])
+
+    @property
+    def start_partition(self) -> int:
+        """First partition on the chip (storages start at their own start partition)."""
+        return self.storage.start_partition + self.partition
+
+    def __repr__(self) -> str:
+        shape = ", ".join(map(str, self.shape))
+        return f"{self.storage.name}:{self.dtype}[{shape}]@{self.buffer}"
+
+    def __bool__(self) -> bool:
+        raise KernelError(
+            f"branching on {self!r}: got a tensor, whose values exist only on the chip; "
+            "expected a Python value; use select_reduce or tensor_copy_predicated instead"
+        )
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    # -- views ---------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> NkiTensor:
+        keys = self._expand(key)
+        shape, strides, offset, partition = [], [], self.offset, self.partition
+        for dim, item in enumerate(keys):
+            start, size, step, keep = self._resolve(dim, item)
+            moved = start * self.strides[dim]
+            if dim == 0 and self.on_chip:
+                partition += moved
+                keep = True
+            else:
+                offset += moved
+            if keep:
+                shape.append(size)
+                strides.append(self.strides[dim] * step)
+        return NkiTensor(self.storage, self.dtype, tuple(shape), tuple(strides), offset, partition)
+
+    def _expand(self, key: Any) -> list[Any]:
+        keys = list(key) if isinstance(key, tuple) else [key]
+        if any(k is Ellipsis for k in keys):
+            at = next(i for i, k in enumerate(keys) if k is Ellipsis)
+            keys[at : at + 1] = [slice(None)] * (self.ndim - len(keys) + 1)
+        if len(keys) > self.ndim:
+            raise KernelError(
+                f"indexing {self!r}: got {len(keys)} indices, expected at most {self.ndim}"
+            )
+        return keys + [slice(None)] * (self.ndim - len(keys))
+
+    def _resolve(self, dim: int, item: Any) -> tuple[int, int, int, bool]:
+        limit = self.shape[dim]
+        if isinstance(item, slice):
+            start = 0 if item.start is None else _static(item.start, self)
+            stop = limit if item.stop is None else _static(item.stop, self)
+            step = 1 if item.step is None else _static(item.step, self)
+            start, stop = (
+                (start + limit if start < 0 else start),
+                (stop + limit if stop < 0 else stop),
+            )
+            self._bounds(dim, start, stop)
+            return start, max(0, -(-(stop - start) // step)), step, True
+        if isinstance(item, DynamicSlice):
+            self._bounds(dim, item.start, item.start + item.size)
+            return item.start, item.size, 1, True
+        index = _static(item, self)
+        index = index + limit if index < 0 else index
+        self._bounds(dim, index, index + 1)
+        return index, 1, 1, False
+
+    def _bounds(self, dim: int, start: int, stop: int) -> None:
+        if not 0 <= start <= stop <= self.shape[dim]:
+            raise KernelError(
+                f"indexing {self!r}: got [{start}:{stop}] in dim {dim}, expected it inside "
+                f"[0:{self.shape[dim]}]; clamp with min() at ragged edges"
+            )
+
+    def reshape(self, shape: Sequence[int]) -> NkiTensor:
+        """The same elements in another shape; only where strides allow it without a copy."""
+        target = _fill_minus_one(tuple(shape), math.prod(self.shape))
+        keep_partition = self.on_chip and target[:1] != self.shape[:1]
+        if keep_partition:
+            raise KernelError(
+                f"reshaping {self!r}: got {target}, expected the partition dim "
+                f"{self.shape[0]} first; move data between partitions with a transpose"
+            )
+        first = 1 if self.on_chip else 0
+        strides = _restride(self.shape[first:], self.strides[first:], target[first:], self)
+        return self._replaced(target, self.strides[:first] + strides)
+
+    def flatten_dims(self, start: int, stop: int) -> NkiTensor:
+        """Merge dims `start..stop` (inclusive)."""
+        merged = math.prod(self.shape[start : stop + 1])
+        return self.reshape((*self.shape[:start], merged, *self.shape[stop + 1 :]))
+
+    def reshape_dim(self, dim: int, shape: Sequence[int]) -> NkiTensor:
+        """Split one dim."""
+        sizes = _fill_minus_one(tuple(shape), self.shape[dim])
+        return self.reshape((*self.shape[:dim], *sizes, *self.shape[dim + 1 :]))
+
+    def permute(self, dims: Sequence[int]) -> NkiTensor:
+        """Reorder dims; on chip the partition dim stays first."""
+        if self.on_chip and dims[0] != 0:
+            raise KernelError(f"permuting {self!r}: dim 0 is the partition dim and stays first")
+        return self._replaced(
+            tuple(self.shape[d] for d in dims), tuple(self.strides[d] for d in dims)
+        )
+
+    def slice(self, dim: int, start: int, end: int, step: int = 1) -> NkiTensor:
+        """Elements `start:end:step` of one dim."""
+        key = [slice(None)] * self.ndim
+        key[dim] = slice(start, end, step)
+        return self[tuple(key)]
+
+    def select(self, dim: int, index: int) -> NkiTensor:
+        """One element of a dim; the dim goes away."""
+        key: list[Any] = [slice(None)] * self.ndim
+        key[dim] = index
+        return self[tuple(key)]
+
+    def expand_dim(self, dim: int) -> NkiTensor:
+        """Insert a dim of size 1."""
+        return self._replaced(
+            (*self.shape[:dim], 1, *self.shape[dim:]), (*self.strides[:dim], 0, *self.strides[dim:])
+        )
+
+    def broadcast(self, dim: int, size: int) -> NkiTensor:
+        """Repeat a dim of size 1 without copying (stride 0)."""
+        if self.shape[dim] != 1 or (dim == 0 and self.on_chip):
+            raise KernelError(
+                f"broadcasting dim {dim} of {self!r}: got size {self.shape[dim]}, expected 1 in a "
+                "free dim; partitions are broadcast by DMA or by a matmul with ones"
+            )
+        shape, strides = list(self.shape), list(self.strides)
+        shape[dim], strides[dim] = size, 0
+        return self._replaced(tuple(shape), tuple(strides))
+
+    def view(self, kind: Any) -> NkiTensor:
+        """Reinterpret the bits as another dtype; the last dim rescales."""
+        target = dtype(kind)
+        ratio_up, ratio_down = self.dtype.itemsize, target.itemsize
+        if self.strides and self.strides[-1] != 1 and ratio_up != ratio_down:
+            raise KernelError(f"reinterpreting {self!r}: the last dim must be contiguous")
+        scale = [s * ratio_up for s in self.strides]
+        offset = self.offset * ratio_up
+        keep = 1 if self.on_chip else 0
+        if offset % ratio_down or any(s % ratio_down for s in scale[keep:-1]):
+            raise KernelError(
+                f"reinterpreting {self!r} as {target}: strides are not whole elements"
+            )
+        strides = [*self.strides[:keep], *(s // ratio_down for s in scale[keep:])]
+        strides[-1] = 1
+        shape = (*self.shape[:-1], self.shape[-1] * ratio_up // ratio_down)
+        return NkiTensor(
+            self.storage, target, shape, tuple(strides), offset // ratio_down, self.partition
+        )
+
+    def ap(
+        self,
+        pattern: Iterable[Sequence[int]],
+        offset: int | None = None,
+        scalar_offset: int | None = None,
+        vector_offset: NkiTensor | None = None,
+        indirect_dim: int = 0,
+        dtype: Any = None,
+    ) -> NkiTensor:
+        """A raw access pattern `[[step, count], ...]` on the storage, in elements.
+
+        On chip the first pair is the partition pair; its step is the storage's free size.
+        `vector_offset` picks rows of dim 0 at run time, one index per partition.
+        """
+        base = self if dtype is None else self.view(dtype)
+        pairs = [(int(step), int(count)) for step, count in pattern]
+        start = base.offset if offset is None else int(offset)
+        shape, strides = tuple(c for _, c in pairs), [s for s, _ in pairs]
+        partition = base.partition
+        if base.on_chip:
+            free = max(base.storage.partition_bytes // base.dtype.itemsize, 1)
+            strides[0] = strides[0] // free
+            partition, start = (partition, start) if offset is None else divmod(start, free)
+        if scalar_offset is not None:
+            start += int(scalar_offset) * math.prod(base.shape[indirect_dim + 1 :])
+        indirection = None if vector_offset is None else Indirection(vector_offset, indirect_dim)
+        view = NkiTensor(
+            base.storage, base.dtype, shape, tuple(strides), start, partition, indirection
+        )
+        view.check_bounds()
+        return view
+
+    def check_bounds(self) -> None:
+        """Refuse a pattern that leaves its storage."""
+        first = 1 if self.on_chip else 0
+        skip = 0 if self.indirection is None else 1
+        spans = [
+            (n - 1) * s
+            for n, s in zip(self.shape[first + skip :], self.strides[first + skip :], strict=True)
+        ]
+        low = self.offset + sum(s for s in spans if s < 0)
+        high = self.offset + sum(s for s in spans if s > 0)
+        size = self.storage.partition_bytes if self.on_chip else self.storage.num_bytes
+        limit = size // self.dtype.itemsize
+        top = self.partition + (self.num_partitions - 1) * self.strides[0] if self.on_chip else 0
+        fits_rows = not self.on_chip or 0 <= self.partition and top < self.storage.num_partitions
+        dense = self.storage.strides is None
+        if dense and (low < 0 or high >= limit or not fits_rows):
+            raise KernelError(
+                f"access pattern on {self.storage.view()!r}: got elements {low}..{high}"
+                f"{f' of partitions {self.partition}..{top}' if self.on_chip else ''}, expected "
+                f"0..{limit - 1}; shorten the pattern"
+            )
+
+    def _replaced(self, shape: tuple[int, ...], strides: tuple[int, ...]) -> NkiTensor:
+        return NkiTensor(self.storage, self.dtype, shape, strides, self.offset, self.partition)
+
+    # -- binding to memory ---------------------------------------------------------------------
+
+    def bind(self, memory: np.ndarray) -> np.ndarray:
+        """The view as a NumPy array.
+
+        `memory` is, on chip, the whole memory as uint8 [partitions, bytes]; for HBM the
+        storage's own array (any strides).
+        """
+        size = self.dtype.itemsize
+        if not self.on_chip:
+            return self._bind_hbm(memory)
+        row = memory.strides[0]
+        start = self.start_partition * row + self.storage.address + self.offset * size
+        strides = (self.strides[0] * row, *(s * size for s in self.strides[1:]))
+        return np.ndarray(self.shape, self.dtype.numpy, memory, start, strides)
+
+    def _bind_hbm(self, memory: np.ndarray) -> np.ndarray:
+        size = self.dtype.itemsize
+        array = memory if memory.dtype == self.dtype.numpy else memory.view(self.dtype.numpy)
+        flat = np.lib.stride_tricks.as_strided(array, (1,) * 1, (size,)) if array.ndim else array
+        return np.lib.stride_tricks.as_strided(
+            _shifted(flat, self.offset, size), self.shape, tuple(s * size for s in self.strides)
+        )
+
+
+def _shifted(flat: np.ndarray, offset: int, size: int) -> np.ndarray:
+    """A one-element view `offset` elements behind the first element of `flat`."""
+    if offset == 0:
+        return flat
+    long = np.lib.stride_tricks.as_strided(flat, (offset + 1,), (size,))
+    return long[offset:]
+
+
+def _static(value: Any, tensor: NkiTensor) -> int:
+    try:
+        return int(value.__index__())
+    except AttributeError:
+        raise KernelError(
+            f"indexing {tensor!r}: got {type(value).__name__}, expected int, slice or nl.ds"
+        ) from None
+
+
+def _fill_minus_one(shape: tuple[int, ...], total: int) -> tuple[int, ...]:
+    known = math.prod(s for s in shape if s != -1)
+    filled = tuple(total // max(known, 1) if s == -1 else int(s) for s in shape)
+    if math.prod(filled) != total:
+        raise KernelError(f"reshaping: got {shape} for {total} elements; expected equal totals")
+    return filled
+
+
+def _restride(
+    shape: Sequence[int], strides: Sequence[int], target: Sequence[int], tensor: NkiTensor
+) -> tuple[int, ...]:
+    """Strides of `target` over the same elements, or an error when that needs a copy."""
+    if tuple(strides) == dense_strides(shape):
+        return dense_strides(target)
+    proxy = np.lib.stride_tricks.as_strided(np.empty(1, np.int8), tuple(shape), tuple(strides))
+    try:
+        return np.reshape(proxy, tuple(target), copy=False).strides
+    except ValueError:
+        raise KernelError(
+            f"reshaping {tensor!r}: got {tuple(target)}, which needs a copy; copy the tile first"
+        ) from None
