@@ -9,14 +9,16 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from glia.chips.schema import Chip
 from glia.core.errors import FormatError, UsageError, choose
 
 DATA = Path(__file__).parent / "data"
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def list_chips() -> list[str]:
@@ -47,26 +49,48 @@ def read_chip(path: Path) -> Chip:
         UsageError: when there is no such file.
         FormatError: for bad TOML, an unknown key, a wrong unit, a source that is not listed.
     """
-    tree = _resolved(path)
-    try:
-        chip = Chip.model_validate(tree)
-    except ValidationError as error:
-        raise FormatError(_explain(path, error)) from None
+    chip = validated(Chip, read_tree(path), path)
     if chip.name != path.stem:
         raise FormatError(f"reading {path.name}: got name {chip.name!r}, expected {path.stem!r}")
     return chip
 
 
-def _resolved(path: Path) -> dict[str, Any]:
+def read_tree(path: Path) -> dict[str, Any]:
+    """The tables of a figure file, with every source written out.
+
+    Raises:
+        UsageError: when there is no such file.
+        FormatError: for bad TOML, or a source that `[sources]` does not list.
+    """
     tree = _parse(path)
     sources = tree.pop("sources", {})
+    if not isinstance(sources, dict) or not all(isinstance(s, str) for s in sources.values()):
+        raise FormatError(f"reading {path.name}: got [sources] {sources!r}, expected key = text")
     tree = _with_sources(tree, sources, path)
     twin = tree.pop("silicon_same_as", None)
     if twin is not None:
-        tree["silicon"] = _resolved(DATA / f"{choose('silicon_same_as', twin, list_chips())}.toml")[
-            "silicon"
-        ]
+        tree["silicon"] = _silicon_of(twin, path)
     return tree
+
+
+def validated(model: type[Model], tree: dict[str, Any], path: Path) -> Model:
+    """`tree` as a `model`.
+
+    Raises:
+        FormatError: naming the file, and every field that breaks the schema.
+    """
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        raise FormatError(_explain(path, error)) from None
+
+
+def _silicon_of(name: object, path: Path) -> dict[str, Any]:
+    if name not in list_chips():
+        raise FormatError(
+            f"reading {path.name}: got silicon_same_as = {name!r}, expected a chip of the catalogue"
+        )
+    return read_tree(DATA / f"{name}.toml")["silicon"]
 
 
 def _parse(path: Path) -> dict[str, Any]:
