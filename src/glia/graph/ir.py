@@ -16,7 +16,17 @@ from typing import Any
 import numpy as np
 
 from glia.core.dtypes import DType
+from glia.core.errors import GliaError
 from glia.core.records import SourceLine
+
+
+class GraphError(GliaError, ValueError):
+    """A graph, or a node being added to one, breaks a rule."""
+
+
+def place_text(layer: str, source: SourceLine | None) -> str:
+    """`layer @ file:line`, or as much of it as is known."""
+    return " @ ".join(str(part) for part in (layer, source) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +77,18 @@ class Node:
     source: SourceLine | None = None
     layer: str = ""
 
+    @property
+    def place(self) -> str:
+        """Where the node comes from, for messages; see `place_text`."""
+        return place_text(self.layer, self.source)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A function on tensors. `constants` (weights, tables) are values with their data."""
+    """A function on tensors. `constants` (weights, tables) are values with their data.
+
+    Compared and hashed by identity; to compare two graphs, compare their text (`print_graph`).
+    """
 
     name: str
     inputs: tuple[Value, ...]
