@@ -30,7 +30,8 @@ def evaluate(
 ) -> dict[str, Array]:
     """Every value of the graph by name: inputs, constants and the result of each node.
 
-    Inputs are given by name, with the shape of their type and a dtype of its kind.
+    Inputs are given by name, with the shape of their type and a dtype of its kind. Results may
+    share memory with each other and with the inputs: read them only.
 
     Raises:
         GraphError: an input is missing, unknown, or of another shape or kind.
@@ -146,9 +147,17 @@ def _check_inputs(graph: Graph, inputs: Mapping[str, Array]) -> None:
         )
     for value in graph.inputs:
         given = inputs[value.name]
+        got = f"evaluating {graph.name}: got {value} of {given.dtype}{list(given.shape)}"
         same_kind = dtype(given.dtype).kind == value.type.dtype.kind
         if given.shape != value.type.shape or not same_kind:
-            raise GraphError(
-                f"evaluating {graph.name}: got {value} of {given.dtype}{list(given.shape)}, "
-                f"expected {value.type}; reshape or convert the array"
-            )
+            raise GraphError(f"{got}, expected {value.type}; reshape or convert the array")
+        if not _fits(given, value.type):
+            raise GraphError(f"{got} beyond its range, expected {value.type}; use a wider type")
+
+
+def _fits(array: Array, type: TensorType) -> bool:
+    """False for integers that the type cannot hold: they must not wrap silently."""
+    if not type.dtype.is_integer or array.size == 0:
+        return True
+    limits = np.iinfo(type.dtype.numpy)
+    return bool(limits.min <= array.min() and array.max() <= limits.max)

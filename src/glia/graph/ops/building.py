@@ -57,4 +57,4 @@ def fold(builder: GraphBuilder, x: Value, dim: int, kind: str) -> Value:
 
 def mean(builder: GraphBuilder, x: Value, dim: int) -> Value:
     """The mean over `dim`, repeated back to x's shape."""
-    return scaled(builder, fold(builder, x, dim, "add"), 1 / x.type.shape[dim])
+    return scaled(builder, fold(builder, x, dim, "add"), 1 / max(x.type.shape[dim], 1))
