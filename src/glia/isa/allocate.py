@@ -21,7 +21,7 @@ _ALIGN_BYTES = 32  # smallest unit handed out; keeps 32-byte SBUF accesses whole
 
 @dataclass(slots=True)
 class _Piece:
-    """A run of bytes in every partition: free since `since` (instruction index, -1 = never used)."""
+    """A run of bytes in every partition, free since instruction `since` (-1: never used)."""
 
     start: int
     size: int

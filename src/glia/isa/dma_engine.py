@@ -17,7 +17,7 @@ from glia.isa.builder import current, instruction
 from glia.isa.engines import dge_mode as DgeMode
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import oob_mode as OobMode
-from glia.isa.rules import f32, require, start_partition, store
+from glia.isa.rules import f32, require, start_partition, store, traffic
 from glia.isa.stream import DmaWork, Instruction, Work
 from glia.isa.tensor import NkiTensor
 
@@ -65,7 +65,7 @@ def dma_copy(
         "glia does not scatter yet",
     )
     software = _software(what, dge_mode, engine, dst, src)
-    work = Work(dma=_dma_work(dst, src, engine, software), **_sbuf_bytes(dst, src))
+    work = Work(dma=_dma_work(dst, src, engine, software), sram=traffic(dst, src))
     if src.indirection is not None:
         return _gather(dst, src, oob_mode, work)
     same = dst.dtype == src.dtype
@@ -175,8 +175,3 @@ def _run_bytes(view: NkiTensor) -> int:
             break
         run *= size
     return run * view.dtype.itemsize
-
-
-def _sbuf_bytes(*views: NkiTensor) -> dict[str, int]:
-    total = sum(math.prod(v.shape) * v.dtype.itemsize for v in views if v.on_chip)
-    return {"sbuf_bytes": total}

@@ -6,12 +6,14 @@ partitions, engine access to PSUM), nki/api/nki/isa/__init__.py (types per opera
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from glia.core.errors import KernelError
 from glia.isa.engines import engine
+from glia.isa.stream import Traffic
 from glia.isa.target import PARTITIONS
 from glia.isa.tensor import NkiTensor
 
@@ -158,13 +160,12 @@ def column(operand: Any, arrays: list[np.ndarray], ndim: int) -> Any:
 # -- work --------------------------------------------------------------------------------------
 
 
-def sram_bytes(*views: NkiTensor) -> dict[str, int]:
-    """Bytes that the operands move in SBUF and PSUM."""
-    totals = {"sbuf_bytes": 0, "psum_bytes": 0}
+def traffic(*views: NkiTensor) -> Traffic:
+    """Bytes that the operands move in SBUF and PSUM; HBM operands count in the DMA's work."""
+    totals = {"sbuf": 0, "psum": 0, "hbm": 0}
     for view in views:
-        size = view.num_partitions * view.free_size * view.dtype.itemsize
-        totals[f"{view.buffer}_bytes"] += size
-    return totals
+        totals[view.buffer] += math.prod(view.shape) * view.dtype.itemsize
+    return Traffic(totals["sbuf"], totals["psum"])
 
 
 def contiguous(view: NkiTensor) -> bool:

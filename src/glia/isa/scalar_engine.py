@@ -21,8 +21,8 @@ from glia.isa.rules import (
     require,
     same_shape,
     scalar_or_column,
-    sram_bytes,
     store,
+    traffic,
 )
 from glia.isa.stream import Instruction, Work
 from glia.isa.tensor import NkiTensor
@@ -68,7 +68,7 @@ def activation(
         cycles=_cycles(dst, data, 2 if reduce_res is not None else 1),
         elements=rows * dst.free_size,
         table=fn.table,
-        **sram_bytes(*outs, data),
+        sram=traffic(*outs, data),
     )
 
     def meaning(out: np.ndarray, *arrays: np.ndarray) -> None:
@@ -94,7 +94,7 @@ def _cycles(dst: NkiTensor, data: NkiTensor, reads_out: int) -> float:
     narrow = all(v.dtype.itemsize <= 2 for v in (dst, data))
     rate = target.scalar_rate_2byte if narrow else 1.0
     extra = (reads_out - 1) * target.scalar_min
-    return max(dst.free_size / rate, target.scalar_min) + target.scalar_fixed + extra
+    return max(dst.free_size / rate, target.scalar_min) + extra
 
 
 def _check_reduction(what: str, op: Any, result: NkiTensor, command: ReduceCmd, rows: int) -> None:

@@ -32,10 +32,19 @@ class DmaWork:
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes read and written in the on-chip memories."""
+
+    sbuf_bytes: int = 0
+    psum_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What an instruction costs its engine, and what energy is charged for.
 
-    `cycles` are cycles of the engine's own clock. `flops` counts multiply and add separately;
+    `cycles` are streaming cycles of the engine's own clock; the fixed cycles of each instruction
+    are a constant of the engine, added by the timeline. `flops` counts multiply and add separately;
     `useful` is false for Tensor-engine transposes, which move data and compute nothing.
     """
 
@@ -43,8 +52,7 @@ class Work:
     flops: float = 0.0
     flop_kind: str = ""
     elements: int = 0
-    sbuf_bytes: int = 0
-    psum_bytes: int = 0
+    sram: Traffic = Traffic()
     useful: bool = True
     table: str = ""
     dma: DmaWork | None = None

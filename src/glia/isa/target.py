@@ -28,20 +28,16 @@ class Target:
     max_moving: int
     max_stationary: int
     fp32_passes: float
-    matmul_overhead: float
     matmul_min: float
     stationary_load: float
-    vector_fixed: float
     vector_min: float
     copy_rate_2byte: float
     copy_rate_2byte_mixed: float
     copy_rate_fp32: float
     tensor_tensor_rate_2byte: float
     reciprocal_cycles: float
-    scalar_fixed: float
     scalar_min: float
     scalar_rate_2byte: float
-    gpsimd_fixed: float
     gpsimd_min: float
 
     @property
@@ -77,19 +73,15 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         max_moving=int(s.tensor.max_moving_free.value),
         max_stationary=int(s.tensor.max_stationary_free.value),
         fp32_passes=s.tensor.fp32_passes.value,
-        matmul_overhead=s.tensor.issue_overhead_cycles.value,
         matmul_min=s.tensor.min_cycles.value,
         stationary_load=s.tensor.stationary_load_cycles.value,
-        vector_fixed=s.vector.fixed_cycles.value,
         vector_min=s.vector.min_cycles.value,
         copy_rate_2byte=s.vector.copy_rate_2byte.value,
         copy_rate_2byte_mixed=s.vector.copy_rate_2byte_mixed.value,
         copy_rate_fp32=s.vector.copy_rate_fp32.value,
         tensor_tensor_rate_2byte=s.vector.tensor_tensor_rate_2byte.value,
         reciprocal_cycles=s.vector.reciprocal_cycles_per_element.value,
-        scalar_fixed=s.scalar.fixed_cycles.value,
         scalar_min=s.scalar.min_cycles.value,
         scalar_rate_2byte=s.scalar.rate_2byte.value,
-        gpsimd_fixed=s.gpsimd.fixed_cycles.value,
         gpsimd_min=s.gpsimd.min_cycles.value,
     )

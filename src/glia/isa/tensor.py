@@ -345,7 +345,7 @@ class NkiTensor:
         size = self.storage.partition_bytes if self.on_chip else self.storage.num_bytes
         limit = size // self.dtype.itemsize
         top = self.partition + (self.num_partitions - 1) * self.strides[0] if self.on_chip else 0
-        fits_rows = not self.on_chip or 0 <= self.partition and top < self.storage.num_partitions
+        fits_rows = not self.on_chip or (self.partition >= 0 and top < self.storage.num_partitions)
         dense = self.storage.strides is None
         if dense and (low < 0 or high >= limit or not fits_rows):
             raise KernelError(
@@ -359,35 +359,20 @@ class NkiTensor:
 
     # -- binding to memory ---------------------------------------------------------------------
 
-    def bind(self, memory: np.ndarray) -> np.ndarray:
-        """The view as a NumPy array.
+    def bind(self, memory: np.ndarray, base: int = 0) -> np.ndarray:
+        """The view as a NumPy array of `memory`.
 
-        `memory` is, on chip, the whole memory as uint8 [partitions, bytes]; for HBM the
-        storage's own array (any strides).
+        `memory` is uint8: on chip [partitions, bytes], where the storage's own address applies;
+        for HBM flat, with the storage's first element at byte `base`.
         """
         size = self.dtype.itemsize
-        if not self.on_chip:
-            return self._bind_hbm(memory)
-        row = memory.strides[0]
-        start = self.start_partition * row + self.storage.address + self.offset * size
-        strides = (self.strides[0] * row, *(s * size for s in self.strides[1:]))
+        start = base + self.offset * size
+        strides = tuple(s * size for s in self.strides)
+        if self.on_chip:
+            row = memory.strides[0]
+            start += self.start_partition * row + self.storage.address
+            strides = (self.strides[0] * row, *strides[1:])
         return np.ndarray(self.shape, self.dtype.numpy, memory, start, strides)
-
-    def _bind_hbm(self, memory: np.ndarray) -> np.ndarray:
-        size = self.dtype.itemsize
-        array = memory if memory.dtype == self.dtype.numpy else memory.view(self.dtype.numpy)
-        flat = np.lib.stride_tricks.as_strided(array, (1,) * 1, (size,)) if array.ndim else array
-        return np.lib.stride_tricks.as_strided(
-            _shifted(flat, self.offset, size), self.shape, tuple(s * size for s in self.strides)
-        )
-
-
-def _shifted(flat: np.ndarray, offset: int, size: int) -> np.ndarray:
-    """A one-element view `offset` elements behind the first element of `flat`."""
-    if offset == 0:
-        return flat
-    long = np.lib.stride_tricks.as_strided(flat, (offset + 1,), (size,))
-    return long[offset:]
 
 
 def _static(value: Any, tensor: NkiTensor) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import matmul_perf_mode
-from glia.isa.rules import f32, in_memory, on_chip, require, sram_bytes
+from glia.isa.rules import f32, in_memory, on_chip, require, traffic
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
 from glia.isa.tensor import NkiTensor
@@ -22,10 +22,10 @@ _MATMUL_TYPES = ("float8_e4m3", "float8_e5m2", "bfloat16", "float16", "float32")
 
 
 def _matmul_cycles(target: Target, columns: int, kind: str, stationary: int) -> float:
-    """Issue-to-issue cycles: one moving column per cycle and pass, never below the load."""
+    """Streaming cycles: one moving column per cycle and pass, never below the stationary load."""
     passes = target.fp32_passes if kind == "float32" else 1.0
     load = target.stationary_load * stationary / target.max_stationary
-    return max(columns * passes, target.matmul_min, load) + target.matmul_overhead
+    return max(columns * passes, target.matmul_min, load)
 
 
 @instruction
@@ -100,7 +100,7 @@ def nc_matmul(
         flops=2.0 * rows * stationary.free_size * columns,
         flop_kind=moving.dtype.name,
         useful=not is_transpose,
-        **sram_bytes(dst, stationary, moving),
+        sram=traffic(dst, stationary, moving),
     )
     return b.emit(
         what,
@@ -229,7 +229,7 @@ def nc_transpose(
         flops=2.0 * moving * moving * data.free_size,
         flop_kind=data.dtype.name,
         useful=False,
-        **sram_bytes(dst, data),
+        sram=traffic(dst, data),
     )
     return b.emit(what, Engine.tensor, (dst,), (data,), work, _transpose)
 

@@ -24,8 +24,8 @@ from glia.isa.rules import (
     require,
     same_shape,
     scalar_or_column,
-    sram_bytes,
     store,
+    traffic,
 )
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import QUADRANT, Target
@@ -34,7 +34,7 @@ from glia.isa.tensor import NkiTensor
 
 def vector_cycles(target: Target, elements: float) -> float:
     """Cycles of a Vector instruction that streams `elements` per partition at one per cycle."""
-    return max(elements, target.vector_min) + target.vector_fixed
+    return max(elements, target.vector_min)
 
 
 def copy_rate(target: Target, *views: NkiTensor) -> float:
@@ -61,13 +61,13 @@ def pair_cycles(target: Target, n: int, *views: NkiTensor) -> float:
 def engine_work(target: Target, on: Engine, n: float, dst: NkiTensor, *reads: NkiTensor) -> Work:
     """Work of an elementwise instruction of `n` element-cycles on Vector, Scalar or GpSimd."""
     if on is Engine.gpsimd:
-        cycles = max(n, target.gpsimd_min) + target.gpsimd_fixed
+        cycles = max(n, target.gpsimd_min)
     elif on is Engine.scalar:
-        cycles = max(n, target.scalar_min) + target.scalar_fixed
+        cycles = max(n, target.scalar_min)
     else:
         cycles = vector_cycles(target, n)
     size = max(v.num_partitions * v.free_size for v in (dst, *reads))
-    return Work(cycles=cycles, elements=size, **sram_bytes(dst, *reads))
+    return Work(cycles=cycles, elements=size, sram=traffic(dst, *reads))
 
 
 @instruction
@@ -78,7 +78,7 @@ def tensor_copy(
     what, b = "tensor_copy", current()
     on_chip(what, dst=dst, src=src)
     same_shape(what, dst, src=src)
-    allowed = (Engine.vector, Engine.gpsimd)
+    allowed: tuple[Engine, ...] = (Engine.vector, Engine.gpsimd)
     allowed = (*allowed, Engine.scalar) if b.target.can.scalar_tensor_copy else allowed
     on = pick_engine(what, engine, allowed, dst, src)
     rate = copy_rate(b.target, dst, src) if on is Engine.vector else 1.0
@@ -139,7 +139,7 @@ def tensor_tensor(
     n = dst.free_size
     work = engine_work(b.target, on, n, *views)
     if on is Engine.vector:
-        work = Work(pair_cycles(b.target, n, *views), elements=work.elements, **sram_bytes(*views))
+        work = Work(pair_cycles(b.target, n, *views), elements=work.elements, sram=traffic(*views))
 
     def meaning(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
         if x.shape != y.shape:
@@ -241,7 +241,7 @@ def scalar_tensor_tensor(
     work = Work(
         pair_cycles(b.target, dst.free_size, *views),
         elements=dst.num_partitions * dst.free_size,
-        **sram_bytes(*views),
+        sram=traffic(*views),
     )
 
     def meaning(out: np.ndarray, x: np.ndarray, y: np.ndarray, *cols: np.ndarray) -> None:
@@ -289,7 +289,7 @@ def tensor_reduce(
     fast = narrow and token.name in ("add", "maximum")
     cycles = vector_cycles(b.target, data.free_size / (2 if fast else 1))
     size = data.num_partitions * data.free_size
-    work = Work(cycles, elements=size, **sram_bytes(dst, data))
+    work = Work(cycles, elements=size, sram=traffic(dst, data))
 
     def meaning(out: np.ndarray, x: np.ndarray) -> None:
         assert token.reduce is not None
@@ -306,7 +306,7 @@ def reciprocal(dst: NkiTensor, data: NkiTensor, name: str | None = None) -> Inst
     on_chip(what, dst=dst, data=data)
     same_shape(what, dst, data=data)
     cycles = vector_cycles(b.target, dst.free_size * b.target.reciprocal_cycles)
-    work = Work(cycles, elements=dst.num_partitions * dst.free_size, **sram_bytes(dst, data))
+    work = Work(cycles, elements=dst.num_partitions * dst.free_size, sram=traffic(dst, data))
 
     def meaning(out: np.ndarray, x: np.ndarray) -> None:
         with np.errstate(divide="ignore"):
@@ -325,7 +325,7 @@ def bn_stats(dst: NkiTensor, data: NkiTensor, name: str | None = None) -> Instru
     work = Work(
         vector_cycles(b.target, data.free_size),
         elements=data.num_partitions * data.free_size,
-        **sram_bytes(dst, data),
+        sram=traffic(dst, data),
     )
     return b.emit(what, Engine.vector, (dst,), (data,), work, _bn_stats)
 
@@ -354,7 +354,7 @@ def bn_aggr(dst: NkiTensor, data: NkiTensor, name: str | None = None) -> Instruc
     )
     require(dst.free_size == 2, f"{what} dst", f"shape {dst.shape}", "2 elements per partition")
     cycles = vector_cycles(b.target, 13 * data.free_size / 3)
-    work = Work(cycles, elements=data.num_partitions * data.free_size, **sram_bytes(dst, data))
+    work = Work(cycles, elements=data.num_partitions * data.free_size, sram=traffic(dst, data))
     return b.emit(what, Engine.vector, (dst,), (data,), work, _bn_aggr)
 
 
@@ -388,7 +388,7 @@ def tensor_tensor_scan(
     first, second = alu(op0, what), alu(op1, what)
     size = dst.num_partitions * dst.free_size
     work = Work(
-        vector_cycles(b.target, 2 * dst.free_size), elements=size, **sram_bytes(dst, data0, data1)
+        vector_cycles(b.target, 2 * dst.free_size), elements=size, sram=traffic(dst, data0, data1)
     )
 
     def meaning(out: np.ndarray, x: np.ndarray, y: np.ndarray, *cols: np.ndarray) -> None:
@@ -433,7 +433,7 @@ def tensor_copy_predicated(
     work = Work(
         vector_cycles(b.target, n),
         elements=dst.num_partitions * dst.free_size,
-        **sram_bytes(dst, predicate, *tiles),
+        sram=traffic(dst, predicate, *tiles),
     )
 
     def meaning(out: np.ndarray, _: np.ndarray, pred: np.ndarray, *sources: np.ndarray) -> None:

@@ -1,1 +1,12 @@
-""""""
+"""The virtual chip: memories, execution, hazards, timeline, energy.
+
+A traced `Stream` is executed by `Core.run` (values) and timed by `schedule` (cycles, joules); the
+two never need each other.
+"""
+
+from glia.silicon.core import Core, Hbm
+from glia.silicon.energy import StreamEnergy, stream_energy
+from glia.silicon.timeline import Timeline, schedule
+from glia.silicon.timing import Timing
+
+__all__ = ["Core", "Hbm", "StreamEnergy", "Timeline", "Timing", "schedule", "stream_energy"]

@@ -1,0 +1,192 @@
+"""Time: what each engine and DMA queue does when.
+
+Engines and queues issue in program order and overlap; an instruction waits for what it depends on.
+Two figures bracket what a private scheduler may do: the program as written, and the dataflow bound
+(true dependences and busy time only). Cycle-approximate, never cycle-accurate. No values needed.
+Constants: `silicon` section of the chip file; rules: aws-neuron-sdk nki/deep-dives/
+nki_perf_guide.rst, nki-dma-bandwidth-guide.rst, tools/neuron-explorer/glossary.rst (throttle).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from glia.isa.engines import engine
+from glia.isa.stream import DmaWork, Instruction, Stream
+from glia.silicon.hazards import dependences
+from glia.silicon.timing import Timing
+
+DMA = "dma"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """When each instruction of one launch ran, in seconds from its start.
+
+    `makespan_s` is the program as written; `dataflow_s` the lower bound. `busy_s` is active time by
+    engine name, `dma` included.
+    """
+
+    starts_s: tuple[float, ...]
+    ends_s: tuple[float, ...]
+    makespan_s: float
+    dataflow_s: float
+    busy_s: Mapping[str, float]
+
+
+class _Throttle:
+    """The Tensor engine's activity throttle: starts slow, speeds up over a window of activity.
+
+    Below half use of any window of `ramp` seconds it starts again (neuron-explorer glossary).
+    """
+
+    def __init__(self, fraction: float, ramp_s: float) -> None:
+        self._fraction, self._ramp = fraction, ramp_s
+        self._since = 0.0
+        self._recent: deque[tuple[float, float]] = deque()
+
+    def speed(self, now: float) -> float:
+        """Fraction of the full clock at which an instruction issued now runs."""
+        if self._fraction >= 1:
+            return 1.0
+        while self._recent and self._recent[0][1] <= now - self._ramp:
+            self._recent.popleft()
+        busy = sum(end - max(start, now - self._ramp) for start, end in self._recent)
+        if now - self._since >= self._ramp and busy < 0.5 * self._ramp:
+            self._since = now
+        progress = min(1.0, (now - self._since) / self._ramp)
+        return self._fraction + (1 - self._fraction) * progress
+
+    def ran(self, start: float, end: float) -> None:
+        """Record activity; back-to-back instructions count as one interval."""
+        if self._recent and self._recent[-1][1] == start:
+            start = self._recent.pop()[0]
+        self._recent.append((start, end))
+
+
+@dataclass(slots=True)
+class _State:
+    """The chip while a stream is scheduled."""
+
+    timing: Timing
+    throttle: _Throttle
+    free_s: dict[str, float] = field(default_factory=dict)
+    busy_s: dict[str, float] = field(default_factory=dict)
+    dma_free_s: float = 0.0
+    table: str = ""
+
+
+def schedule(stream: Stream, timing: Timing) -> Timeline:
+    """Time a stream on one core."""
+    state = _State(timing, _Throttle(timing.throttle_fraction, timing.throttle_ramp_s))
+    deps = dependences(stream)
+    starts: list[float] = []
+    ends: list[float] = []
+    path: list[float] = []  # earliest possible end by true dependences alone
+    made = stream.instructions
+    for one, needs, after in zip(made, deps.needs, deps.after, strict=True):
+        ready = _ready(one, (*needs, *after), ends, made, timing)
+        start, end = _run(one, ready, state)
+        starts.append(start)
+        ends.append(end)
+        path.append(_ready(one, needs, path, made, timing) + _alone_s(one, timing))
+    makespan = max(ends, default=0.0)
+    bound = max(max(path, default=0.0), max(_least_busy(made, timing).values(), default=0.0))
+    return Timeline(tuple(starts), tuple(ends), makespan, min(bound, makespan), dict(state.busy_s))
+
+
+def _ready(
+    one: Instruction,
+    waits: tuple[int, ...],
+    ends: list[float],
+    made: tuple[Instruction, ...],
+    timing: Timing,
+) -> float:
+    """When the last of the awaited results is visible to this instruction."""
+    ready = 0.0
+    for index in waits:
+        other = made[index]
+        ready = max(ready, ends[index] + _latency(other, one, timing))
+    return ready
+
+
+def _latency(producer: Instruction, consumer: Instruction, timing: Timing) -> float:
+    """Seconds from the end of one instruction until another may start on its result."""
+    if producer.engine is engine.dma:
+        return timing.completion_latency_s
+    if consumer.engine is engine.dma:
+        # The published gap runs to the first byte, which `start_latency` is already part of.
+        return max(timing.producer_latency_s - timing.start_latency_s, timing.semaphore_s)
+    return 0.0 if producer.engine is consumer.engine else timing.semaphore_s
+
+
+def _run(one: Instruction, ready: float, state: _State) -> tuple[float, float]:
+    dma = one.work.dma
+    if dma is not None:
+        return _run_dma(dma, ready, state)
+    name = one.engine.name
+    start = max(state.free_s.get(name, 0.0), ready)
+    duration = _engine_s(one, state.timing)
+    if one.engine is engine.tensor:
+        duration /= state.throttle.speed(start)
+        state.throttle.ran(start, start + duration)
+    elif one.work.table and one.work.table != state.table:
+        state.table = one.work.table
+        duration += state.timing.table_load_s
+    state.free_s[name] = start + duration
+    state.busy_s[name] = state.busy_s.get(name, 0.0) + duration
+    return start, start + duration
+
+
+def _run_dma(dma: DmaWork, ready: float, state: _State) -> tuple[float, float]:
+    """Issue on a queue (and on GpSimd when it builds the descriptors), then share the engines."""
+    timing = state.timing
+    queue = f"queue {dma.queue}"
+    issue = timing.issue_software_s if dma.software else timing.issue_hardware_s
+    start = max(state.free_s.get(queue, 0.0), ready)
+    if dma.software:
+        start = max(start, state.free_s.get("gpsimd", 0.0))
+        state.free_s["gpsimd"] = start + issue
+        state.busy_s["gpsimd"] = state.busy_s.get("gpsimd", 0.0) + issue
+    state.free_s[queue] = start + issue
+    transfer = _transfer_s(dma, timing)
+    begin = max(start + timing.start_latency_s, state.dma_free_s)
+    state.dma_free_s = begin + transfer
+    state.busy_s[DMA] = state.busy_s.get(DMA, 0.0) + transfer
+    return start, begin + transfer
+
+
+def _transfer_s(dma: DmaWork, timing: Timing) -> float:
+    """Contiguous pieces spread over the DMA engines; a small piece costs its descriptor."""
+    per_engine = timing.dma_bandwidth / timing.dma_engines
+    piece = max(dma.element_bytes / per_engine, timing.descriptor_s)
+    rounds = dma.num_elements / min(timing.dma_engines, dma.num_elements)
+    return rounds * piece
+
+
+def _engine_s(one: Instruction, timing: Timing) -> float:
+    cycles = one.work.cycles + timing.fixed_cycles[one.engine]
+    return cycles / timing.hertz[one.engine]
+
+
+def _alone_s(one: Instruction, timing: Timing) -> float:
+    dma = one.work.dma
+    if dma is None:
+        return _engine_s(one, timing)
+    return timing.start_latency_s + _transfer_s(dma, timing)
+
+
+def _least_busy(made: tuple[Instruction, ...], timing: Timing) -> dict[str, float]:
+    """Unavoidable active time per engine: no throttle, no waiting, one load per table used."""
+    busy: dict[str, float] = {}
+    for one in made:
+        dma = one.work.dma
+        name = DMA if dma is not None else one.engine.name
+        seconds = _transfer_s(dma, timing) if dma is not None else _engine_s(one, timing)
+        busy[name] = busy.get(name, 0.0) + seconds
+    tables = {one.work.table for one in made if one.work.table}
+    if tables:
+        busy[engine.scalar.name] += len(tables) * timing.table_load_s
+    return busy

@@ -1,0 +1,83 @@
+"""The chip's timing constants as plain seconds, at one end of their published ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from glia.chips import Silicon
+from glia.core.figures import Figure
+from glia.isa.engines import engine
+
+Bound = Literal["optimistic", "likely", "pessimistic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds, hertz and bytes per second of one core."""
+
+    hertz: dict[engine, float]
+    fixed_cycles: dict[engine, float]
+    throttle_fraction: float
+    throttle_ramp_s: float
+    table_load_s: float
+    semaphore_s: float
+    dma_bandwidth: float
+    dma_engines: int
+    issue_hardware_s: float
+    issue_software_s: float
+    start_latency_s: float
+    completion_latency_s: float
+    producer_latency_s: float
+    descriptor_s: float
+    launch_overhead_s: float
+
+    @staticmethod
+    def of(silicon: Silicon, bound: Bound = "likely") -> Timing:
+        """Take every constant at the slow, likely or fast end of its Figure."""
+        slow, fast = _pick(bound, slow=True), _pick(bound, slow=False)
+        clock, dma = silicon.clock, silicon.dma
+        stack_share = fast(silicon.hbm.stack_bandwidth)
+        engines = int(dma.num_engines.value)
+        return Timing(
+            hertz={
+                engine.tensor: fast(clock.tensor),
+                engine.vector: fast(clock.vector),
+                engine.scalar: fast(clock.scalar),
+                engine.gpsimd: fast(clock.gpsimd),
+                engine.sync: fast(clock.sync),
+            },
+            fixed_cycles={
+                engine.tensor: slow(silicon.tensor.issue_overhead_cycles),
+                engine.vector: slow(silicon.vector.fixed_cycles),
+                engine.scalar: slow(silicon.scalar.fixed_cycles),
+                engine.gpsimd: slow(silicon.gpsimd.fixed_cycles),
+            },
+            throttle_fraction=fast(silicon.tensor.throttle_fraction),
+            throttle_ramp_s=slow(silicon.tensor.throttle_ramp),
+            table_load_s=slow(silicon.scalar.table_load),
+            semaphore_s=slow(silicon.sync.semaphore),
+            dma_bandwidth=min(fast(dma.engine_bandwidth) * engines, stack_share),
+            dma_engines=engines,
+            issue_hardware_s=slow(dma.issue_hwdge),
+            issue_software_s=slow(dma.issue_swdge),
+            start_latency_s=slow(dma.start_latency),
+            completion_latency_s=slow(dma.completion_latency),
+            producer_latency_s=slow(dma.producer_latency),
+            descriptor_s=slow(dma.descriptor_min),
+            launch_overhead_s=slow(silicon.sync.launch_overhead),
+        )
+
+
+def _pick(bound: Bound, slow: bool) -> Callable[[Figure], float]:
+    """A reader of Figures: `slow` constants hurt when large, the others when small."""
+
+    def read(figure: Figure) -> float:
+        if bound == "likely":
+            return figure.value
+        take_high = slow == (bound == "pessimistic")
+        end = figure.high if take_high else figure.low
+        return figure.value if end is None else end
+
+    return read
