@@ -1,0 +1,1 @@
+"""PyTorch into the tensor graph: `capture` a module, run its `reference`."""

@@ -1,0 +1,249 @@
+"""Captures a PyTorch module as a tensor graph, with its inputs and PyTorch's own results.
+
+Weights become constants under their torch names, without a copy; values keep the names that
+torch.export gives them, so that each can be compared with `reference`. The module is not modified.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
+from torch.utils import _pytree as pytree
+
+from glia.core.errors import ModelError
+from glia.core.records import Finding, ModelSummary
+from glia.frontends.findings import BlockedError
+from glia.frontends.inputs import check_inputs, input_hash, num_sequences
+from glia.frontends.torch.export import export
+from glia.frontends.torch.reference import Reference
+from glia.frontends.torch.tensors import to_numpy, to_torch, type_of
+from glia.frontends.torch.translate import Translator, live_nodes, renamed
+from glia.graph.builder import GraphBuilder
+from glia.graph.ir import Graph, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A module as a graph.
+
+    `inputs` are the example inputs by graph input name, in order. `reference(only=None)` runs
+    PyTorch in float32 and gives every intermediate by value name. `output_paths` says where each
+    graph output stands in what the module returns, and `rebuild` puts arrays there.
+    """
+
+    name: str
+    graph: Graph
+    inputs: Mapping[str, np.ndarray]
+    reference: Callable[..., dict[str, np.ndarray]]
+    output_paths: tuple[str, ...]
+    rebuild: Callable[[Sequence[np.ndarray]], Any]
+    findings: tuple[Finding, ...]
+    summary: ModelSummary
+
+
+def capture(
+    module: torch.nn.Module,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    name: str = "model",
+) -> Captured:
+    """Capture `module(*args, **kwargs)` as it evaluates.
+
+    Raises:
+        ModelError: the module cannot run, or cannot be exported, or an input has a format that no
+            chip takes.
+        BlockedError: operations that have no translation, all of them at once.
+    """
+    kwargs = dict(kwargs or {})
+    _check_module(name, module)
+    check_inputs(name, _named_tensors(args, kwargs))
+    program = export(name, module, args, kwargs)
+    bindings = _bindings(program, args, kwargs)
+    return _captured(name, program, bindings, _findings(module, program))
+
+
+def _captured(
+    name: str, program: ExportedProgram, bindings: Mapping[str, Any], findings: list[Finding]
+) -> Captured:
+    builder = GraphBuilder(name)
+    translator = Translator(builder)
+    inputs = _bind(translator, program, bindings)
+    translator.run(program.graph)
+    findings = findings + translator.findings
+    if any(f.severity == "blocks" for f in findings):
+        raise BlockedError(name, [f for f in findings if f.severity == "blocks"])
+    results = [translator.value(node) for node in _user_outputs(program)]
+    graph = renamed(builder.finish(results), translator.names)
+    return Captured(
+        name,
+        graph,
+        inputs,
+        Reference(program, bindings),
+        _output_paths(program),
+        Rebuild(program),
+        tuple(findings),
+        _summary(graph, program, inputs),
+    )
+
+
+def _check_module(name: str, module: Any) -> None:
+    if not isinstance(module, torch.nn.Module) or isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            f"capturing {name}: got {type(module).__name__}, expected a torch.nn.Module; pass the "
+            "module itself, before any scripting or compiling"
+        )
+    for path, tensor in (*module.named_parameters(), *module.named_buffers()):
+        problem = _weight_problem(tensor)
+        if problem:
+            raise ModelError(f"capturing {name}: {path}: {problem}")
+
+
+def _weight_problem(tensor: torch.Tensor) -> str:
+    if tensor.device.type == "meta":
+        return "got a weight without values (device meta), expected values; load the weights first"
+    if tensor.device.type != "cpu":
+        return f"got a weight on {tensor.device}, expected cpu; call model.cpu() first"
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        return "got a sparse or quantised weight, expected a dense one; convert it first"
+    if isinstance(tensor, torch.nn.Parameter) and tensor.dtype in (torch.float64, torch.complex128):
+        return f"got {tensor.dtype}, which the chips lack, expected float32; call model.float()"
+    return ""
+
+
+def _named_tensors(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    flat, _ = pytree.tree_flatten_with_path((tuple(args), dict(kwargs)))
+    return {
+        "input" + pytree.keystr(path[1:]): to_numpy(leaf)
+        for path, leaf in flat
+        if isinstance(leaf, torch.Tensor)
+    }
+
+
+def _bindings(
+    program: ExportedProgram, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What each placeholder of the program stands for: a weight, a buffer, an input."""
+    flat = iter(program._get_flat_args_with_check(tuple(args), dict(kwargs))[0])
+    found: dict[str, Any] = {}
+    for spec in program.graph_signature.input_specs:
+        key = spec.arg.name
+        if spec.kind == InputKind.USER_INPUT:
+            found[key] = next(flat)
+        else:
+            assert spec.target is not None
+            state = program.state_dict
+            found[key] = (
+                state[spec.target] if spec.target in state else program.constants[spec.target]
+            )
+    return found
+
+
+def _bind(
+    translator: Translator, program: ExportedProgram, bindings: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """Declare inputs and constants to the translator; returns the example inputs by name."""
+    inputs: dict[str, np.ndarray] = {}
+    nodes = {n.name: n for n in program.graph.find_nodes(op="placeholder")}
+    weights: dict[Any, Value] = {}
+    live = live_nodes(program.graph)
+    for spec in program.graph_signature.input_specs:
+        node, bound = nodes[spec.arg.name], bindings[spec.arg.name]
+        if not isinstance(bound, torch.Tensor):
+            translator.set(node, bound)
+        elif spec.kind == InputKind.USER_INPUT:
+            translator.set(node, translator.builder.input(node.name, type_of(bound)))
+            inputs[node.name] = to_numpy(bound)
+        elif node not in live:
+            continue
+        elif spec.kind == InputKind.PARAMETER:
+            key = (bound.data_ptr(), bound.shape, bound.stride(), bound.dtype)
+            if bound.numel() == 0 or key not in weights:
+                weights[key] = translator.shelf.add(str(spec.target), to_numpy(bound))
+            translator.set(node, weights[key])
+        else:
+            translator.set_known(node, bound, str(spec.target))
+    return inputs
+
+
+def _user_outputs(program: ExportedProgram) -> list[torch.fx.Node]:
+    """The fx nodes of the tensors that the module returns, in order."""
+    (results,) = program.graph.output_node().args
+    assert isinstance(results, list | tuple)
+    specs = program.graph_signature.output_specs
+    pairs = zip(results, specs, strict=True)
+    return [
+        r for r, s in pairs if s.kind == OutputKind.USER_OUTPUT and isinstance(r, torch.fx.Node)
+    ]
+
+
+def _output_leaves(program: ExportedProgram) -> list[Any]:
+    specs = program.graph_signature.output_specs
+    return [s.arg for s in specs if s.kind == OutputKind.USER_OUTPUT]
+
+
+def _output_paths(program: ExportedProgram) -> tuple[str, ...]:
+    """E.g. `.last_hidden_state`, `[0]`: where each tensor stands in what the module returns."""
+    leaves = _output_leaves(program)
+    tree = pytree.tree_unflatten(leaves, program.call_spec.out_spec)
+    paths, _ = pytree.tree_flatten_with_path(tree)
+    return tuple(
+        pytree.keystr(path).strip(".") or "output"
+        for (path, _), leaf in zip(paths, leaves, strict=True)
+        if not isinstance(leaf, ConstantArgument)
+    )
+
+
+class Rebuild:
+    """Puts arrays, in the order of the graph's outputs, into the structure the module returns."""
+
+    def __init__(self, program: ExportedProgram) -> None:
+        self._leaves = _output_leaves(program)
+        self._spec = program.call_spec.out_spec
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> Any:
+        """The structure with tensors in it."""
+        rest = iter(arrays)
+        leaves = [
+            leaf.value if isinstance(leaf, ConstantArgument) else to_torch(next(rest))
+            for leaf in self._leaves
+        ]
+        return pytree.tree_unflatten(leaves, self._spec)
+
+
+def _findings(module: torch.nn.Module, program: ExportedProgram) -> list[Finding]:
+    """What the user should know about the capture although nothing stands in the way."""
+    found = []
+    if any(m.training for m in module.modules()):
+        what = "the module is in training mode; it was captured as it evaluates"
+        found.append(Finding("training-mode", "note", what, "call .eval() to make this explicit"))
+    for buffer in program.graph_signature.buffers_to_mutate.values():
+        what = f"forward writes the buffer {buffer}; the port keeps no state between calls"
+        do = "return the new value from forward if it is needed"
+        found.append(Finding("buffer-written", "warns", what, do))
+    return found
+
+
+def _summary(
+    graph: Graph, program: ExportedProgram, inputs: Mapping[str, np.ndarray]
+) -> ModelSummary:
+    names = set(program.graph_signature.parameters)
+    weights = [v.type for v in graph.constants if v.name in names]
+    return ModelSummary(
+        graph.name,
+        sum(t.num_elements for t in weights),
+        sum(t.num_bytes for t in weights),
+        len(graph.nodes),
+        tuple(f"{v.name}: {v.type}" for v in graph.inputs),
+        tuple(f"{v.name}: {v.type}" for v in graph.outputs),
+        dict(sorted(Counter(n.op for n in graph.nodes).items())),
+        num_sequences(v.type.shape for v in graph.inputs),
+        input_hash(inputs),
+    )
