@@ -1,6 +1,8 @@
-"""Random graphs of elementwise, shape, reduce and dot ops, built to contain what passes look for."""
+"""Random graphs of elementwise, shape, reduce and dot ops, with much that passes look for."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -34,8 +36,8 @@ class RandomGraph:
             made = self.pick_step()()
             if made is not None and made.type.num_elements <= 512:
                 self.values.append(made)
-        outputs = {self.values[-1], self.pick(), self.pick()}
-        return self.builder.finish(outputs), self.data
+        others = [self.values[i] for i in self.rng.integers(len(self.values), size=5)]
+        return self.builder.finish(dict.fromkeys([self.values[-1], *others])), self.data
 
     def pick_step(self):
         steps = [
@@ -58,6 +60,11 @@ class RandomGraph:
             self.layer_norm,
             self.constant_table,
             self.concatenate,
+            self.power,
+            self.flag_as_number,
+            self.spelled_gelu,
+            self.eager_attention,
+            self.twice,
         ]
         return steps[self.rng.integers(len(steps))]
 
@@ -65,18 +72,20 @@ class RandomGraph:
         return tuple(int(n) for n in self.rng.choice([1, 2, 3, 4], size=self.rng.integers(1, 4)))
 
     def _input(self, name: str, shape: tuple[int, ...], kind: str | None = None) -> None:
-        if kind is None:
-            data = self.rng.standard_normal(shape)
-        else:
-            data = self.rng.integers(0, 3, shape)
+        ints = kind is not None
+        data = self.rng.integers(0, 3, shape) if ints else self.rng.standard_normal(shape)
         type = TensorType(shape, self.float if kind is None else dtype(kind))
         value = self.builder.input(name, type)
         self.data[name] = data.astype(type.dtype.numpy)
         self.values.append(value)
 
     def pick(self, kind: str | None = None) -> Value:
+        """A value, more often than not one of the latest, so that chains arise."""
         fitting = [v for v in self.values if kind is None or v.type.dtype.kind == kind]
-        return fitting[self.rng.integers(len(fitting))] if fitting else self.scalar(1.5)
+        if not fitting:
+            return self.scalar(1.5)
+        window = min(3, len(fitting)) if self.rng.random() < 0.7 else len(fitting)
+        return fitting[-1 - self.rng.integers(window)]
 
     def scalar(self, number: float) -> Value:
         return self.builder.constant("c", np.array(number, self.float.numpy))
@@ -90,9 +99,7 @@ class RandomGraph:
         dims = tuple(range(type.rank - x.type.rank, type.rank))
         if any(n not in (1, type.shape[d]) for n, d in zip(x.type.shape, dims, strict=True)):
             return self.fit(self.scalar(0.0), type)
-        return self.builder.emit(
-            "broadcast_in_dim", x, shape=type.shape, broadcast_dimensions=dims
-        )
+        return self.builder.emit("broadcast_in_dim", x, shape=type.shape, broadcast_dimensions=dims)
 
     def unary(self) -> Value:
         return self.builder.emit(str(self.rng.choice(_UNARY)), self.pick("float"))
@@ -167,9 +174,7 @@ class RandomGraph:
     def broadcast(self) -> Value:
         x = self.pick()
         front = tuple(int(n) for n in self.rng.choice([1, 2, 3], size=self.rng.integers(0, 3)))
-        grown = tuple(
-            2 if n == 1 and self.rng.random() < 0.5 else n for n in x.type.shape
-        )
+        grown = tuple(2 if n == 1 and self.rng.random() < 0.5 else n for n in x.type.shape)
         shape = front + grown
         dims = tuple(range(len(front), len(shape)))
         return self.builder.emit("broadcast_in_dim", x, shape=shape, broadcast_dimensions=dims)
@@ -234,11 +239,73 @@ class RandomGraph:
         return self.builder.emit("layer_norm", x, w, b, epsilon=1e-2)
 
     def constant_table(self) -> Value:
-        table = self.builder.emit(
-            "iota", shape=self._shape(), dimension=0, dtype=self.float.name
-        )
+        table = self.builder.emit("iota", shape=self._shape(), dimension=0, dtype=self.float.name)
         self.values.append(table)
         return self.builder.emit("multiply", table, self.fit(self.pick("float"), table.type))
+
+    def power(self) -> Value:
+        x = self.pick("float")
+        exponent = self.scalar(float(self.rng.choice([1.0, 2.0, 3.0])))
+        x = self.builder.emit("tanh", x)
+        return self.builder.emit("power", x, self.fit(exponent, x.type))
+
+    def flag_as_number(self) -> Value:
+        x = self.builder.emit("convert", self.pick("bool"), dtype="int64")
+        number = self.builder.constant("k", np.array(int(self.rng.integers(0, 2))))
+        self.values.append(x)
+        direction = str(self.rng.choice(_DIRECTIONS))
+        return self.builder.emit("compare", x, self.fit(number, x.type), direction=direction)
+
+    def spelled_gelu(self) -> Value:
+        b, x = self.builder, self.pick("float")
+        const = lambda c: self.fit(self.scalar(c), x.type)  # noqa: E731
+        cube = b.emit("power", x, const(3.0))
+        inner = b.emit("add", x, b.emit("multiply", const(0.044715), cube))
+        bent = b.emit("tanh", b.emit("multiply", inner, const(math.sqrt(2 / math.pi))))
+        half = b.emit("multiply", const(0.5), x)
+        return b.emit("multiply", half, b.emit("add", const(1.0), bent))
+
+    def eager_attention(self) -> Value | None:
+        b, x = self.builder, self.pick("float")
+        if x.type.rank != 3:
+            return None
+        batch, rows, width = x.type.shape
+        x = b.emit("reshape", b.emit("tanh", x), shape=(batch, 1, rows, width))
+        dims = {"lhs_batching_dimensions": (0, 1), "rhs_batching_dimensions": (0, 1)}
+        turned = b.emit("transpose", x, permutation=(0, 1, 3, 2))
+        scores = b.emit(
+            "dot_general",
+            x,
+            turned,
+            **dims,
+            lhs_contracting_dimensions=(3,),
+            rhs_contracting_dimensions=(2,),
+        )
+        mask = b.constant("mask", self.rng.standard_normal(rows).astype(self.float.numpy))
+        scores = b.emit("multiply", scores, self.fit(self.scalar(0.5), scores.type))
+        scores = b.emit("add", scores, self.fit(mask, scores.type))
+        if self.rng.random() < 0.5:
+            scores = b.emit("add", self.fit(self.scalar(0.25), scores.type), scores)
+        return b.emit(
+            "dot_general",
+            b.emit("softmax", scores, axis=3),
+            x,
+            **dims,
+            lhs_contracting_dimensions=(3,),
+            rhs_contracting_dimensions=(2,),
+        )
+
+    def twice(self) -> Value:
+        """Two steps of one kind in a row, the second on the first."""
+        steps = [self.transpose, self.slice, self.reshape, self.broadcast, self.negate]
+        step = steps[self.rng.integers(len(steps))]
+        everything, self.values = self.values, [step()]
+        last = step()
+        self.values = everything + self.values
+        return last
+
+    def negate(self) -> Value:
+        return self.builder.emit("negate", self.pick("float"))
 
     def concatenate(self) -> Value | None:
         x = self.pick()

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from compiler.random_graphs import RandomGraph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiler.random_graphs import RandomGraph
 from glia.compiler.passes.base import PassPipeline, pass_classes
 from glia.compiler.pipeline import default_pipeline
 from glia.graph.evaluate import evaluate

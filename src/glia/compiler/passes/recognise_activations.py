@@ -44,7 +44,7 @@ class RecogniseActivations:
         """How many of which."""
         gained = Counter(n.op for n in after.nodes) - Counter(n.op for n in before.nodes)
         return tuple(
-            f"recognised {plural(gained[op], op)} written in primitives"
+            f"recognised {op} written in primitives, {plural(gained[op], 'time')}"
             for op in _NAMED
             if gained[op]
         )

@@ -56,9 +56,8 @@ class RecogniseAttention:
     def notes(self, before: Graph, after: Graph) -> tuple[str, ...]:
         """How many."""
         gained = count_ops(after, "attention") - count_ops(before, "attention")
-        return (
-            (f"recognised {plural(gained, 'attention')} written in primitives",) if gained else ()
-        )
+        note = f"recognised attention written in primitives, {plural(gained, 'time')}"
+        return (note,) if gained else ()
 
 
 def _recognise(rw: Rewriter, node: Node, uses: dict[Value, int]) -> Value | None:
