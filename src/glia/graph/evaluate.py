@@ -8,6 +8,7 @@ its operands and rounded once per node. A composite is evaluated through its dec
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -87,10 +88,23 @@ def _decomposition(
 def _node(node: Node, arrays: list[Array], precision: Precision) -> Array:
     op = find_op(node.op)
     if op.evaluate is None:
-        return _output(decompose(node), arrays, precision)
+        return _output(_meaning(node, precision), arrays, precision)
     result_type = _type_in(node.result.type, precision)
     result = op.evaluate(*map(_widened, arrays), result_type=result_type, **node.attrs)
     return np.asarray(result, dtype=result_type.dtype.numpy)
+
+
+def _meaning(node: Node, precision: Precision) -> Graph:
+    """The decomposition to evaluate.
+
+    In float64 it is made for float64 operands, or its own constants (a scale, an epsilon) would
+    be rounded to the node's format. A `fused` body has the types that it has.
+    """
+    if precision == "native" or "body" in node.attrs:
+        return decompose(node)
+    types = (_type_in(o.type, precision) for o in node.operands)
+    widened = tuple(Value(o.name, t) for o, t in zip(node.operands, types, strict=True))
+    return decompose(replace(node, operands=widened))
 
 
 def _output(graph: Graph, operands: Sequence[Array], precision: Precision) -> Array:
