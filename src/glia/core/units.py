@@ -21,7 +21,7 @@ UNITS: dict[str, str] = {
     "J/B": "si",
     "J/FLOP": "si",
     "J/element": "si",
-    "sequences/s": "si",
+    "sequences/s": "plain",
     "bit/s": "si",
     "USD": "money",
     "USD/h": "money",
@@ -60,7 +60,7 @@ def _prefixed(value: float, unit: str, table: list[tuple[float, str]]) -> str:
 
 
 def _digits(value: float) -> str:
-    if abs(value) >= 1000:
+    if abs(value) >= 999.5:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 

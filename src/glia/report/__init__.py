@@ -1,1 +1,1 @@
-""""""
+"""Turns records into console tables, one HTML page, and traces; knows no producer."""

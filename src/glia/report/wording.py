@@ -1,0 +1,117 @@
+"""How numbers and their origin are put into words, the same on the console and on the page.
+
+A predicted number is never written without its range; an absent one is written `unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from glia.core.figures import Estimate
+from glia.core.records import PortReport, Quote, RunResult
+from glia.core.units import format_quantity
+
+UNKNOWN = "unknown"
+
+# How a time was obtained -> the mark that its numbers carry, and where it comes from.
+BASIS_MARK: Mapping[str, str] = {
+    "virtual": "predicted",
+    "roofline": "estimated",
+    "measured": "measured",
+}
+BASIS_METHOD: Mapping[str, str] = {
+    "virtual": "virtual chip",
+    "roofline": "roofline",
+    "measured": "real device",
+}
+MARK_MEANING: Mapping[str, str] = {
+    "measured": "A real clock, meter or invoice said so.",
+    "counted": "Exact: counted by glia in the program or the values. It has no range.",
+    "predicted": "The virtual chip: every instruction was executed; its time and energy come from "
+    "a model of the chip and have a range.",
+    "estimated": "A roofline: each operation is bounded by the peak rates of a data sheet. Nothing "
+    "was executed on a model of that chip.",
+}
+
+
+def quantity(value: float, unit: str) -> str:
+    """One number for people, with the units of a sequence workload kept short."""
+    return format_quantity(value, unit).replace("sequences/s", "seq/s")
+
+
+def likely_text(estimate: Estimate | None) -> str:
+    """The likely value, or `unknown`."""
+    return UNKNOWN if estimate is None else quantity(estimate.likely, estimate.unit)
+
+
+def range_text(estimate: Estimate | None) -> str:
+    """`1 to 1.5 ms`; `exact` for a counted number; empty when nothing is known."""
+    if estimate is None:
+        return ""
+    if estimate.low == estimate.high:
+        return "exact" if estimate.mark == "counted" else "no range given"
+    low, high = quantity(estimate.low, estimate.unit), quantity(estimate.high, estimate.unit)
+    number, space, unit = low.rpartition(" ")
+    same_unit = space and high.endswith(f" {unit}")
+    return f"{number if same_unit else low} to {high}"
+
+
+def estimate_text(estimate: Estimate | None) -> str:
+    """`1.2 ms (1 to 1.5 ms)`, or `unknown`."""
+    width = range_text(estimate)
+    return f"{likely_text(estimate)} ({width})" if width else likely_text(estimate)
+
+
+def count_text(count: int, one: str, many: str | None = None) -> str:
+    """`1 launch`, `12 launches`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def error_text(error: float) -> str:
+    """A relative error, always in the same notation so that columns compare."""
+    return f"{error:.1e}"
+
+
+def mark_of(estimate: Estimate, basis: str) -> str:
+    """The mark shown beside `estimate`: what is predicted takes the mark of the method."""
+    if estimate.mark != "predicted":
+        return estimate.mark
+    return BASIS_MARK.get(basis, estimate.mark)
+
+
+def run_estimates(run: RunResult) -> Iterator[tuple[str, Estimate]]:
+    """Every Estimate of one run with its name, launches excepted."""
+    yield f"Latency, batch of {run.num_sequences}", run.latency
+    yield "Throughput of one chip", run.throughput
+    yield "Energy of the batch", run.energy
+    yield "Power of one chip", run.power
+    yield "Work", run.flops
+    yield "HBM traffic", run.hbm_bytes
+    yield "MFU", run.mfu
+    for engine, active in run.utilisation.items():
+        yield f"Active share of {engine}", active
+
+
+def quote_estimates(quote: Quote) -> Iterator[tuple[str, Estimate | None]]:
+    """Every Estimate of one quote with its name; None is unknown."""
+    yield "Throughput", quote.throughput
+    yield "Latency", quote.latency
+    yield "Power", quote.power
+    yield "Energy per 1,000 sequences", quote.energy_per_thousand
+    yield "Rental", quote.rental
+    yield "Cost per million sequences", quote.usd_per_million
+
+
+def quote_sources(quote: Quote) -> tuple[str, ...]:
+    """The sources behind a row of the comparison, the price's included, each once."""
+    found = [s for _, e in quote_estimates(quote) if e is not None for s in e.sources]
+    if quote.price_source:
+        found.append(quote.price_source)
+    return tuple(dict.fromkeys(found))
+
+
+def chip_titles(report: PortReport) -> dict[str, str]:
+    """Chip name -> the title to show, targets first, then the chips that they are compared with."""
+    titles = {q.chip: q.title for q in report.quotes}
+    targets = [t.compiled.chip for t in report.targets]
+    return {chip: titles.get(chip, chip) for chip in dict.fromkeys([*targets, *titles])}
