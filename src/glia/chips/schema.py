@@ -72,7 +72,7 @@ class Link(Section):
 
 
 class Rental(Section):
-    """One dated public price; `price` is per chip and hour, `num_chips` what one must rent."""
+    """One dated public price per chip and hour, renting `num_chips`; empty region = unstated."""
 
     provider: str
     instance: str
