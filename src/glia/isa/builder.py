@@ -33,6 +33,9 @@ _PACKAGE = str(Path(__file__).parents[1])
 _INTERNAL = tuple(f"{_PACKAGE}/{room}/" for room in ("isa", "nki", "silicon"))
 F = TypeVar("F", bound=Callable[..., Any])
 
+INSTRUCTIONS: dict[str, Callable[..., Any]] = {}
+"""Every public instruction by name; filled by the decorator that declares it."""
+
 
 def current(what: str = "this call") -> StreamBuilder:
     """The builder of the kernel being traced.
@@ -60,26 +63,64 @@ def tracing(builder: StreamBuilder) -> Iterator[StreamBuilder]:
     token = _CURRENT.set(builder)
     try:
         yield builder
+    except KernelError as error:
+        raise located(error, *_error_place(error)) from None
     finally:
         _CURRENT.reset(token)
 
 
+class LocatedError(KernelError):
+    """A KernelError whose text already starts with the kernel's file and line."""
+
+
+def located(error: KernelError, file: str, line: int) -> KernelError:
+    """The error with the kernel's file and line before it, once."""
+    if isinstance(error, LocatedError):
+        return error
+    return LocatedError(f"{Path(file).name}:{line}: {error}")
+
+
 def instruction(function: F) -> F:
-    """Declare a public instruction: records the call, so that a stream can be saved and remade."""
+    """Declare a public instruction: records the call, so that a stream can be saved and remade.
+
+    The function also enters the table `INSTRUCTIONS` by its name; a second one of that name is
+    refused.
+    """
     signature = inspect.signature(function)
     name = function.__name__
+    if name in INSTRUCTIONS:
+        raise ValueError(f"declaring instruction {name}: the name is taken")
+    names = tuple(signature.parameters)
+    known = frozenset(names)
+    required = frozenset(n for n, p in signature.parameters.items() if p.default is p.empty)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         builder = current(f"nki.isa.{name}")
-        try:
-            bound = signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise KernelError(f"nki.isa.{name}: {error}; expected {name}{signature}") from None
-        builder.begin(name, bound.arguments)
-        return builder.guard(function, args, kwargs)
+        # What Signature.bind does, without its cost: 10^5 instructions are common.
+        arguments = dict(zip(names, args, strict=False))
+        arguments.update(kwargs)
+        fits = len(arguments) == len(args) + len(kwargs) and known >= arguments.keys() >= required
+        at = _kernel_place(sys._getframe(1))
+        if not fits:
+            raise located(_misfit(name, signature, args, kwargs), *at)
+        return builder.issue(name, function, arguments, at)
 
+    INSTRUCTIONS[name] = call
     return call  # type: ignore[return-value]
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples: the kernel may go on changing its own."""
+    return tuple(_frozen(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def _misfit(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> KernelError:
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        return KernelError(f"nki.isa.{name}: {error}; expected {name}{signature}")
+    raise AssertionError(f"nki.isa.{name}: arguments that bind were refused")
 
 
 class StreamBuilder:
@@ -170,25 +211,21 @@ class StreamBuilder:
 
     # -- instructions --------------------------------------------------------------------------
 
-    def begin(self, op: str, arguments: dict[str, Any]) -> None:
-        """A public call starts; remember it and the kernel's line."""
-        frame = _kernel_frame(sys._getframe(2))
-        self._at = (frame.f_code.co_filename, frame.f_lineno)
-        self.calls.append(Call(op, arguments, *self._at))
+    def issue(
+        self, op: str, function: Callable[..., Any], arguments: dict[str, Any], at: tuple[str, int]
+    ) -> Any:
+        """Record a public call made at the kernel's (file, line), and carry it out.
 
-    def guard(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Run an instruction function; errors of views inside it get the kernel's line."""
+        Raises:
+            KernelError: for whatever the instruction refuses, with the kernel's file and line.
+        """
+        self._at = at
+        kept = {k: _frozen(v) if type(v) is list else v for k, v in arguments.items()}
+        self.calls.append(Call(op, kept, *at))
         try:
-            return function(*args, **kwargs)
+            return function(**arguments)
         except KernelError as error:
-            if error.args and ": line " in str(error.args[0]):
-                raise
-            raise KernelError(f"{self.where}: line {self._at[1]}: {error}") from None
-
-    @property
-    def where(self) -> str:
-        """File name of the kernel line being traced."""
-        return Path(self._at[0]).name
+            raise located(error, *at) from None
 
     def error(self, what: str, got: str, expected: str, do: str = "") -> KernelError:
         """A KernelError in the house form."""
@@ -261,8 +298,19 @@ class StreamBuilder:
         )
 
 
-def _kernel_frame(frame: FrameType) -> FrameType:
-    """The innermost frame that is not glia's own instruction code."""
+def _kernel_place(frame: FrameType) -> tuple[str, int]:
+    """File and line of the innermost frame that is not glia's own instruction code."""
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_INTERNAL):
         frame = frame.f_back
-    return frame
+    return (frame.f_code.co_filename, frame.f_lineno)
+
+
+def _error_place(error: KernelError) -> tuple[str, int]:
+    """The kernel's file and line where an error left it (views raise outside instructions)."""
+    found, trace = ("kernel", 0), error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith(_INTERNAL):
+            found = (file, trace.tb_lineno)
+        trace = trace.tb_next
+    return found

@@ -3,6 +3,7 @@
 from typing import Any
 
 from glia.core.dtypes import DTYPES as _DTYPES
+from glia.isa.tokens import TOKENS as _TOKENS
 from glia.nki.language.loops import affine_range, sequential_range, static_range
 from glia.nki.language.memory import (
     ds,
@@ -24,7 +25,6 @@ from glia.nki.language.memory import (
     tile_size,
     zeros,
 )
-from glia.nki.language.tokens import TOKENS as _TOKENS
 
 bool_ = _DTYPES["bool"]
 _NAMES: dict[str, Any] = {**_TOKENS, **{n: d for n, d in _DTYPES.items() if n != "bool"}}

@@ -1,4 +1,4 @@
-"""Operators and functions as `nki.language` names them: one token may be an ALU operator of the
+"""Operators and functions by the names of `nki.language`: one token may be an ALU operator of the
 Vector engine, an activation function of the Scalar engine, or both.
 """
 
