@@ -25,23 +25,37 @@ def matmul(m=512, k=256, n=128):
     return builder.finish([y])
 
 
-def encoder_layer(batch=2, rows=16, width=64, heads=4):
-    builder = GraphBuilder("layer")
+def encoder(batch, rows, width, heads, num_layers=1):
+    """A BERT-like encoder: attention with its projections, and a feed-forward part of 4x width."""
+    builder = GraphBuilder("encoder")
     x = builder.input("x", tensor(batch, rows, width))
+    for _ in range(num_layers):
+        x = _layer(builder, x, heads)
+    return builder.finish([x])
+
+
+def encoder_layer(batch=2, rows=16, width=64, heads=4):
+    return encoder(batch, rows, width, heads)
+
+
+def _layer(builder, x, heads):
+    batch, rows, width = x.type.shape
     split = {"shape": (batch, rows, heads, width // heads)}
 
-    def dense(x, name, num_features, **attrs):
-        w = weight(builder, f"{name}.weight", num_features, x.type.shape[-1])
-        return builder.emit("linear", x, w, weight(builder, f"{name}.bias", num_features), **attrs)
+    def dense(x, num_features, **attrs):
+        w = weight(builder, "weight", num_features, x.type.shape[-1])
+        return builder.emit("linear", x, w, weight(builder, "bias", num_features), **attrs)
 
-    def by_head(name):
-        tall = builder.emit("reshape", dense(x, name, width), **split)
+    def add_norm(y, x):
+        scale, shift = weight(builder, "scale", width), weight(builder, "shift", width)
+        return builder.emit("add_layer_norm", y, x, scale, shift, epsilon=1e-5)
+
+    def by_head():
+        tall = builder.emit("reshape", dense(x, width), **split)
         return builder.emit("transpose", tall, permutation=(0, 2, 1, 3))
 
-    mixed = builder.emit("attention", *map(by_head, "qkv"), scale=0.25)
+    mixed = builder.emit("attention", by_head(), by_head(), by_head(), scale=0.25)
     flat = builder.emit("transpose", mixed, permutation=(0, 2, 1, 3))
     flat = builder.emit("reshape", flat, shape=(batch, rows, width))
-    hidden = dense(dense(flat, "up", 4 * width, activation="gelu"), "down", width)
-    norm = weight(builder, "norm.weight", width), weight(builder, "norm.bias", width)
-    y = builder.emit("add_layer_norm", hidden, x, *norm, epsilon=1e-5)
-    return builder.finish([y])
+    x = add_norm(dense(flat, width), x)
+    return add_norm(dense(dense(x, 4 * width, activation="gelu"), width), x)

@@ -161,3 +161,28 @@ def test_every_band_is_wide_and_sourced():
             figure = getattr(bands, name)
             assert figure.mark == "estimated" and figure.high >= 1.4 * figure.low, (kind, name)
             assert len(figure.source) > 20
+
+
+def test_cores_share_the_chip():
+    """One core of eight has an eighth of the rates; eight copies fill the chip."""
+    chip = load_chip("trn2")
+    whole, one = (estimate(BIG, chip, "bf16", num_cores=n) for n in (8, 1))
+    assert levels(whole.latency) == levels(estimate(BIG, chip, "bf16").latency)
+    gap = 2e-6
+    assert one.latency.likely - gap == pytest.approx(8 * (whole.latency.likely - gap), rel=1e-9)
+    assert one.throughput.likely == pytest.approx(8 * 4096 / one.latency.likely)
+    assert one.mfu.likely == pytest.approx(whole.mfu.likely, rel=0.05)
+    assert one.energy.likely == pytest.approx(whole.energy.likely, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "num_cores", "message"),
+    [
+        ("trn2", 9, "estimating on trn2: got num_cores=9, expected 1 to 8"),
+        ("trn2", 0, "got num_cores=0, expected 1 to 8"),
+        ("h100", 1, "its number of cores is not known; leave num_cores out"),
+    ],
+)
+def test_impossible_core_counts_are_refused(name, num_cores, message):
+    with pytest.raises(UsageError, match=message):
+        estimate(LAYER, load_chip(name), "bf16", num_cores=num_cores)

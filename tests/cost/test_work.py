@@ -85,7 +85,8 @@ def test_products_of_a_layer_against_pytorch():
         )
         mixed = torch.softmax(q @ k.transpose(-1, -2), -1) @ v
         flat = mixed.transpose(1, 2).reshape(batch, rows, width)
-        torch.nn.functional.linear(torch.nn.functional.linear(flat, up), down)
+        y = torch.nn.functional.linear(flat, square)
+        torch.nn.functional.linear(torch.nn.functional.linear(y, up), down)
     counted = sum(work.matmul_flops for work in measure(encoder_layer(), 4))
     assert counted == counter.get_total_flops()
 

@@ -70,7 +70,7 @@ def cheapest(rentals: Iterable[Rental]) -> Rental | None:
     return min(rentals, key=lambda rental: rental.price.value, default=None)
 
 
-def committed_free(chip: Chip) -> tuple[Rental, ...]:
+def uncommitted(chip: Chip) -> tuple[Rental, ...]:
     """Rentals that nobody interrupts and that need no year's commitment."""
     return tuple(r for r in chip.rentals if r.kind in ("on_demand", "capacity_block"))
 
@@ -88,7 +88,7 @@ def _row(chip: Chip) -> ChipRow:
         peak_format=peak_format,
         peak=chip.peak.get(peak_format),
         tdp=chip.power.tdp,
-        rental=cheapest(committed_free(chip)) or cheapest(chip.rentals),
+        rental=cheapest(uncommitted(chip)) or cheapest(chip.rentals),
     )
 
 

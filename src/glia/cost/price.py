@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glia.chips import Chip, Rental
-from glia.chips.catalogue import cheapest, committed_free
+from glia.chips.catalogue import cheapest, uncommitted
 from glia.core.errors import UnsupportedError
 from glia.core.figures import Estimate, merge_sources
 from glia.core.records import Quote
@@ -34,7 +34,7 @@ def rental_price(chip: Chip) -> RentalPrice | None:
     Falls back to spot and reserved prices where a chip is listed with nothing else. The range goes
     from the lowest price of any kind to the dearest that is not spot.
     """
-    rental = cheapest(committed_free(chip)) or cheapest(chip.rentals)
+    rental = cheapest(uncommitted(chip)) or cheapest(chip.rentals)
     if rental is None:
         return None
     kind = rental.kind.replace("_", " ")

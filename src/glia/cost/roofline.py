@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from glia.chips import Chip
-from glia.core.errors import choose
+from glia.core.errors import UsageError, choose
 from glia.core.figures import Estimate, Figure, exact, merge_sources
 from glia.cost.assumptions import Bands, assumptions
 from glia.cost.power import Load, levels, power_and_energy
@@ -51,13 +51,16 @@ class Roofline:
     """The estimate of one graph on one whole chip; None where the chip's record has no basis.
 
     `rate_format` is the format whose peak was used, empty when none is known. `utilisation` is the
-    share of the time in which arithmetic or memory is busy. `latency` is for `num_sequences`.
+    share of the time in which arithmetic or memory is busy. `latency`, `flops`, `memory_bytes` and
+    `energy` are for `num_sequences` on `num_cores` cores (None: the whole chip); `throughput` and
+    `power` are for a whole chip whose other cores do the same.
     """
 
     chip: str
     precision: str
     rate_format: str
     num_sequences: int
+    num_cores: int | None
     flops: Estimate
     memory_bytes: Estimate
     latency: Estimate | None
@@ -69,6 +72,18 @@ class Roofline:
     ops: tuple[OpRow, ...]
     reason: str
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """The question: which work on which chip; `num_copies` of it fill the chip."""
+
+    chip: Chip
+    precision: str
+    num_sequences: int
+    num_cores: int | None
+    num_copies: float
+    works: tuple[OpWork, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +99,21 @@ class _Rates:
 
 
 def estimate(
-    graph: Graph, chip: Chip, precision: str, num_sequences: int | None = None
+    graph: Graph,
+    chip: Chip,
+    precision: str,
+    *,
+    num_sequences: int | None = None,
+    num_cores: int | None = None,
 ) -> Roofline:
     """Estimate `graph` on `chip` with floats in `precision` (fp32, bf16, fp16, fp8).
 
-    `num_sequences` defaults to the leading dim of the first input that has one.
+    `num_sequences` defaults to the leading dim of the first input that has one. With `num_cores`
+    the graph runs on that many cores, with their share of peak and bandwidth, and the other cores
+    run copies of it; without, the graph has the whole chip.
 
     Raises:
-        UsageError: for an unknown precision.
+        UsageError: for an unknown precision, or more cores than the chip is known to have.
     """
     precision = choose("precision", _NAMES.get(precision, precision), _STAND_INS)
     count = _num_sequences(graph) if num_sequences is None else num_sequences
@@ -99,60 +121,58 @@ def estimate(
     notes = _format_notes(chip, precision, rate_format)
     works = measure(graph, _FORMAT_BYTES[rate_format or precision])
     notes += _fit_notes(graph, chip, _FORMAT_BYTES[rate_format or precision])
-    rates = _rates(chip, rate_format) if rate_format and chip.memory.bandwidth else None
-    if rates is None:
-        return _unknown(chip, precision, count, works, notes)
+    job = _Job(chip, precision, count, num_cores, _num_copies(chip, num_cores), works)
+    if not rate_format or chip.memory.bandwidth is None:
+        return _unknown(job, notes)
+    rates = _rates(chip, chip.memory.bandwidth, rate_format, 1 / job.num_copies)
     if rates.vector is None:
         notes += ("elementwise arithmetic is not charged: the chip's record has no fp32 peak",)
-    return _known(chip, precision, count, works, rates, notes)
+    return _known(job, rates, notes)
 
 
-def _known(
-    chip: Chip,
-    precision: str,
-    count: int,
-    works: tuple[OpWork, ...],
-    rates: _Rates,
-    notes: tuple[str, ...],
-) -> Roofline:
+def _known(job: _Job, rates: _Rates, notes: tuple[str, ...]) -> Roofline:
+    works, copies = job.works, job.num_copies
     rows = tuple(_row(work, rates) for work in works)
     latency = _sum([row.time for row in rows], _at_least_one_kernel(works, rates), rates.sources)
     time_s = (latency.low, latency.likely, latency.high)
     busy = _shares(_totals([_busy(work, rates) for work in works]), time_s)
     flops, moved = _flops(works), _moved(works)
-    load = Load(rates.format, flops.likely, (moved.low, moved.likely, moved.high), time_s, busy)
-    power, energy = power_and_energy(chip, load)
+    peak = job.chip.peak[rates.format]
+    moved_by_all = moved.scaled(copies)
+    all_bytes = (moved_by_all.low, moved_by_all.likely, moved_by_all.high)
+    load = Load(rates.format, flops.likely * copies, all_bytes, time_s, busy)
+    power, energy = power_and_energy(job.chip, load)
     return Roofline(
-        chip=chip.name,
-        precision=precision,
+        chip=job.chip.name,
+        precision=job.precision,
         rate_format=rates.format,
-        num_sequences=count,
+        num_sequences=job.num_sequences,
+        num_cores=job.num_cores,
         flops=flops,
         memory_bytes=moved,
         latency=latency,
-        throughput=latency.per(count, "sequences/s"),
+        throughput=latency.per(job.num_sequences * copies, "sequences/s"),
         utilisation=_spread(busy, "share of the time outside kernel gaps"),
-        mfu=_spread(_mfu(works, chip.peak[rates.format], time_s), "products over peak times time"),
+        mfu=_spread(_mfu(works, peak, copies, time_s), "products over peak times time"),
         power=power,
-        energy=energy,
+        energy=None if energy is None else energy.scaled(1 / copies),
         ops=rows,
         reason=REASON,
         notes=notes,
     )
 
 
-def _unknown(
-    chip: Chip, precision: str, count: int, works: tuple[OpWork, ...], notes: tuple[str, ...]
-) -> Roofline:
-    if chip.memory.bandwidth is None:
-        notes += (f"time is unknown: no memory bandwidth is known for {chip.title}",)
+def _unknown(job: _Job, notes: tuple[str, ...]) -> Roofline:
+    if job.chip.memory.bandwidth is None:
+        notes += (f"time is unknown: no memory bandwidth is known for {job.chip.title}",)
     return Roofline(
-        chip=chip.name,
-        precision=precision,
+        chip=job.chip.name,
+        precision=job.precision,
         rate_format="",
-        num_sequences=count,
-        flops=_flops(works),
-        memory_bytes=_moved(works),
+        num_sequences=job.num_sequences,
+        num_cores=job.num_cores,
+        flops=_flops(job.works),
+        memory_bytes=_moved(job.works),
         latency=None,
         throughput=None,
         utilisation=None,
@@ -165,17 +185,29 @@ def _unknown(
     )
 
 
-def _rates(chip: Chip, rate_format: str) -> _Rates:
+def _num_copies(chip: Chip, num_cores: int | None) -> float:
+    if num_cores is None:
+        return 1.0
+    known = 0 if chip.num_cores is None else int(chip.num_cores.value)
+    if not 1 <= num_cores <= known:
+        raise UsageError(
+            f"estimating on {chip.name}: got num_cores={num_cores}, expected 1 to {known}"
+            if known
+            else f"estimating on {chip.name}: got num_cores={num_cores}, but its number of cores"
+            " is not known; leave num_cores out"
+        )
+    return known / num_cores
+
+
+def _rates(chip: Chip, bandwidth: Figure, rate_format: str, share: float) -> _Rates:
     bands: Bands = assumptions().kinds[chip.kind]
-    peak, bandwidth = chip.peak[rate_format], chip.memory.bandwidth
-    assert bandwidth is not None
-    vector = chip.peak.get("fp32")
-    figures = [peak, bandwidth, bands.compute, bands.memory, bands.launch]
+    peak, vector = chip.peak[rate_format], chip.peak.get("fp32")
+    figures = (peak, bandwidth, bands.compute, bands.memory, bands.launch)
     return _Rates(
         rate_format,
-        _best_first(peak, bands.compute),
-        None if vector is None else _best_first(vector, bands.compute),
-        _best_first(bandwidth, bands.memory),
+        _best_first(peak, bands.compute, share),
+        None if vector is None else _best_first(vector, bands.compute, share),
+        _best_first(bandwidth, bands.memory, share),
         levels(bands.launch),
         merge_sources(tuple(figure.source for figure in figures)),
     )
@@ -233,10 +265,10 @@ def _sum(times: list[Estimate], gap: Triple, sources: tuple[str, ...]) -> Estima
     return Estimate(*_totals([gap, *readings]), "s", REASON, sources)
 
 
-def _mfu(works: tuple[OpWork, ...], peak: Figure, time_s: Triple) -> Triple:
+def _mfu(works: tuple[OpWork, ...], peak: Figure, copies: float, time_s: Triple) -> Triple:
     """Share of the peak that the matrix products reach; the best reading uses the high peak."""
     low, likely, high = levels(peak)
-    products = sum(work.matmul_flops for work in works)
+    products = copies * sum(work.matmul_flops for work in works)
     return _shares((products / high, products / likely, products / low), time_s)
 
 
@@ -293,7 +325,7 @@ def _num_sequences(graph: Graph) -> int:
     return next((v.type.shape[0] for v in graph.inputs if v.type.rank and v.type.shape[0]), 1)
 
 
-def _best_first(peak: Figure, share: Figure) -> Triple:
-    """Rates as (best, usual, worst): peak times the share of it that is reached."""
-    low, likely, high = (p * s for p, s in zip(levels(peak), levels(share), strict=True))
+def _best_first(peak: Figure, reached: Figure, share: float) -> Triple:
+    """Rates as (best, usual, worst): peak, times the part of it that is reached and is ours."""
+    low, likely, high = (p * r * share for p, r in zip(levels(peak), levels(reached), strict=True))
     return high, likely, low
