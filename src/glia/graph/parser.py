@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from glia.core.dtypes import dtype
+from glia.core.dtypes import DType, dtype
 from glia.core.errors import FormatError, UsageError
 from glia.core.records import SourceLine
 from glia.graph.ir import Graph, Node, TensorType, Value
@@ -167,11 +167,13 @@ class _Parser:
         if given.kind != "number" and given.text not in _WORDS:
             raise self.wrong(given, "a number, a string or ...")
         number = _WORDS[given.text] if given.text in _WORDS else _number(given.text)
-        return np.full(type.shape, number).astype(type.dtype.numpy)
+        if type.num_elements != 1 or not _fits(number, type.dtype):
+            raise self.wrong(given, f"{type} data")
+        return np.array(number).astype(type.dtype.numpy).reshape(type.shape)
 
     def passed(self, given: _Token, name: str, type: TensorType) -> np.ndarray:
         if self.data == "zeros" or type.num_elements == 0:
-            return np.zeros(type.shape, type.dtype.numpy)
+            return np.broadcast_to(np.zeros((), type.dtype.numpy), type.shape)
         found = self.data.get(name)
         do = 'pass constants={name: array}, or constants="zeros"'
         if found is None:
@@ -269,6 +271,13 @@ class _Parser:
 
 def _number(text: str) -> int | float:
     return float(text) if any(c in text for c in ".eEn") else int(text)
+
+
+def _fits(number: object, dtype: DType) -> bool:
+    if dtype.is_integer:
+        limits = np.iinfo(dtype.numpy)
+        return type(number) is int and limits.min <= number <= limits.max
+    return isinstance(number, bool) if dtype.kind == "bool" else type(number) in (int, float)
 
 
 def _decoded(given: _Token, type: TensorType) -> np.ndarray:
