@@ -86,11 +86,13 @@ def rivals(report: PortReport) -> tuple[Quote, ...]:
     return tuple(q for q in report.quotes if q.chip not in targets)
 
 
-def proof_sentence(parity: Parity, title: str) -> str:
+def proof_sentence(target: TargetReport, title: str) -> str:
     """Does it run and is it right: one sentence."""
+    parity = target.parity
+    where = f"the virtual {title}" if target.run.basis == "virtual" else title
     if parity.ok:
-        return f"The model runs on {title} and its numbers agree with {parity.oracle}."
-    return f"The model runs on {title}, but its numbers are not proved: {_failure(parity)}."
+        return f"The model runs on {where} and its numbers agree with {parity.oracle}."
+    return f"The model runs on {where}, but its numbers are not proved: {_failure(parity)}."
 
 
 def _failure(parity: Parity) -> str:
@@ -116,13 +118,17 @@ def proof_detail(parity: Parity) -> str:
     shares = [x.relative / x.budget for x in parity.layers if x.budget > 0]
     parts = [f"{sum(x.ok for x in parity.layers)} of {len(parity.layers)} values inside budget"]
     if shares and all(math.isfinite(s) for s in shares):
-        parts.append(f"largest error {max(shares):.0%} of its budget")
+        parts.append(f"largest error {_share(max(shares))} its budget")
     if parity.outputs:
         parts.append(f"lowest output cosine {min(o.min_cosine for o in parity.outputs):.6f}")
     ranked = [o.same_ranking for o in parity.outputs if o.same_ranking is not None]
     if ranked:
         parts.append(f"similarity ranking {'unchanged' if all(ranked) else 'changed'}")
     return "; ".join(parts) + "."
+
+
+def _share(share: float) -> str:
+    return f"{share:.0%} of" if share <= 1 else f"{_times(share)}"
 
 
 def colour_of(titles: Mapping[str, str], num_colours: int = 10) -> dict[str, int]:

@@ -122,7 +122,8 @@ def _first_failure(parity: Parity, xs: Sequence[float], scale: Scale) -> Markup:
     if first is None:
         return Markup("")
     x = xs[next(i for i, e in enumerate(parity.layers) if e is first)]
-    y = _height(first.relative, scale)
+    is_whole = not first.relative <= first.budget
+    y = _height(first.relative if is_whole else first.local or 0.0, scale)
     side = "end" if x > _WIDTH_PX / 2 else "start"
     words = f"first over budget: {_tail(first.name, 60)}"
     return join(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 
 from glia.core.records import PortReport
@@ -17,7 +18,7 @@ from glia.report.wording import chip_titles
 
 # A printed page cannot be unfolded by its reader.
 _OPEN_FOR_PRINT = Markup(
-    "addEventListener('beforeprint',function(){document.querySelectorAll('details')"
+    "addEventListener('beforeprint',function(){document.querySelectorAll('details.paper')"
     ".forEach(function(d){d.open=true})})"
 )
 
@@ -56,8 +57,8 @@ def _head(report: PortReport) -> Markup:
 def _header(report: PortReport) -> Markup:
     targets = {t.compiled.chip for t in report.targets}
     titles = chip_titles(report)
-    to = ", ".join(title for chip, title in titles.items() if chip in targets)
-    beside = ", ".join(title for chip, title in titles.items() if chip not in targets)
+    to = _listed(title for chip, title in titles.items() if chip in targets)
+    beside = _listed(title for chip, title in titles.items() if chip not in targets)
     words = f"To {to or 'no target'}" + (f", beside {beside}" if beside else "")
     return tag(
         "header",
@@ -66,6 +67,11 @@ def _header(report: PortReport) -> Markup:
         tag("p", words, class_="lead"),
         tag("p", join([*report.model.inputs, report.created], " \u00b7 "), class_="muted"),
     )
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = [*names] or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _footer(report: PortReport) -> Markup:

@@ -28,10 +28,12 @@ from glia.report.timeline import timeline
 from glia.report.wording import (
     BASIS_MARK,
     BASIS_METHOD,
-    UNKNOWN,
     chip_titles,
     count_text,
     error_text,
+    likely_text,
+    listed_rental,
+    mark_of,
     quote_estimates,
     quote_sources,
     range_text,
@@ -53,9 +55,9 @@ def comparison(report: PortReport, index: SourceIndex) -> Markup:
         "Throughput",
         "Latency",
         "Power",
-        "Energy / 1,000",
+        "Energy per 1,000",
         "Rental",
-        "Cost / million",
+        "Cost per million",
         "Sources",
     )
     colours = colour_of(chip_titles(report))
@@ -90,11 +92,9 @@ def _quote_row(q: Quote, colour: int, index: SourceIndex) -> list[object]:
 
 
 def _rental(q: Quote) -> Markup:
-    if q.rental is None:
-        return Markup(UNKNOWN)
-    is_range = q.rental.low < q.rental.high
-    facts = (range_text(q.rental) if is_range else "listed", q.price_instance, q.price_date)
-    return stacked(str(q.rental).split(" (")[0], join([f for f in facts if f], tag("br")))
+    rental = listed_rental(q)
+    facts = (q.price_instance, f"{range_text(rental)} {q.price_date}".strip())
+    return stacked(likely_text(rental), join([f for f in facts if f], tag("br")))
 
 
 def _notes(report: PortReport) -> Markup:
@@ -200,7 +200,7 @@ def _utilisation(run: RunResult, index: SourceIndex) -> Markup:
     if not named:
         return Markup("")
     heads = ("Active share of the whole run", *FULL_HEADS[1:])
-    return table(heads, full_rows(named, run.basis, index), numeric=(1, 2))
+    return table(heads, full_rows(named, run.basis, index), numeric=(1, 2), kind="dense")
 
 
 def _launches(target: TargetReport, index: SourceIndex) -> Markup:
@@ -217,7 +217,8 @@ def _launches(target: TargetReport, index: SourceIndex) -> Markup:
         ]
         for x in launches
     ]
-    heads = ("Launch", "Kernel", "Instructions", "Duration", "Sources")
+    mark = mark_of(launches[0].duration, target.run.basis)
+    heads = ("Launch", "Kernel", "Instructions", f"Duration, {mark}", "Sources")
     inner = table(heads, rows, numeric=(2, 3), kind="dense")
     return folded(f"All {count_text(len(launches), 'launch', 'launches')}, in order", inner)
 
@@ -281,11 +282,15 @@ def full_numbers(report: PortReport, index: SourceIndex) -> Markup:
     for t in report.targets:
         rows = full_rows(run_estimates(t.run), t.run.basis, index)
         words = f"{titles[t.compiled.chip]}: the run ({t.run.device}, {t.run.num_cores} cores)"
-        parts.append(folded(words, table(FULL_HEADS, rows, numeric=(1, 2), kind="dense")))
+        parts.append(
+            folded(words, table(FULL_HEADS, rows, numeric=(1, 2), kind="dense"), kind="paper")
+        )
     for q in report.quotes:
         rows = full_rows(quote_estimates(q), q.basis, index)
         words = f"{q.title}: the price ({BASIS_METHOD[q.basis]})"
-        parts.append(folded(words, table(FULL_HEADS, rows, numeric=(1, 2), kind="dense")))
+        parts.append(
+            folded(words, table(FULL_HEADS, rows, numeric=(1, 2), kind="dense"), kind="paper")
+        )
     return section("numbers", "Every number in full", *parts)
 
 
@@ -294,12 +299,12 @@ def assumptions(report: PortReport, index: SourceIndex) -> Markup:
     titles = chip_titles(report)
     by_subject: dict[str, list[list[object]]] = defaultdict(list)
     for a in report.assumptions:
-        row: list[object] = [a.name, a.value, mark_tag(a.mark), references(index, (a.source,))]
+        row: list[object] = [a.name, a.value, mark_tag(a.mark), _source(a.source, index)]
         by_subject[titles.get(a.subject, a.subject)].append(row)
     heads = ("Assumption", "Value", "Mark", "Source")
     parts: list[Markup] = []
     for subject, rows in by_subject.items():
-        parts += [tag("h3", subject), table(heads, rows, numeric=(1,), kind="dense")]
+        parts += [tag("h3", subject), table(heads, rows, kind="dense even")]
     words = (
         "Marks of single figures: published is printed by the vendor or in a price list; measured "
         "was timed on a device; estimated is a third party's or our own; disputed means that "
@@ -312,6 +317,12 @@ def assumptions(report: PortReport, index: SourceIndex) -> Markup:
         *parts,
         _modelling(report, titles),
     )
+
+
+def _source(source: str, index: SourceIndex, limit: int = 60) -> Markup:
+    # The number leads to the whole text; its beginning saves most readers the way.
+    words = source if len(source) <= limit else source[: limit - 1] + "\u2026"
+    return join([references(index, (source,)), " ", tag("span", words, class_="muted")])
 
 
 def _modelling(report: PortReport, titles: Mapping[str, str]) -> Markup:

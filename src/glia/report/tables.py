@@ -66,9 +66,9 @@ def place(source: SourceLine | None) -> Markup:
     return stacked(tag("code", str(source)), tag("code", source.code) if source.code else "")
 
 
-def folded(summary: str, *content: object) -> Markup:
-    """Details that a first reader skips; opened when the page is printed."""
-    return tag("details", tag("summary", summary), *content)
+def folded(summary: str, *content: object, kind: str | None = None) -> Markup:
+    """Details that a first reader skips; those of kind `paper` are printed in full."""
+    return tag("details", tag("summary", summary), *content, class_=kind)
 
 
 def full_rows(

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 from glia.core.records import Span
 from glia.core.units import format_quantity
-from glia.report.markup import Markup, tag
+from glia.report.markup import Markup, join, tag
 from glia.report.scales import linear_scale
 
-_WIDTH_PX, _LEFT_PX, _RIGHT_PX = 960, 170, 896
+_WIDTH_PX, _LEFT_PX, _RIGHT_PX = 960, 196, 904
 _NUM_COLUMNS = _RIGHT_PX - _LEFT_PX
 _TOP_PX, _ROW_PX, _BAR_PX = 6, 30, 18
-_NUM_LEVELS, _NUM_SHADES = 4, 4
+_NUM_LEVELS, _NUM_SHADES = 4, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _draw(track: Track, top_px: int) -> Markup:
     label = tag(
         "text",
         tag("tspan", track.name, class_="name"),
-        tag("tspan", _kinds(track.kinds), x=0, dy="1.15em", class_="tick small"),
+        tag("tspan", _key(track.kinds), x=0, dy="1.15em", class_="tick small"),
         x=0,
         y=top_px + 12,
     )
@@ -136,9 +136,18 @@ def _path(track: Track, shade: int, baseline: int) -> Markup:
     return tag("path", tag("title", ", ".join(shown)), d="".join(parts), class_=f"shade-{shade}")
 
 
-def _kinds(kinds: Sequence[str], limit: int = 31) -> str:
-    words = ", ".join(kinds)
-    return words if len(words) <= limit else words[: limit - 1] + "\u2026"
+def _key(kinds: Sequence[str], limit: int = 38) -> Markup:
+    # A square in the shade of its kind, then the name; what has no room is named by the tooltip.
+    named = [*kinds[: _NUM_SHADES - 1], *(["other"] if len(kinds) >= _NUM_SHADES else [])]
+    parts: list[object] = []
+    used = 0
+    for shade, kind in enumerate(named):
+        words = kind if len(kind) < limit else kind[: limit - 2] + "\u2026"
+        used += len(words) + 3
+        if used > limit and parts:
+            break
+        parts += [tag("tspan", "\u25a0", class_=f"shade-{shade}"), f" {words}  "]
+    return join(parts)
 
 
 def _time_axis(length_s: float, bottom_px: int) -> Markup:

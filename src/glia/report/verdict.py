@@ -16,10 +16,18 @@ from glia.report.compare import (
     rivals,
     target_quote,
 )
-from glia.report.markup import Markup, tag
+from glia.report.markup import Markup, join, tag
 from glia.report.sources import SourceIndex
 from glia.report.tables import chip_name, mark_tag, references, stacked, table
-from glia.report.wording import MARK_MEANING, chip_titles, likely_text, mark_of, range_text
+from glia.report.wording import (
+    BASIS_MARK,
+    BASIS_METHOD,
+    MARK_MEANING,
+    chip_titles,
+    likely_text,
+    mark_of,
+    range_text,
+)
 
 
 def verdict(report: PortReport, index: SourceIndex) -> Markup:
@@ -38,7 +46,7 @@ def _target(report: PortReport, target: TargetReport, index: SourceIndex) -> Mar
     return tag(
         "article",
         tag("p", tag("span", badge[1], class_=f"badge {badge[0]}"), " ", titles[chip]),
-        tag("h3", proof_sentence(target.parity, titles[chip])),
+        tag("h3", proof_sentence(target, titles[chip])),
         tag("p", proof_detail(target.parity), class_="muted"),
         _tiles(target, quote, index),
         _claims(report, target, quote),
@@ -61,7 +69,8 @@ def _tiles(target: TargetReport, quote: Quote | None, index: SourceIndex) -> Mar
 def _tile(name: str, e: Estimate | None, basis: str, index: SourceIndex) -> Markup:
     origin: Iterable[object] = ()
     if e is not None:
-        origin = (mark_tag(mark_of(e, basis)), " ", references(index, e.sources))
+        word = " source " if len(set(e.sources)) == 1 else " sources "
+        origin = (mark_tag(mark_of(e, basis)), word, references(index, e.sources))
     return tag(
         "div",
         tag("dt", name),
@@ -83,7 +92,7 @@ def _claims(report: PortReport, target: TargetReport, quote: Quote | None) -> Ma
     colours = colour_of(chip_titles(report))
     rows = [
         [
-            chip_name(q.title, colours[q.chip]),
+            stacked(chip_name(q.title, colours[q.chip]), _method(q)),
             _claim(cost_claim(quote, q)),
             _claim(energy_claim(quote, q)),
         ]
@@ -93,9 +102,15 @@ def _claims(report: PortReport, target: TargetReport, quote: Quote | None) -> Ma
     return table(heads, rows, kind="claims")
 
 
+def _method(q: Quote) -> Markup:
+    return join([mark_tag(BASIS_MARK[q.basis]), " ", BASIS_METHOD[q.basis]])
+
+
 def _claim(claim: Claim) -> Markup:
     words = claim.words[:1].upper() + claim.words[1:]
     ratio = claim.ratio
+    if claim.outcome in ("lower", "higher"):
+        ratio = f"range {ratio}"
     if claim.outcome == "overlap":
         ratio = f"between {ratio.replace(' to ', ' and ')} of the other chip"
     return tag("span", stacked(words, ratio), class_=f"claim {claim.outcome}")

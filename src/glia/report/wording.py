@@ -6,6 +6,7 @@ A predicted number is never written without its range; an absent one is written 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from glia.core.figures import Estimate
 from glia.core.records import PortReport, Quote, RunResult
@@ -33,6 +34,8 @@ MARK_MEANING: Mapping[str, str] = {
     "was executed on a model of that chip.",
 }
 
+_NO_WIDTH: Mapping[str, str] = {"counted": "exact", "published": "as listed"}
+
 
 def quantity(value: float, unit: str) -> str:
     """One number for people, with the units of a sequence workload kept short."""
@@ -45,11 +48,11 @@ def likely_text(estimate: Estimate | None) -> str:
 
 
 def range_text(estimate: Estimate | None) -> str:
-    """`1 to 1.5 ms`; `exact` for a counted number; empty when nothing is known."""
+    """`1 to 1.5 ms`; why there is none for a number of no width; empty for what is unknown."""
     if estimate is None:
         return ""
     if estimate.low == estimate.high:
-        return "exact" if estimate.mark == "counted" else "no range given"
+        return _NO_WIDTH.get(estimate.mark, "no range given")
     low, high = quantity(estimate.low, estimate.unit), quantity(estimate.high, estimate.unit)
     number, space, unit = low.rpartition(" ")
     same_unit = space and high.endswith(f" {unit}")
@@ -98,8 +101,15 @@ def quote_estimates(quote: Quote) -> Iterator[tuple[str, Estimate | None]]:
     yield "Latency", quote.latency
     yield "Power", quote.power
     yield "Energy per 1,000 sequences", quote.energy_per_thousand
-    yield "Rental", quote.rental
+    yield "Rental", listed_rental(quote)
     yield "Cost per million sequences", quote.usd_per_million
+
+
+def listed_rental(quote: Quote) -> Estimate | None:
+    """The rental; a price from a price list is published, not predicted."""
+    if quote.rental is None or not quote.price_source:
+        return quote.rental
+    return replace(quote.rental, mark="published")
 
 
 def quote_sources(quote: Quote) -> tuple[str, ...]:
