@@ -5,10 +5,13 @@ Whatever goes wrong becomes a ModelError of one sentence with the user's line an
 
 from __future__ import annotations
 
+import io
+import logging
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
@@ -18,6 +21,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from glia.core.errors import ModelError
 from glia.frontends.torch.sources import source_of_error
 
+_LOGGERS = ("torch.export", "torch._export", "torch.fx.experimental", "torch._dynamo")
 _TABLES = ("_parameters", "_buffers", "_modules")
 
 
@@ -31,7 +35,8 @@ def export(
     """
     with evaluating(module), quiet(), torch.no_grad():
         try:
-            program = torch.export.export(module, tuple(args), dict(kwargs), strict=False)
+            with _unprinted():
+                program = torch.export.export(module, tuple(args), dict(kwargs), strict=False)
             return _functional(program)
         except Exception as error:
             _check_runs(name, module, args, kwargs)
@@ -64,6 +69,23 @@ def quiet() -> Iterator[None]:
         for module in (r"torch\.", r"transformers\.", "copyreg"):
             warnings.filterwarnings("ignore", category=UserWarning, module=module)
         yield
+
+
+@contextmanager
+def _unprinted() -> Iterator[None]:
+    """Inside, a failing torch.export does not print its half-made graph; what matters is raised."""
+    printed = io.StringIO()
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        with redirect_stderr(printed):
+            yield
+        sys.stderr.write(printed.getvalue())
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _functional(program: ExportedProgram) -> ExportedProgram:

@@ -42,11 +42,13 @@ _HINTS = {
 }
 
 
-def hint_for(target: object) -> str:
-    """The nearest supported form of an op, e.g. `aten.topk.default`."""
+def hint_for(target: object, otherwise: str = "") -> str:
+    """The nearest supported form of an op, e.g. `aten.topk.default`; else `otherwise`, if given."""
     name = str(target).removeprefix("aten.").split(".")[0]
     if name in _HINTS:
         return _HINTS[name]
+    if otherwise:
+        return otherwise
     if name.startswith(("fft_", "stft", "istft", "complex", "view_as_complex", "polar")):
         return "write it with real numbers: cosine and sine parts as two tensors"
     if name.startswith(("linalg_", "cholesky", "svd", "qr", "inverse")):

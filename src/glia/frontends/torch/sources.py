@@ -17,6 +17,8 @@ import torch.fx
 from glia.core.records import SourceLine
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in [^\n]*\n\s*(?P<code>[^\n]*)')
+# Dynamo starts a path with the variable that holds the model: L['self'].encoder
+_VARIABLE = re.compile(r"^[LG]\['[^']*'\]\.?")
 _TORCH = str(Path(torch.__file__).parent)
 _HERE = str(Path(__file__).parent)
 _LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("purelib", "platlib", "stdlib")})
@@ -53,4 +55,4 @@ def layer_of(node: torch.fx.Node) -> str:
     """The path of the innermost module that made the node, e.g. `encoder.layer.0.output.dense`."""
     stack = node.meta.get("nn_module_stack") or {}
     paths = [entry[0] for entry in stack.values()]
-    return str(paths[-1]) if paths else ""
+    return _VARIABLE.sub("", str(paths[-1])) if paths else ""

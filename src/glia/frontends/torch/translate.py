@@ -166,15 +166,18 @@ class Translator:
 
     def _report(self, node: torch.fx.Node, place: Place, do: str, detail: str = "") -> _Missing:
         what = f"{node.target} {detail}".strip()
-        found = Finding("unsupported-op", "blocks", what, do, place.source, node.name)
-        if found not in self.findings:
-            self.findings.append(found)
-        return MISSING
+        return self._add(Finding("unsupported-op", "blocks", what, do, place.source, node.name))
 
     def _report_dynamic(self, node: torch.fx.Node, place: Place) -> _Missing:
         what = f"{node.target} makes a tensor whose size depends on the data"
-        do = hint_for(node.target)
-        self.findings.append(Finding("dynamic-shape", "blocks", what, do, place.source, node.name))
+        do = hint_for(node.target, "choose with torch.where(mask, x, y), so that sizes stay fixed")
+        return self._add(Finding("dynamic-shape", "blocks", what, do, place.source, node.name))
+
+    def _add(self, found: Finding) -> _Missing:
+        """Keep a finding, once for each line of the user's code."""
+        same = [f for f in self.findings if (f.what, f.source) == (found.what, found.source)]
+        if not same or found.source is None:
+            self.findings.append(found)
         return MISSING
 
 

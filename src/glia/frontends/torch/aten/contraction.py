@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -105,6 +106,56 @@ def convolution(
     return e.emit("add", total, e.broadcast(e.reshape(bias, (-1, *(1,) * rank)), total.type.shape))
 
 
+@rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
+def average_pool(
+    e: Emitter,
+    x: Value,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    count_padding: bool = True,
+    divisor: int | None = None,
+) -> Value:
+    """The mean of each window of x[..., *size]; windows that padding cuts short count it as zero,
+    or leave it out of the mean."""
+    rank = len(kernel)
+    stride, padding = _each(stride or kernel, rank), _each(padding, rank)
+    widths = _pool_widths(e, x, kernel, stride, padding)
+    total = _window_sum(e, constant_pad(e, x, widths), kernel, stride)
+    if divisor is not None:
+        return e.binary("divide", total, divisor)
+    if not any(widths) or (count_padding and not ceil_mode):
+        return e.binary("divide", total, math.prod(kernel))
+    ones = e.full(1, x.type.shape, x.type.dtype)
+    sides = [p for width in reversed(padding) for p in (width, width)]
+    within = constant_pad(e, ones, sides, 1 if count_padding else 0)
+    rest = [w - s for w, s in zip(widths, sides, strict=True)]
+    counts = _window_sum(e, constant_pad(e, within, rest), kernel, stride)
+    return e.emit("divide", total, counts)
+
+
+def _pool_widths(
+    e: Emitter, x: Value, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+) -> list[int]:
+    """(low, high) padding from the last dim, the high side as far as the last window reaches."""
+    widths: list[int] = []
+    for axis in range(-1, -len(kernel) - 1, -1):
+        reach = (e.out.shape[axis] - 1) * stride[axis] + kernel[axis]
+        low = padding[axis]
+        widths += [low, max(reach - x.type.shape[axis] - low, low)]
+    return widths
+
+
+def _window_sum(e: Emitter, x: Value, kernel: Sequence[int], stride: Sequence[int]) -> Value:
+    total: Value | None = None
+    for tap in itertools.product(*(range(n) for n in kernel)):
+        window = _window(e, x, tap, stride, (1,) * len(kernel))
+        total = window if total is None else e.emit("add", total, window)
+    assert total is not None
+    return total
+
+
 def _each(numbers: Sequence[int], rank: int) -> tuple[int, ...]:
     return tuple(numbers) * rank if len(numbers) == 1 else tuple(numbers)
 
@@ -114,7 +165,8 @@ def _window(
 ) -> Value:
     """What one tap of the kernel sees: `x` from its offset at the stride, in the result's size."""
     result = x
-    for axis, (k, s, d) in enumerate(zip(tap, stride, dilation, strict=True), start=2):
+    first = x.type.rank - len(tap)
+    for axis, (k, s, d) in enumerate(zip(tap, stride, dilation, strict=True), start=first):
         span = (e.out.shape[axis] - 1) * s + 1
         result = e.slice(result, axis, k * d, k * d + span, s)
     return result
