@@ -1,7 +1,8 @@
-"""A gather whose constant indices step evenly through the operand is a slice, seen broadcast.
+"""A gather that needs no indices: from equal elements, or by constant indices in even steps.
 
-The test is on the flat offsets that the gather reads: `offset = base + sum of stride[d] * i[d]`.
-Each dim of the result with a stride must step along one dim of the operand.
+Even steps make it a slice, seen broadcast. The test is on the flat offsets that the gather reads:
+`offset = base + sum of stride[d] * i[d]`, and each dim of the result with a stride must step along
+one dim of the operand.
 """
 
 from __future__ import annotations
@@ -125,4 +126,15 @@ def _as_slice(rw: Rewriter, node: Node, starts: list[int], walks: list[_Walk]) -
     )
 
 
-RULES: dict[str, tuple[Rule, ...]] = {"gather": (affine_gather,)}
+def gather_of_splat(rw: Rewriter, node: Node) -> Value | None:
+    """Whatever is gathered from equal elements is that element."""
+    number = rw.splat(node.operands[0])
+    if number is None:
+        return None
+    scalar = rw.helper_constant(f"{node.result.name}.once", np.array(number))
+    return rw.replace(
+        node, "broadcast_in_dim", scalar, shape=node.result.type.shape, broadcast_dimensions=()
+    )
+
+
+RULES: dict[str, tuple[Rule, ...]] = {"gather": (gather_of_splat, affine_gather)}

@@ -12,7 +12,7 @@ from glia.compiler.passes._rewriter import Rewriter
 from glia.compiler.passes.base import shrink_notes
 from glia.graph.ir import Graph, Node, Value
 
-# Larger constants are compared by identity of their data only, so that weights are never hashed.
+# Larger tables are compared by identity of their data only.
 _COMPARED_BYTES = 1 << 20
 
 
@@ -51,7 +51,9 @@ class EliminateCommon:
 
 
 def _constant_key(value: Value, data: np.ndarray) -> Hashable:
-    if data.nbytes > _COMPARED_BYTES:
+    """Scalars and tables by content; weights by identity: equal ones keep their own names."""
+    is_weight = value.type.dtype.is_float and value.type.rank > 0
+    if is_weight or data.nbytes > _COMPARED_BYTES:
         return (value.type, data.ctypes.data, data.strides)
     return (value.type, data.tobytes())
 

@@ -70,7 +70,8 @@ def _merge(
     key = tuple(v for node in members for v in node.operands[1:])
     if key not in weights:
         weights[key] = _concatenated(rw, members)
-    whole = rw.emit("linear", x, *weights[key], hint=f"{members[0].result.name}.merged")
+    hint = f"{members[0].result.name}.merged"
+    whole = rw.emit("linear", x, *weights[key], hint=hint, activation=None)
     slices, start = {}, 0
     for node in members:
         stop = start + node.result.type.shape[-1]

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from glia.compiler.passes import _rules_broadcast, _rules_elementwise, _rules_gather, _rules_shape
 from glia.compiler.passes._rewriter import Rewriter, Rule
-from glia.compiler.passes.base import shrink_notes
+from glia.compiler.passes.base import plural, shrink_notes
 from glia.graph.ir import Graph, Node, Value
 
 
@@ -49,8 +49,15 @@ class Simplify:
         return graph
 
     def notes(self, before: Graph, after: Graph) -> tuple[str, ...]:
-        """How many nodes went."""
-        return shrink_notes("simplified away", before, after)
+        """How many nodes went, or else took a simpler form."""
+        kept = {node.result.name: node for node in after.nodes}
+        changed = sum(not _is_kept(node, kept.get(node.result.name)) for node in before.nodes)
+        in_place = (f"simplified {plural(changed, 'node')}",) if changed else ()
+        return shrink_notes("simplified away", before, after) or in_place
+
+
+def _is_kept(node: Node, now: Node | None) -> bool:
+    return now is not None and (now.op, now.operands) == (node.op, node.operands)
 
 
 def _apply_first(rw: Rewriter, node: Node) -> Value | None:
