@@ -6,6 +6,7 @@ words say. Sources are numbered in the tables and listed at the end.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from rich import box
@@ -63,6 +64,7 @@ def port_view(report: PortReport) -> RenderableType:
             compile_table([t.compiled for t in report.targets]),
             _run_table([t.run for t in report.targets], index),
         ]
+        parts.append(Text("\nProof", style="bold"))
         parts += [_proof_line(t.parity, titles[t.compiled.chip]) for t in report.targets]
     if report.quotes:
         parts.append(_price_table(report.quotes, index))
@@ -74,7 +76,7 @@ def run_view(run: RunResult) -> RenderableType:
     """One run: every number with range and mark, the assumptions, the sources."""
     index = SourceIndex()
     table = _run_table([run], index)
-    notes = [Text(f"  {a}", style="dim") for a in run.assumptions]
+    notes = [Text(a, style="dim") for a in run.assumptions]
     return Group(table, *notes, _source_list(index))
 
 
@@ -83,13 +85,14 @@ def parity_view(parity: Parity) -> RenderableType:
     wrong = [e for e in parity.layers if not e.ok]
     first = f", the first {_MAX_WRONG}" if len(wrong) > _MAX_WRONG else ""
     table = _table(f"{len(wrong)} of {len(parity.layers)} values over budget{first}")
-    _columns(table, ("Value", "Op", "Where"), ("Error", "Budget", "Alone", "Budget"))
+    _columns(table, ("Value",), ("Error", "Budget", "Alone", "Budget"))
     for e in wrong[:_MAX_WRONG]:
         local = "-" if e.local is None else error_text(e.local)
         limit = "-" if e.local_budget is None else error_text(e.local_budget)
         errors = (error_text(e.relative), error_text(e.budget), local, limit)
-        table.add_row(*map(Text, (e.name, e.op, str(e.source or "-"), *errors)))
-    rule = Text(f"  budget: {parity.budget_rule}", style="dim")
+        where = f"{e.op}, {e.source}" if e.source else e.op
+        table.add_row(_two_lines(e.name, where), *map(Text, errors))
+    rule = Text(f"budget: {parity.budget_rule}", style="dim")
     head = _proof_line(parity, parity.device)
     return Group(head, rule, table) if wrong else Group(head, rule)
 
@@ -104,17 +107,19 @@ def findings_table(findings: Sequence[Finding]) -> Table:
     return table
 
 
-def compile_table(compiled: Sequence[CompileSummary]) -> Table:
-    """What the compiler made for each chip; all of it counted."""
+def compile_table(compiled: Sequence[CompileSummary]) -> RenderableType:
+    """What the compiler made for each chip, all of it counted, then what it fused."""
     table = _table("Compiled (counted)")
     _columns(table, ("Chip",), ("Launches", "Streams", "Instructions", "Weights", "Activations"))
-    table.add_column("Fused")
+    fused: dict[str, list[str]] = defaultdict(list)
     for c in compiled:
         counts = (f"{n:,}" for n in (c.num_launches, c.num_streams, c.num_instructions))
         sizes = (format_quantity(n, "B") for n in (c.weight_bytes, c.activation_bytes))
-        fused = "; ".join(c.fusions) or "nothing"
-        table.add_row(*map(Text, (f"{c.chip} {c.precision}", *counts, *sizes, fused)))
-    return table
+        table.add_row(*map(Text, (f"{c.chip} {c.precision}", *counts, *sizes)))
+        for fusion in c.fusions:
+            fused[fusion].append(c.chip)
+    lines = (f"fused: {what} ({', '.join(chips)})" for what, chips in fused.items())
+    return Group(table, *(Text(line, style="dim") for line in lines))
 
 
 def figure_table(title: str, rows: Iterable[tuple[str, Figure | None]]) -> Table:
@@ -179,8 +184,8 @@ def _proof_line(parity: Parity, title: str) -> Text:
 
 def _price_table(quotes: Sequence[Quote], index: SourceIndex) -> RenderableType:
     table = _table("Price of one chip")
-    table.add_column("Chip", min_width=15)
-    heads = ("Sequences/s", "Latency", "Power", "Energy per 1,000", "Cost per million")
+    table.add_column("Chip")
+    heads = ("Seq/s", "Latency", "Power", "Energy per 1,000", "Cost per million")
     _columns(table, (), heads)
     for q in quotes:
         values = (q.throughput, q.latency, q.power, q.energy_per_thousand, q.usd_per_million)
@@ -188,17 +193,17 @@ def _price_table(quotes: Sequence[Quote], index: SourceIndex) -> RenderableType:
         method = f"{BASIS_MARK[q.basis]}, {BASIS_METHOD[q.basis]} [{numbers}]"
         table.add_row(_two_lines(q.title, method), *map(_bare_cell, values))
     rentals = dict.fromkeys(_rental(q, index) for q in quotes)
-    notes = dict.fromkeys(f"  {q.title}: {note}" for q in quotes for note in q.notes)
+    notes = dict.fromkeys(f"{q.title}: {note}" for q in quotes for note in q.notes)
     return Group(table, *(Text(line, style="dim") for line in (*rentals, *notes)))
 
 
 def _rental(q: Quote, index: SourceIndex) -> str:
     rental = listed_rental(q)
     if rental is None:
-        return f"  {q.title}: rental {UNKNOWN}"
+        return f"{q.title}: rental {UNKNOWN}"
     facts = (likely_text(rental), range_text(rental), q.price_instance, q.price_date)
     source = runs_text(index.numbers((*rental.sources, q.price_source)))
-    return f"  {q.title}: rental {', '.join(f for f in facts if f)} [{source}]"
+    return f"{q.title}: rental {', '.join(f for f in facts if f)} [{source}]"
 
 
 def _verdict(report: PortReport, target: TargetReport, title: str) -> RenderableType:
@@ -226,7 +231,13 @@ def _source_list(index: SourceIndex) -> RenderableType:
 
 
 def _table(title: str) -> Table:
-    return Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD)
+    return Table(
+        title=Text(f"\n{title}", style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+    )
 
 
 def _columns(table: Table, names: Iterable[str], numeric: Iterable[str] = ()) -> None:
