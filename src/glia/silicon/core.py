@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from glia.core.errors import KernelError
 from glia.isa.stream import Instruction, Stream
@@ -58,7 +60,10 @@ class Core:
             KernelError: for what only values can show, such as a gather index out of bounds; names
                 the kernel's file and line.
         """
-        places = self._places(stream, hbm)
+        with _blas().limit(limits=1, user_api="blas"):
+            self._execute(stream, self._places(stream, hbm))
+
+    def _execute(self, stream: Stream, places: Mapping[int, Hbm]) -> None:
         for step in self._plan(stream):
             arrays = step.arrays
             if step.hbm:
@@ -95,6 +100,12 @@ class Core:
                 hbm.append((len(arrays), view))
                 arrays.append(None)
         return _Step(made.meaning, arrays, tuple(hbm), made)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Tile-sized products are too small to share between threads: waking them costs more."""
+    return ThreadpoolController()
 
 
 def _initial(storage: Storage) -> np.ndarray:

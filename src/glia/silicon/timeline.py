@@ -9,6 +9,7 @@ nki_perf_guide.rst, nki-dma-bandwidth-guide.rst, tools/neuron-explorer/glossary.
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,7 +75,7 @@ class _State:
     throttle: _Throttle
     free_s: dict[str, float] = field(default_factory=dict)
     busy_s: dict[str, float] = field(default_factory=dict)
-    dma_free_s: float = 0.0
+    dma_taken_s: list[tuple[float, float]] = field(default_factory=list)
     table: str = ""
 
 
@@ -152,10 +153,23 @@ def _run_dma(dma: DmaWork, ready: float, state: _State) -> tuple[float, float]:
         state.busy_s["gpsimd"] = state.busy_s.get("gpsimd", 0.0) + issue
     state.free_s[queue] = start + issue
     transfer = _transfer_s(dma, timing)
-    begin = max(start + timing.start_latency_s, state.dma_free_s)
-    state.dma_free_s = begin + transfer
+    begin = _reserve(state.dma_taken_s, start + timing.start_latency_s, transfer)
     state.busy_s[DMA] = state.busy_s.get(DMA, 0.0) + transfer
     return start, begin + transfer
+
+
+def _reserve(taken: list[tuple[float, float]], earliest: float, seconds: float) -> float:
+    """Start of the first idle span of the DMA engines that is long enough; marks it as taken.
+
+    A transfer that waits for its data occupies no engine: one of another queue passes it.
+    """
+    at = bisect.bisect_left(taken, earliest, key=lambda span: span[1])
+    begin = earliest
+    while at < len(taken) and taken[at][0] < begin + seconds:
+        begin = max(begin, taken[at][1])
+        at += 1
+    taken.insert(at, (begin, begin + seconds))
+    return begin
 
 
 def _transfer_s(dma: DmaWork, timing: Timing) -> float:

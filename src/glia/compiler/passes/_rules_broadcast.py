@@ -1,4 +1,4 @@
-"""Do work before a broadcast, not after: elementwise nodes on broadcasts, and attention masks."""
+"""Do work before a broadcast, not after: elementwise nodes, reductions, attention masks."""
 
 from __future__ import annotations
 
@@ -58,6 +58,28 @@ def _spread(
     return rw.emit("broadcast_in_dim", value, hint=hint, shape=small, broadcast_dimensions=places)
 
 
+def reduce_before_broadcast(rw: Rewriter, node: Node) -> Value | None:
+    """Reduce the operand of a broadcast, when all reduced dims are its own."""
+    inner = rw.made_by(node.operands[0], "broadcast_in_dim")
+    core = _core(rw, node.operands[0]) if inner is not None else None
+    reduced = node.attrs["dimensions"]
+    if core is None or not set(reduced) <= set(core[1]):
+        return None
+    x, dims = core
+    own = tuple(dims.index(d) for d in reduced)
+    hint = f"{node.result.name}.once"
+    once = rw.emit("reduce", x, hint=hint, dimensions=own, kind=node.attrs["kind"])
+    left = [d for d in range(node.operands[0].type.rank) if d not in reduced]
+    kept = tuple(left.index(d) for d in dims if d not in reduced)
+    return rw.replace(
+        node,
+        "broadcast_in_dim",
+        once,
+        shape=node.result.type.shape,
+        broadcast_dimensions=kept,
+    )
+
+
 def small_mask(rw: Rewriter, node: Node) -> Value | None:
     """Drop an attention mask that masks nothing; pass a broadcast one by its small operand."""
     if len(node.operands) < 4:
@@ -86,5 +108,6 @@ def unbroadcast(rw: Rewriter, node: Node, hint: str) -> Value:
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "attention": (small_mask,),
+    "reduce": (reduce_before_broadcast,),
     **dict.fromkeys(sorted(ELEMENTWISE), (sink_broadcast,)),
 }

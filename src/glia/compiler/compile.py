@@ -1,0 +1,81 @@
+"""The compiler's front door: passes, then lowering, then the HBM plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from glia.chips import load_chip
+from glia.compiler.lowering import Lowering
+from glia.compiler.memory_plan import plan_memory
+from glia.compiler.pipeline import optimise
+from glia.compiler.program import Port, Program, chip_format
+from glia.core.errors import UnsupportedError, choose
+from glia.core.units import format_quantity
+from glia.graph.ir import Graph, Value
+from glia.isa.target import target_of
+
+PRECISIONS = ("bf16", "fp32")
+
+
+def compile_graph(
+    graph: Graph,
+    chip: str,
+    precision: str,
+    num_sequences: int = 1,
+    progress: Callable[[float], None] = lambda done: None,
+) -> Program:
+    """Compile for one core of `chip`.
+
+    Raises:
+        UnsupportedError: when an op, a dtype or the size does not fit the chip.
+    """
+    choose("precision", precision, PRECISIONS)
+    target = target_of(chip)
+    optimised, notes = optimise(graph, precision)
+    lowering = Lowering(optimised, target)
+    inputs = [_input(lowering, new, old) for new, old in _pairs(optimised.inputs, graph.inputs)]
+    for done, node in enumerate(optimised.nodes):
+        lowering.lower(node)
+        progress(done / len(optimised.nodes))
+    outputs = [
+        Port(old.name, old.type.shape, old.type.dtype.name, lowering.view(new))
+        for new, old in _pairs(optimised.outputs, graph.outputs)
+    ]
+    kept = {port.view.buffer for port in outputs}
+    buffers = plan_memory(lowering.buffers, lowering.launches, kept)
+    program = Program(
+        name=graph.name,
+        chip=target.chip,
+        precision=precision,
+        buffers=buffers,
+        weights=lowering.weights,
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        launches=tuple(lowering.launches),
+        streams=lowering.streams,
+        sources=lowering.sources,
+        notes=notes,
+        num_sequences=num_sequences,
+    )
+    _check_capacity(program)
+    return program
+
+
+def _pairs(new: tuple[Value, ...], old: tuple[Value, ...]) -> list[tuple[Value, Value]]:
+    return list(zip(new, old, strict=True))
+
+
+def _input(lowering: Lowering, new: Value, old: Value) -> Port:
+    view = lowering.input(new.name, chip_format(new.type.dtype), new.type.shape)
+    lowering.views[new] = view
+    return Port(old.name, old.type.shape, old.type.dtype.name, view)
+
+
+def _check_capacity(program: Program) -> None:
+    capacity = load_chip(program.chip).memory.capacity
+    if capacity is not None and program.hbm_bytes > capacity.value:
+        raise UnsupportedError(
+            f"placing {program.name} in the HBM of {program.chip}: got "
+            f"{format_quantity(program.hbm_bytes, 'B')}, expected at most {capacity}; use a "
+            "smaller batch, --precision bf16, or a chip with more memory"
+        )

@@ -1,0 +1,119 @@
+"""Matrix products: `linear` and `dot_general`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from glia.compiler.lowering.context import Lowering, lowers
+from glia.compiler.view import View
+from glia.core.errors import UnsupportedError
+from glia.graph.ir import Node
+from glia.kernels.matmul import batched_matmul
+from glia.kernels.matmul import linear as linear_kernel
+
+
+@lowers("linear")
+def linear(lowering: Lowering, node: Node) -> None:
+    """x[..., K] @ weight[N, K]^T: a constant weight is stored transposed, K outermost."""
+    x, weight, *bias = node.operands
+    if lowering.data(weight) is not None:
+        kn = lowering.derived(weight, "kn", np.transpose)
+    else:
+        kn = lowering.view(weight).permute((1, 0))
+    tensors = {
+        "x": lowering.matrix(lowering.view(x), node.result.name),
+        "w": kn,
+        "bias": lowering.view(bias[0]) if bias else None,
+    }
+    lowering.run(node, linear_kernel, tensors, activation=node.attrs.get("activation"))
+
+
+@lowers("dot_general")
+def dot_general(lowering: Lowering, node: Node) -> None:
+    """Batch dims, then free, then contracted: as one 2-D product or a batch of them."""
+    lhs, rhs = node.operands
+    if not lhs.type.dtype.is_float:
+        raise UnsupportedError(
+            f"dot_general at {node.source or node.layer}: got {lhs.type.dtype} operands, expected "
+            "floats: the Tensor engine has no integer product; convert them to float32 first"
+        )
+    name = node.result.name
+    attrs = node.attrs
+    left = _Side(
+        lowering,
+        lowering.view(lhs),
+        attrs["lhs_batching_dimensions"],
+        attrs["lhs_contracting_dimensions"],
+        name,
+    )
+    right = _Side(
+        lowering,
+        lowering.view(rhs),
+        attrs["rhs_batching_dimensions"],
+        attrs["rhs_contracting_dimensions"],
+        name,
+    )
+    if left.batch == 1:
+        _matrix_product(lowering, node, left, right)
+        return
+    b = right.arranged(contracted_last=right.contraction_is_inner)
+    tensors = {"a": left.arranged(contracted_last=True), "b": b}
+    lowering.run(node, batched_matmul, tensors, rhs_transposed=right.contraction_is_inner)
+
+
+def _matrix_product(lowering: Lowering, node: Node, left: _Side, right: _Side) -> None:
+    if right.contraction_is_inner:
+        tensors = {"a": left.arranged(True), "b": right.arranged(True)}
+        lowering.run(node, batched_matmul, tensors, rhs_transposed=True)
+        return
+    turned = left.free_is_inner and not left.contraction_is_inner
+    x = _drop_batch(left.arranged(contracted_last=not turned))
+    w = _drop_batch(right.arranged(contracted_last=False))
+    lowering.run(node, linear_kernel, {"x": x, "w": w}, lhs_transposed=turned)
+
+
+def _drop_batch(view: View) -> View:
+    return View(view.buffer, view.format, view.shape[1:], view.strides[1:], view.offset)
+
+
+class _Side:
+    """One operand of a dot_general, split into batch, free and contracted dims."""
+
+    def __init__(
+        self,
+        lowering: Lowering,
+        view: View,
+        batch: tuple[int, ...],
+        contracted: tuple[int, ...],
+        name: str,
+    ) -> None:
+        self._lowering, self._view, self._name = lowering, view, name
+        self._batch, self._contracted = tuple(batch), tuple(contracted)
+        taken = {*batch, *contracted}
+        self._free = tuple(d for d in range(len(view.shape)) if d not in taken)
+        self.batch = self._size(self._batch)
+
+    def _size(self, dims: tuple[int, ...]) -> int:
+        return math.prod(self._view.shape[d] for d in dims)
+
+    def _inner(self, dims: tuple[int, ...]) -> bool:
+        return bool(dims) and self._view.strides[dims[-1]] == 1
+
+    @property
+    def contraction_is_inner(self) -> bool:
+        """True when contracted elements lie next to each other in HBM."""
+        return self._inner(self._contracted)
+
+    @property
+    def free_is_inner(self) -> bool:
+        """True when free elements lie next to each other in HBM."""
+        return self._inner(self._free)
+
+    def arranged(self, contracted_last: bool) -> View:
+        """As [batch, free, contracted] or [batch, contracted, free]; copied if it must be."""
+        tail = (self._free, self._contracted) if contracted_last else (self._contracted, self._free)
+        view = self._view.permute((*self._batch, *tail[0], *tail[1]))
+        shape = (self.batch, self._size(tail[0]), self._size(tail[1]))
+        return self._lowering.reshaped(view, shape, self._name)
