@@ -111,7 +111,7 @@ def _row(bar: Bar, scale: Scale, top_px: float) -> Markup:
     return tag("g", label, body, class_=f"chip-{bar.colour}")
 
 
-def _shortened(label: str, limit: int = 27) -> str:
+def _shortened(label: str, limit: int = 24) -> str:
     return label if len(label) <= limit else label[: limit - 1] + "\u2026"
 
 

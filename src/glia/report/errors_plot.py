@@ -17,7 +17,7 @@ from glia.report.wording import error_text
 
 _WIDTH_PX, _HEIGHT_PX = 960, 290
 _LEFT_PX, _RIGHT_PX, _TOP_PX, _BOTTOM_PX = 58, 948, 24, 248
-_MIN_LABEL_PX = 58
+_LETTER_PX, _LABEL_GAP_PX = 6.0, 14
 
 
 def error_plot(parity: Parity, colour: int) -> Markup:
@@ -62,9 +62,9 @@ def _axis(scale: Scale) -> Markup:
 
 
 def _bands(layers: Sequence[LayerError], step: float) -> Markup:
-    # Alternate shading by model layer; the name only where it fits.
+    # Alternate shading by model layer; the name only where it has room.
     parts: list[Markup] = []
-    start = 0
+    start, free_px = 0, float(_LEFT_PX)
     for i, (name, group) in enumerate(groupby(layers, key=lambda e: e.layer)):
         size = sum(1 for _ in group)
         x, width = _LEFT_PX + step * start, step * size
@@ -73,11 +73,11 @@ def _bands(layers: Sequence[LayerError], step: float) -> Markup:
             parts.append(
                 tag("rect", x=x, y=_TOP_PX, width=width, height=height, class_="band"),
             )
-        if width >= _MIN_LABEL_PX:
-            words = _tail(name, int(width / 6.2))
-            parts.append(
-                tag("text", words, x=x + width / 2, y=_BOTTOM_PX + 18, class_="tick mid"),
-            )
+        words = _tail(".".join(name.split(".")[-2:]), 16)
+        middle, half_px = x + width / 2, len(words) * _LETTER_PX / 2
+        if free_px <= middle - half_px and middle + half_px <= _WIDTH_PX:
+            parts.append(tag("text", words, x=middle, y=_BOTTOM_PX + 18, class_="tick mid"))
+            free_px = middle + half_px + _LABEL_GAP_PX
         start += size
     caption = f"{len(layers)} values in program order"
     parts.append(tag("text", caption, x=_RIGHT_PX, y=_HEIGHT_PX - 6, class_="tick end"))

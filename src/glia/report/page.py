@@ -65,7 +65,8 @@ def comparison(report: PortReport, index: SourceIndex) -> Markup:
     intro = (
         "One chip of each kind. Cost and energy are per sequence of the captured inputs, at full "
         "load, at the cheapest listed rental. A target stands here twice where both methods were "
-        "applied to it, so that the roofline can be judged."
+        "applied to it, so that the roofline can be judged; like is compared with like when both "
+        "rows are rooflines."
     )
     return section(
         "comparison",
