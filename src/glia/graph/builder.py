@@ -75,7 +75,13 @@ class GraphBuilder:
         return value
 
     def emit(self, op: str, *operands: Value, name: str | None = None, **attrs: Any) -> Value:
-        """Add `op(*operands, **attrs)`; returns its result."""
+        """Add `op(*operands, **attrs)`; returns its result.
+
+        It is called `name`, or like it when that is taken, or like the op when none is given.
+
+        Raises:
+            GraphError: the op's shape rule refuses the call; names the user's line.
+        """
         try:
             result_type = find_op(op).infer(*(o.type for o in operands), **attrs)
         except GraphError as error:

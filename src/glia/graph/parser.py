@@ -207,9 +207,8 @@ class _Parser:
         return layer, SourceLine(_unquoted(match["file"]), int(match["line"]), code)
 
     def define(self, scope: dict[str, Value], name: str, type: TensorType) -> Value:
-        value = Value(name, type)
-        scope.setdefault(name, value)
-        return value
+        scope[name] = Value(name, type)  # `verify` refuses a second one of that name
+        return scope[name]
 
     def read(self, scope: dict[str, Value]) -> Value:
         token, name = self.peek(), self.value_name()
