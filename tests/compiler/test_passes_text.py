@@ -140,6 +140,41 @@ start_index_map = (0,), index_vector_dim = 1, slice_sizes = (1, 7)} : bool[3,7]
 }
 """,
     ),
+    "simplify_reduces_before_broadcasts": (
+        "simplify",
+        """
+graph lengths(%mask: float32[2,5]) {
+  %m = broadcast_in_dim(%mask) {shape = (2, 5, 3), broadcast_dimensions = (0, 1)} : float32[2,5,3]
+  %y = reduce(%m) {dimensions = (1,), kind = "add"} : float32[2,3]
+  return %y
+}
+""",
+    ),
+    "reassociate_constants": (
+        "reassociate-constants,fold-constants",
+        """
+graph rows(%x: float32[2,4,3]) {
+  %row = constant(...) : float32[3]
+  %w = constant(...) : float32[4,3]
+  %bs = broadcast_in_dim(%row) {shape = (2, 4, 3), broadcast_dimensions = (2,)} : float32[2,4,3]
+  %ws = broadcast_in_dim(%w) {shape = (2, 4, 3), broadcast_dimensions = (1, 2)} : float32[2,4,3]
+  %a = add(%x, %bs) : float32[2,4,3]
+  %y = add(%a, %ws) : float32[2,4,3]
+  return %y
+}
+""",
+    ),
+    "reassociate_constants_not_when_the_first_sum_is_read": (
+        "reassociate-constants",
+        """
+graph rows(%x: float32[4,3]) {
+  %w = constant(...) : float32[4,3]
+  %a = add(%x, %w) : float32[4,3]
+  %y = add(%a, %w) : float32[4,3]
+  return %y, %a
+}
+""",
+    ),
     "eliminate_common": (
         "eliminate-common",
         """
@@ -355,7 +390,7 @@ def _data() -> dict[str, np.ndarray]:
     rows, columns = np.arange(3).reshape(3, 1, 1, 1), np.arange(7).reshape(1, 1, 1, 7)
     where = np.stack(np.broadcast_arrays(rows, columns), -1)
     floats = {f"w{x}": (n, 3) for x, n in (("q", 4), ("k", 4), ("v", 5))}
-    floats |= {"bq": (4,), "bv": (5,), "b": (4,), "w": (4, 3), "weight": (9,)}
+    floats |= {"bq": (4,), "bv": (5,), "b": (4,), "w": (4, 3), "weight": (9,), "row": (3,)}
     arrays = {name: np.ones(shape, np.float32) for name, shape in floats.items()}
     return arrays | {"where": where, "uneven": np.array([[2], [0], [2]])}
 
