@@ -63,12 +63,19 @@ def test_single_bar_without_width(likely: float) -> None:
     assert "log scale" not in drawing
 
 
-@pytest.mark.parametrize(("ratio", "is_log"), [(19.0, False), (21.0, True), (1e12, True)])
+@pytest.mark.parametrize(
+    ("ratio", "is_log"), [(19.0, False), (21.0, True), (1e12, True), (1e299, True)]
+)
 def test_log_scale_when_ratios_exceed_20(ratio: float, is_log: bool) -> None:
     scale = scale_for([1.0, ratio], 0.0, 100.0)
     assert scale.is_log == is_log
     assert 0 <= scale.px(1.0) < scale.px(ratio) <= 100.0
     assert len(scale.ticks) <= 9
+
+
+def test_log_axis_over_more_than_float64_can_divide() -> None:
+    scale = scale_for([2e-300, 1.0, 5e299], 0.0, 100.0)
+    assert scale.px(1.0) == pytest.approx(50.0, abs=0.5)
 
 
 @quick

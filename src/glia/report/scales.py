@@ -31,7 +31,9 @@ class Scale:
             return self.start_px
         clamped = min(max(value, self.low), self.high)
         if self.is_log:
-            part = math.log(clamped / self.low) / math.log(self.high / self.low)
+            # Differences of logarithms: the ratio itself can be beyond float64.
+            decades = math.log10(self.high) - math.log10(self.low)
+            part = (math.log10(clamped) - math.log10(self.low)) / decades
         else:
             part = (clamped - self.low) / (self.high - self.low)
         return self.start_px + part * (self.end_px - self.start_px)
