@@ -1,14 +1,16 @@
 """Finds attention that the model spells out (eager attention), and names it.
 
 From the second matrix product upwards: softmax over the last dim, then any chain of scaling, added
-biases and masking, then the first product. All that is added to the scores becomes one additive
-mask, kept as small as its broadcasts allow.
+biases and masking, then the first product. What the chain makes of scores that are 0 is the mask
+that attention adds; it is computed on size-1 dims wherever the chain broadcasts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +18,8 @@ from glia.compiler.passes._rewriter import Rewriter, num_uses, rewrite
 from glia.compiler.passes._rules_broadcast import unbroadcast
 from glia.compiler.passes._rules_shape import reshape_to
 from glia.compiler.passes.base import count_ops, plural
-from glia.graph.ir import Graph, Node, Value
+from glia.core.dtypes import DType
+from glia.graph.ir import Graph, Node, TensorType, Value
 
 # A filler this low swallows any score that is added to it, even in float64, so that selecting it
 # and adding it are the same; -1e4 and -1e9 are not, in rows that are masked throughout.
@@ -24,12 +27,16 @@ _SWALLOWS = -1e30
 
 
 @dataclass(frozen=True, slots=True)
-class _Scores:
-    """The chain so far: softmax is taken of `scale * value + sum of biases`."""
+class _Step:
+    """One node of the chain: from `scores` to its result. It multiplies them by `scale`, or adds
+    `bias`, or puts `low` where `pred` is not `attend`."""
 
-    value: Value
+    scores: Value
     scale: float = 1.0
-    biases: tuple[tuple[Value, float], ...] = ()
+    bias: Value | None = None
+    pred: Value | None = None
+    attend: bool = True
+    low: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +68,28 @@ class RecogniseAttention:
 
 
 def _recognise(rw: Rewriter, node: Node, uses: dict[Value, int]) -> Value | None:
-    if node.op != "dot_general" or not _is_batched_product(node, lhs_contracts=(-1,)):
+    if node.op != "dot_general" or not _is_batched_product(node):
         return None
     softmax = _through_converts(rw, node.operands[0], uses)
     if softmax is None or softmax.op != "softmax":
         return None
     if softmax.attrs["axis"] % softmax.result.type.rank != softmax.result.type.rank - 1:
         return None
-    scores = _unwind(rw, _Scores(softmax.operands[0]), uses)
-    if scores is None:
-        return None
-    return _build(rw, node, scores)
+    chain = _unwind(rw, softmax.operands[0], uses)
+    return None if chain is None else _build(rw, node, *chain)
 
 
-def _is_batched_product(node: Node, lhs_contracts: tuple[int, ...]) -> bool:
+def _is_batched_product(node: Node) -> bool:
     """[b.., m, k] times [b.., k, n] or [b.., n, k], with all leading dims batch dims."""
     rank = node.operands[0].type.rank
     batch = tuple(range(rank - 2))
-    lhs = tuple(d % rank for d in lhs_contracts)
     rhs = node.attrs["rhs_contracting_dimensions"]
     return (
         rank in (3, 4)
         and node.operands[1].type.rank == rank
         and node.attrs["lhs_batching_dimensions"] == batch
         and node.attrs["rhs_batching_dimensions"] == batch
-        and node.attrs["lhs_contracting_dimensions"] == lhs
+        and node.attrs["lhs_contracting_dimensions"] == (rank - 1,)
         and len(rhs) == 1
         and rhs[0] >= rank - 2
     )
@@ -101,63 +105,53 @@ def _through_converts(rw: Rewriter, value: Value, uses: dict[Value, int]) -> Nod
     return node if node is not None and uses.get(node.result) == 1 else None
 
 
-def _unwind(rw: Rewriter, scores: _Scores, uses: dict[Value, int]) -> _Scores | None:
-    """Follow the chain up to the product of query and key."""
-    node = _through_converts(rw, scores.value, uses)
-    while node is not None:
-        if node.op == "dot_general":
-            return replace(scores, value=node.result) if _is_query_key(node) else None
-        step = _STEPS.get(node.op)
-        following = step(rw, node, scores) if step else None
-        if following is None:
+def _unwind(rw: Rewriter, value: Value, uses: dict[Value, int]) -> tuple[Node, list[_Step]] | None:
+    """The product of query and key above `value`, and the steps from it downwards."""
+    steps: list[_Step] = []
+    node = _through_converts(rw, value, uses)
+    while node is not None and node.op != "dot_general":
+        step = _STEPS[node.op](rw, node) if node.op in _STEPS else None
+        if step is None:
             return None
-        scores = following
-        node = _through_converts(rw, scores.value, uses)
-    return None
+        steps.insert(0, step)
+        node = _through_converts(rw, step.scores, uses)
+    if node is None or not _is_batched_product(node):
+        return None
+    # A filler must stay as low as it is, so what comes after one may only scale down.
+    filled = next((i for i, step in enumerate(steps) if step.pred is not None), len(steps))
+    return (node, steps) if all(0 < s.scale <= 1 for s in steps[filled:]) else None
 
 
-def _is_query_key(node: Node) -> bool:
-    return _is_batched_product(node, lhs_contracts=(-1,))
-
-
-def _scaled(rw: Rewriter, node: Node, scores: _Scores) -> _Scores | None:
-    """`x * c`, `c * x` or `x / c`: the scale below it, and that of no bias above, changes."""
+def _scaled(rw: Rewriter, node: Node) -> _Step | None:
+    """`x * c`, `c * x` or `x / c`."""
     x, y = node.operands
     number = rw.splat(y)
     if number is None and node.op == "multiply":
         x, number = y, rw.splat(x)
     if number is None or number == 0 or not np.isfinite(float(number)):
         return None
-    factor = float(number) if node.op == "multiply" else 1.0 / float(number)
-    return replace(scores, value=x, scale=scores.scale * factor)
+    return _Step(x, scale=float(number) if node.op == "multiply" else 1.0 / float(number))
 
 
-def _biased(rw: Rewriter, node: Node, scores: _Scores) -> _Scores | None:
+def _biased(rw: Rewriter, node: Node) -> _Step | None:
     """`x + bias`: the scores are the operand that comes from a product."""
     x, y = node.operands
     if not _leads_to_product(rw, x):
         x, y = y, x
-    if not _leads_to_product(rw, x):
-        return None
-    return replace(scores, value=x, biases=(*scores.biases, (y, scores.scale)))
+    return _Step(x, bias=y) if _leads_to_product(rw, x) else None
 
 
-def _masked(rw: Rewriter, node: Node, scores: _Scores) -> _Scores | None:
-    """`select(mask, x, very low)`, or the other way round: adds 0 or very low."""
+def _masked(rw: Rewriter, node: Node) -> _Step | None:
+    """`select(mask, x, very low)`, or the other way round."""
     pred, on_true, on_false = node.operands
-    low = rw.splat(on_false)
-    x, attend = (on_true, True) if low is not None else (on_false, False)
-    low = low if low is not None else rw.splat(on_true)
-    if low is None or float(low) > _SWALLOWS or not 0 < scores.scale <= 1:
-        return None
-    hint = f"{node.result.name}.mask"
-    zero, filler = (rw.helper_splat(v, node.result.type, hint) for v in (0.0, float(low)))
-    ends = (zero, filler) if attend else (filler, zero)
-    bias = rw.emit("select", pred, *ends, hint=hint)
-    return replace(scores, value=x, biases=(*scores.biases, (bias, 1.0)))
+    for x, filler, attend in ((on_true, on_false, True), (on_false, on_true, False)):
+        low = rw.splat(filler)
+        if low is not None and float(low) <= _SWALLOWS and pred.type.rank == x.type.rank:
+            return _Step(x, pred=pred, attend=attend, low=float(low))
+    return None
 
 
-_STEPS = {
+_STEPS: dict[str, Callable[[Rewriter, Node], _Step | None]] = {
     "multiply": _scaled,
     "divide": _scaled,
     "add": _biased,
@@ -182,29 +176,31 @@ def _leads_to_product(rw: Rewriter, value: Value) -> bool:
     return node is not None
 
 
-def _build(rw: Rewriter, node: Node, scores: _Scores) -> Value | None:
-    product = rw.producer(scores.value)
-    assert product is not None
-    q, k, scale = _unscale(rw, product, scores.scale)
-    v = _rows_first(rw, node, node.operands[1], contracts=-2)
+def _build(rw: Rewriter, node: Node, product: Node, steps: list[_Step]) -> Value | None:
+    q, k, scale = _unscale(rw, product)
     k = _rows_first(rw, product, k, contracts=-1)
+    v = _rows_first(rw, node, node.operands[1], contracts=-2)
     if not q.type.dtype == k.type.dtype == v.type.dtype == node.result.type.dtype:
         return None
-    mask = _sum_of_biases(rw, node, scores)
+    mask = _mask_of(rw, node, steps)
     operands = [_lift(rw, x, node) for x in (q, k, v, *([mask] if mask else []))]
+    attrs: dict[str, Any] = {
+        "scale": scale * math.prod(step.scale for step in steps),
+        "causal": False,
+    }
     if node.result.type.rank == 4:
-        return rw.replace(node, "attention", *operands, scale=scale, causal=False)
-    whole = rw.emit("attention", *operands, scale=scale, causal=False)
+        return rw.replace(node, "attention", *operands, **attrs)
+    whole = rw.emit("attention", *operands, hint="attention", **attrs)
     return rw.replace(node, "reshape", whole, shape=node.result.type.shape)
 
 
-def _unscale(rw: Rewriter, product: Node, scale: float) -> tuple[Value, Value, float]:
-    """Query and key before a scaling of their own."""
-    bare = []
+def _unscale(rw: Rewriter, product: Node) -> tuple[Value, Value, float]:
+    """Query and key before a scaling of their own, and that scale."""
+    scale, bare = 1.0, []
     for operand in product.operands:
         node = rw.made_by(operand, "multiply", "divide")
-        step = _scaled(rw, node, _Scores(operand)) if node is not None else None
-        bare.append(operand if step is None else step.value)
+        step = _scaled(rw, node) if node is not None else None
+        bare.append(operand if step is None else step.scores)
         scale *= 1.0 if step is None else step.scale
     return bare[0], bare[1], scale
 
@@ -218,29 +214,45 @@ def _rows_first(rw: Rewriter, product: Node, x: Value, contracts: int) -> Value:
     return rw.emit("transpose", x, hint=f"{x.name}.swapped", permutation=swapped)
 
 
-def _sum_of_biases(rw: Rewriter, node: Node, scores: _Scores) -> Value | None:
-    total: Value | None = None
-    hint = f"{node.result.name}.mask"
-    for bias, factor in scores.biases:
-        term = _as_small(rw, bias, hint)
-        if term.type.dtype != node.result.type.dtype:
-            term = rw.emit("convert", term, hint=hint, dtype=node.result.type.dtype.name)
-        if factor != 1.0:
-            term = rw.emit("multiply", term, rw.helper_splat(factor, term.type, hint), hint=hint)
-        total = term if total is None else _add_small(rw, total, term, hint)
-    return total
+def _mask_of(rw: Rewriter, node: Node, steps: list[_Step]) -> Value | None:
+    """What the chain makes of scores that are 0; None when it makes 0 of them."""
+    mask: Value | None = None
+    hint, dtype = f"{node.result.name}.mask", node.result.type.dtype
+    for step in steps:
+        if step.bias is not None:
+            bias = _as_small(rw, step.bias, hint)
+            if bias.type.dtype != dtype:
+                bias = rw.emit("convert", bias, hint=hint, dtype=dtype.name)
+            mask = bias if mask is None else rw.emit("add", *_fit(rw, hint, mask, bias), hint=hint)
+        elif step.pred is not None:
+            mask = _fill(rw, hint, _as_small(rw, step.pred, hint), mask, step, dtype)
+        elif mask is not None:
+            factor = rw.helper_splat(step.scale, mask.type, hint)
+            mask = rw.emit("multiply", mask, factor, hint=hint)
+    return mask
 
 
-def _as_small(rw: Rewriter, bias: Value, hint: str) -> Value:
-    inner = rw.made_by(bias, "broadcast_in_dim")
-    return bias if inner is None else unbroadcast(rw, inner, hint)
+def _fill(
+    rw: Rewriter, hint: str, pred: Value, mask: Value | None, step: _Step, dtype: DType
+) -> Value:
+    if mask is None:
+        mask = rw.helper_splat(0.0, TensorType(pred.type.shape, dtype), hint)
+    pred, mask = _fit(rw, hint, pred, mask)
+    low = rw.helper_splat(step.low, mask.type, hint)
+    ends = (mask, low) if step.attend else (low, mask)
+    return rw.emit("select", pred, *ends, hint=hint)
 
 
-def _add_small(rw: Rewriter, a: Value, b: Value, hint: str) -> Value:
-    """The sum of two biases whose size-1 dims broadcast against each other."""
+def _as_small(rw: Rewriter, value: Value, hint: str) -> Value:
+    inner = rw.made_by(value, "broadcast_in_dim")
+    return value if inner is None else unbroadcast(rw, inner, hint)
+
+
+def _fit(rw: Rewriter, hint: str, a: Value, b: Value) -> tuple[Value, Value]:
+    """Two values whose size-1 dims broadcast against each other, in the one shape."""
     pairs = zip(a.type.shape, b.type.shape, strict=True)
     shape = tuple(max(m, n) for m, n in pairs)
-    return rw.emit("add", *(_widen(rw, v, shape, hint) for v in (a, b)), hint=hint)
+    return _widen(rw, a, shape, hint), _widen(rw, b, shape, hint)
 
 
 def _widen(rw: Rewriter, value: Value, shape: tuple[int, ...], hint: str) -> Value:
