@@ -10,8 +10,10 @@ from glia.graph.evaluate import evaluate
 
 
 def distance(got, expected):
-    """Largest error over the largest magnitude; infinities must stand in the same places."""
+    """Largest error over the largest magnitude (integers must be equal, infinities in place)."""
     assert got.shape == expected.shape
+    if expected.dtype.kind in "biu":
+        return float(not np.array_equal(got, expected))
     got, expected = got.astype(np.float64), expected.astype(np.float64)
     finite = np.isfinite(expected) & (np.abs(expected) < 1e30)
     assert np.array_equal(np.isnan(got), np.isnan(expected))
@@ -47,3 +49,19 @@ def check_outputs(captured, values, module, args, kwargs, tolerance):
     for value, array in zip(captured.graph.outputs, expected, strict=True):
         error = distance(values[value.name], array)
         assert error <= tolerance, f"output {value.name}: {error}"
+
+
+class Call(torch.nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args):
+        return self.function(*args)
+
+
+def check_function(function, *args, tolerance=1e-5) -> Captured:
+    """`check` of a plain function of tensors."""
+    return check(Call(function), args, tolerance=tolerance)

@@ -7,8 +7,7 @@ torch.export gives them, so that each can be compared with `reference`. The modu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch.utils import _pytree as pytree
 
 from glia.core.errors import ModelError
 from glia.core.records import Finding, ModelSummary
+from glia.frontends.captured import Captured
 from glia.frontends.findings import BlockedError
 from glia.frontends.inputs import check_inputs, input_hash, num_sequences
 from glia.frontends.torch.export import export
@@ -28,25 +28,6 @@ from glia.frontends.torch.tensors import to_numpy, to_torch, type_of
 from glia.frontends.torch.translate import Translator, live_nodes, renamed
 from glia.graph.builder import GraphBuilder
 from glia.graph.ir import Graph, Value
-
-
-@dataclass(frozen=True, slots=True)
-class Captured:
-    """A module as a graph.
-
-    `inputs` are the example inputs by graph input name, in order. `reference(only=None)` runs
-    PyTorch in float32 and gives every intermediate by value name. `output_paths` says where each
-    graph output stands in what the module returns, and `rebuild` puts arrays there.
-    """
-
-    name: str
-    graph: Graph
-    inputs: Mapping[str, np.ndarray]
-    reference: Callable[..., dict[str, np.ndarray]]
-    output_paths: tuple[str, ...]
-    rebuild: Callable[[Sequence[np.ndarray]], Any]
-    findings: tuple[Finding, ...]
-    summary: ModelSummary
 
 
 def capture(
@@ -152,7 +133,8 @@ def _bind(
     """Declare inputs and constants to the translator; returns the example inputs by name."""
     inputs: dict[str, np.ndarray] = {}
     nodes = {n.name: n for n in program.graph.find_nodes(op="placeholder")}
-    weights: dict[Any, Value] = {}
+    weights: dict[str, Value] = {}
+    first_names = {_storage(t): name for name, t in reversed(_parameters(program).items())}
     live = live_nodes(program.graph)
     for spec in program.graph_signature.input_specs:
         node, bound = nodes[spec.arg.name], bindings[spec.arg.name]
@@ -164,13 +146,30 @@ def _bind(
         elif node not in live:
             continue
         elif spec.kind == InputKind.PARAMETER:
-            key = (bound.data_ptr(), bound.shape, bound.stride(), bound.dtype)
-            if bound.numel() == 0 or key not in weights:
-                weights[key] = translator.shelf.add(str(spec.target), to_numpy(bound))
-            translator.set(node, weights[key])
+            name = first_names[_storage(bound)]
+            if name not in weights:
+                weights[name] = translator.shelf.add(_free(name, program), to_numpy(bound))
+            translator.set(node, weights[name])
         else:
-            translator.set_known(node, bound, str(spec.target))
+            translator.set_known(node, bound, _free(str(spec.target), program))
     return inputs
+
+
+def _storage(tensor: torch.Tensor) -> tuple[Any, ...]:
+    """Equal for parameters that are one and the same memory."""
+    place = tensor.data_ptr() if tensor.numel() else id(tensor)
+    return place, tensor.shape, tensor.stride(), tensor.dtype
+
+
+def _free(name: str, program: ExportedProgram) -> str:
+    """A weight's name that is not also the name of a value that PyTorch computes."""
+    is_taken = any(node.name == name for node in program.graph.nodes)
+    return f"{name}.parameter" if is_taken else name
+
+
+def _parameters(program: ExportedProgram) -> dict[str, torch.Tensor]:
+    state = program.state_dict
+    return {name: t for name, t in state.items() if isinstance(t, torch.nn.Parameter)}
 
 
 def _user_outputs(program: ExportedProgram) -> list[torch.fx.Node]:
@@ -234,7 +233,7 @@ def _findings(module: torch.nn.Module, program: ExportedProgram) -> list[Finding
 def _summary(
     graph: Graph, program: ExportedProgram, inputs: Mapping[str, np.ndarray]
 ) -> ModelSummary:
-    names = set(program.graph_signature.parameters)
+    names = {_free(name, program) for name in _parameters(program)}
     weights = [v.type for v in graph.constants if v.name in names]
     return ModelSummary(
         graph.name,

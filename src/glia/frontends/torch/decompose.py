@@ -41,7 +41,7 @@ def _trace(call: Any, examples: list[Any]) -> torch.fx.GraphModule | None:
     mode = next((v.fake_mode for v in examples if hasattr(v, "fake_mode")), None)
     try:
         with mode or torch.no_grad(), torch.no_grad():
-            return make_fx(call, decomposition_table=table)(*examples)
+            return make_fx(torch.func.functionalize(call), decomposition_table=table)(*examples)
     except Exception:  # a decomposition that cannot be traced is one that we do not have
         return None
 

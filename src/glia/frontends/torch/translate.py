@@ -24,7 +24,7 @@ from glia.frontends.torch.hints import hint_for
 from glia.frontends.torch.sources import layer_of, source_of
 from glia.frontends.torch.tensors import is_static, to_numpy, type_of
 from glia.graph.builder import GraphBuilder
-from glia.graph.ir import Graph, Node, Value
+from glia.graph.ir import Graph, GraphError, Node, Value
 
 # Constants larger than this are computed by the graph instead, so that a capture stays small.
 FOLD_LIMIT = 1 << 20
@@ -141,6 +141,8 @@ class Translator:
             result = function(Emitter(self.shelf, name, out), *positional, **keywords)
         except ArgumentUnsupported as error:
             return self._report(node, place, str(error), "with these arguments")
+        except GraphError as error:
+            return self._report(node, place, f"no graph has this meaning: {error}")
         check_types(node, result, expected)
         return result
 

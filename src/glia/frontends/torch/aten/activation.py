@@ -13,13 +13,13 @@ def gelu(e: Emitter, x: Value, *, approximate: str = "none") -> Value:
     return e.emit("gelu", x, approximate=approximate)
 
 
-@rule("silu", "silu_")
+@rule("silu")
 def silu(e: Emitter, x: Value) -> Value:
     """The composite silu."""
     return e.emit("silu", x)
 
 
-@rule("relu", "relu_")
+@rule("relu")
 def relu(e: Emitter, x: Value) -> Value:
     """The composite relu."""
     return e.emit("relu", x)

@@ -10,7 +10,7 @@ from glia.frontends.torch.emitter import ArgumentUnsupported, Emitter, Operand
 from glia.graph.ir import Value
 
 
-@rule("add", "add_")
+@rule("add")
 def add(e: Emitter, x: Value, y: Operand, *, alpha: float = 1) -> Value:
     """`x + alpha * y`; on bool it is `or`."""
     format = e.out.dtype
@@ -261,6 +261,31 @@ def tan(e: Emitter, x: Value) -> Value:
     """`sin(x) / cos(x)`."""
     wide = e.convert(x, e.out.dtype)
     return e.emit("divide", e.emit("sine", wide), e.emit("cosine", wide))
+
+
+@rule("erfc", "special_erfc")
+def erfc(e: Emitter, x: Value) -> Value:
+    """`1 - erf(x)`."""
+    return e.binary("subtract", 1.0, e.emit("erf", e.convert(x, e.out.dtype)))
+
+
+def _grown(e: Emitter, x: Value) -> tuple[Value, Value]:
+    wide = e.convert(x, e.out.dtype)
+    return e.emit("exponential", wide), e.emit("exponential", e.emit("negate", wide))
+
+
+@rule("sinh")
+def sinh(e: Emitter, x: Value) -> Value:
+    """`(exp(x) - exp(-x)) / 2`."""
+    up, down = _grown(e, x)
+    return e.binary("multiply", e.emit("subtract", up, down), 0.5)
+
+
+@rule("cosh")
+def cosh(e: Emitter, x: Value) -> Value:
+    """`(exp(x) + exp(-x)) / 2`."""
+    up, down = _grown(e, x)
+    return e.binary("multiply", e.emit("add", up, down), 0.5)
 
 
 @rule("nan_to_num")

@@ -121,6 +121,24 @@ def batch_norm(
     return affine(e, normal, weight, bias, x.type.rank - 2)
 
 
+@rule("instance_norm")
+def instance_norm(
+    e: Emitter,
+    x: Value,
+    weight: Value | None,
+    bias: Value | None,
+    mean: Value | None,
+    variance: Value | None,
+    use_input_stats: bool,
+    momentum: float,
+    epsilon: float,
+) -> Value:
+    """Each channel of each sequence as a group of its own, or by its running statistics."""
+    if not use_input_stats:
+        return batch_norm(e, x, weight, bias, mean, variance, False, momentum, epsilon)
+    return group_norm(e, x, x.type.shape[1], weight, bias, epsilon)
+
+
 @rule("scaled_dot_product_attention")
 def attention(
     e: Emitter,

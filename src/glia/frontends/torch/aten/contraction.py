@@ -71,6 +71,17 @@ def addmm(
     return scaled if beta == 0 else add(e, scaled, bias, alpha=beta)
 
 
+@rule("bilinear")
+def bilinear(e: Emitter, x: Value, y: Value, weight: Value, bias: Value | None = None) -> Value:
+    """`x[..., i] weight[o, i, j] y[..., j]`, summed over i and j, plus bias[o]."""
+    num_out, num_left, num_right = weight.type.shape
+    left = contract(e, x, weight, ((x.type.rank - 1,), (1,)))
+    right = e.reshape(y, (*y.type.shape[:-1], 1, num_right))
+    total = e.reduce("add", e.binary("multiply", left, right), (-1,))
+    assert total.type.shape[-1] == num_out and x.type.shape[-1] == num_left
+    return total if bias is None else e.binary("add", total, bias)
+
+
 @rule("outer", "ger")
 def outer(e: Emitter, x: Value, y: Value) -> Value:
     """All products of two vectors' elements."""
@@ -93,17 +104,56 @@ def convolution(
     x[N,C,*size], weight[K,C/groups,*taps]; the result is [N,K,*size'].
     """
     rank = weight.type.rank - 2
-    stride, padding, dilation = (_each(v, rank) for v in (stride, padding, dilation))
-    padded = constant_pad(e, x, [p for width in reversed(padding) for p in (width, width)])
+    sides = [(width, width) for width in _each(padding, rank)]
+    return _convolved(e, x, weight, bias, stride, sides, dilation, groups)
+
+
+@rule("conv1d.padding", "conv2d.padding", "conv3d.padding")
+def named_convolution(
+    e: Emitter,
+    x: Value,
+    weight: Value,
+    bias: Value | None = None,
+    stride: Sequence[int] = (1,),
+    padding: str = "valid",
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Value:
+    """A convolution whose padding is `valid` (none) or `same` (the result is as large as `x`)."""
+    rank = weight.type.rank - 2
+    reach = [
+        d * (n - 1) if padding == "same" else 0
+        for d, n in zip(_each(dilation, rank), weight.type.shape[2:], strict=True)
+    ]
+    sides = [(total // 2, total - total // 2) for total in reach]
+    return _convolved(e, x, weight, bias, stride, sides, dilation, groups)
+
+
+def _convolved(
+    e: Emitter,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Sequence[int],
+    sides: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    groups: int,
+) -> Value:
+    rank = weight.type.rank - 2
+    size = e.out.shape[-rank:]
+    batch = x if x.type.rank == rank + 2 else e.reshape(x, (1, *x.type.shape))
+    padded = constant_pad(e, batch, [width for pair in reversed(sides) for width in pair])
+    stride, dilation = _each(stride, rank), _each(dilation, rank)
     total: Value | None = None
     for tap in itertools.product(*(range(n) for n in weight.type.shape[2:])):
-        window = _window(e, padded, tap, stride, dilation)
+        window = _window(e, padded, size, tap, stride, dilation)
         term = _grouped(e, window, _tap_weight(e, weight, tap), groups)
         total = term if total is None else e.emit("add", total, term)
     assert total is not None
-    if bias is None:
-        return total
-    return e.emit("add", total, e.broadcast(e.reshape(bias, (-1, *(1,) * rank)), total.type.shape))
+    if bias is not None:
+        shift = e.reshape(bias, (-1, *(1,) * rank))
+        total = e.emit("add", total, e.broadcast(shift, total.type.shape))
+    return e.reshape(total, e.out.shape)
 
 
 @rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
@@ -150,7 +200,7 @@ def _pool_widths(
 def _window_sum(e: Emitter, x: Value, kernel: Sequence[int], stride: Sequence[int]) -> Value:
     total: Value | None = None
     for tap in itertools.product(*(range(n) for n in kernel)):
-        window = _window(e, x, tap, stride, (1,) * len(kernel))
+        window = _window(e, x, e.out.shape[-len(kernel) :], tap, stride, (1,) * len(kernel))
         total = window if total is None else e.emit("add", total, window)
     assert total is not None
     return total
@@ -161,14 +211,17 @@ def _each(numbers: Sequence[int], rank: int) -> tuple[int, ...]:
 
 
 def _window(
-    e: Emitter, x: Value, tap: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+    e: Emitter,
+    x: Value,
+    size: Sequence[int],
+    tap: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
 ) -> Value:
-    """What one tap of the kernel sees: `x` from its offset at the stride, in the result's size."""
-    result = x
-    first = x.type.rank - len(tap)
-    for axis, (k, s, d) in enumerate(zip(tap, stride, dilation, strict=True), start=first):
-        span = (e.out.shape[axis] - 1) * s + 1
-        result = e.slice(result, axis, k * d, k * d + span, s)
+    """What one tap of the kernel sees: `x` from its offset at the stride, `size` elements."""
+    result, first = x, x.type.rank - len(tap)
+    for axis, (n, k, s, d) in enumerate(zip(size, tap, stride, dilation, strict=True), start=first):
+        result = e.slice(result, axis, k * d, k * d + (n - 1) * s + 1, s)
     return result
 
 

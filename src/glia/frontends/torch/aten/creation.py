@@ -21,9 +21,15 @@ def ones(e: Emitter, *_: Any, **__: Any) -> Value:
     return e.full(1, e.out.shape, e.out.dtype)
 
 
-@rule("full", "full_like", "new_full", "fill")
+@rule("full", "full_like", "fill")
 def full(e: Emitter, _: Any, number: Operand, **__: Any) -> Value:
     """All the same number."""
+    return e.operand(number, e.out.dtype, e.out.shape)
+
+
+@rule("new_full")
+def new_full(e: Emitter, _: Value, size: Any, number: Operand, **__: Any) -> Value:
+    """All the same number, in the format of another tensor."""
     return e.operand(number, e.out.dtype, e.out.shape)
 
 

@@ -87,7 +87,7 @@ def where(e: Emitter, condition: Value, x: Operand, y: Operand) -> Value:
     return e.select(condition, x, y, e.out.dtype)
 
 
-@rule("masked_fill", "masked_fill_")
+@rule("masked_fill")
 def masked_fill(e: Emitter, x: Value, mask: Value, number: Operand) -> Value:
     """The number where the mask holds, else `x`."""
     return e.select(mask, number, x, e.out.dtype)

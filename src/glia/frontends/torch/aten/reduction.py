@@ -8,7 +8,7 @@ from typing import Any
 
 from glia.frontends.torch.aten.logic import truth
 from glia.frontends.torch.aten.table import rule
-from glia.frontends.torch.emitter import ArgumentUnsupported, Emitter
+from glia.frontends.torch.emitter import ArgumentUnsupported, Emitter, common_shape
 from glia.graph.ir import Value
 
 Dims = int | Sequence[int] | None
@@ -213,3 +213,13 @@ def logsumexp(e: Emitter, x: Value, dim: Dims, keepdim: bool = False) -> Value:
     grown = e.emit("exponential", e.binary("subtract", wide, top))
     total = e.emit("log", e.reduce("add", grown, dims, keepdim))
     return e.emit("add", total, e.reshape(top, total.type.shape))
+
+
+@rule("cosine_similarity")
+def cosine_similarity(e: Emitter, x: Value, y: Value, dim: int = 1, epsilon: float = 1e-8) -> Value:
+    """The product of two vectors, each over its length (at least `epsilon`)."""
+    units = []
+    for vector in (x, y):
+        size = vector_norm(e, e.broadcast(vector, common_shape(x, y)), 2, dim, True)
+        units.append(e.binary("divide", vector, e.binary("maximum", size, epsilon)))
+    return e.reduce("add", e.emit("multiply", *units), dims_of(units[0], dim))
