@@ -157,6 +157,7 @@ def quote(
     source = DOCS if basis == "virtual" else SHEET
     throughput = estimate(rate * spread[0], rate, rate * spread[1], "sequences/s", why, source)
     usd = None
+    dear = 1.4 if chip != "l4" else 1.0
     if rent is not None:
         usd = throughput.per(rent / 3600 * 1e6, "USD")
     return Quote(
@@ -170,11 +171,17 @@ def quote(
         energy_per_thousand=(
             None if joules is None else estimate(joules * 0.5, joules, joules * 2, "J", why, ENERGY)
         ),
-        rental=None if rent is None else Estimate(rent, rent, rent, "USD/h", "listed", (RENT,)),
+        rental=(
+            None
+            if rent is None
+            else Estimate(rent * 0.4, rent, rent * dear, "USD/h", "listed", (RENT,))
+        ),
         usd_per_million=usd,
         price_source="" if rent is None else RENT,
-        price_date="" if rent is None else "2026-07-01",
-        price_instance="" if rent is None else f"{chip}.xlarge",
+        price_date="" if rent is None else "undated snapshot, 2026-01 or later",
+        price_instance=""
+        if rent is None
+        else f"AWS {chip}.48xlarge, 16 chips, us-east-1, capacity block",
         notes=("Price is one sixteenth of the instance.",) if chip == "trn2" else (),
     )
 

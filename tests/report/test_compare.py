@@ -76,6 +76,7 @@ def test_failed_proofs_name_their_reason(report: PortReport) -> None:
         (Estimate(1e-3, 1.2e-3, 1.5e-3, "s", ""), "1 to 1.5 ms"),
         (Estimate(8e-4, 1e-3, 1.5e-3, "s", ""), "800 \u00b5s to 1.5 ms"),
         (Estimate(0.02, 0.03, 0.04, "USD", ""), "$0.02 to $0.04"),
+        (Estimate(1.17, 2, 6.88, "USD/h", ""), "$1.17 to $6.88/h"),
         (Estimate(0.4, 0.5, 0.6, "fraction", ""), "40 to 60 %"),
         (Estimate(5, 5, 5, "count", "", (), "counted"), "exact"),
         (Estimate(5, 5, 5, "J", ""), "no range given"),

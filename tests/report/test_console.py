@@ -11,7 +11,6 @@ from rich.console import Console, RenderableType
 from glia.core.figures import Figure
 from glia.core.records import PortReport
 from glia.report.console import (
-    figure_comparison,
     figure_table,
     findings_table,
     parity_view,
@@ -35,7 +34,7 @@ def test_port_view_has_every_number_range_mark_and_source(report: PortReport) ->
     for e in named:
         assert likely_text(e).removesuffix(" seq/s") in words
         assert range_text(e).removesuffix(" seq/s") in words
-    for mark in ("predicted", "estimated", "counted", "unknown", "as listed", "NOT PROVED"):
+    for mark in ("predicted", "estimated", "counted", "unknown", "NOT PROVED"):
         assert mark in words
     assert "Computing's energy problem" in words.split("Sources")[-1]
     assert report.model.name in words
@@ -64,6 +63,19 @@ def test_run_and_parity_alone(report: PortReport) -> None:
     assert report.targets[1].parity.budget_rule in failed
 
 
+def test_what_a_device_does_not_measure_is_unknown(report: PortReport) -> None:
+    run = dataclasses.replace(report.targets[0].run, energy=None, power=None, basis="measured")
+    words = piped(run_view(run))
+    assert words.count("unknown") == 2 and "measured" in words
+
+
+def test_a_listed_price_is_published(report: PortReport) -> None:
+    rental = dict(quote_estimates(report.quotes[0]))["Rental"]
+    assert rental is not None and rental.mark == "published"
+    fixed = dataclasses.replace(rental, low=rental.likely, high=rental.likely)
+    assert range_text(fixed) == "as listed"
+
+
 def test_figure_tables() -> None:
     hbm = Figure(2.9e12, "B/s", "published", "trainium2.rst [sic]", date="2026-01-01")
     watts = Figure(500, "W", "estimated", "third party", low=400, high=600)
@@ -71,8 +83,6 @@ def test_figure_tables() -> None:
     for part in ("2.9 TB/s", "published", "trainium2.rst [sic] 2026-01-01", "400 to 600 W"):
         assert part in words
     assert "unknown" in words
-    beside = piped(figure_comparison("c", ["trn2", "h100"], [("power", [watts, None])]))
-    assert "400 to 600 W, estimated [1]" in beside and "unknown" in beside
 
 
 def test_empty_report(report: PortReport) -> None:

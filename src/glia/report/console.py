@@ -136,31 +136,12 @@ def figure_table(title: str, rows: Iterable[tuple[str, Figure | None]]) -> Table
     return table
 
 
-def figure_comparison(
-    title: str, names: Sequence[str], rows: Iterable[tuple[str, Sequence[Figure | None]]]
-) -> RenderableType:
-    """The same figures of several things side by side, with mark and source number in each cell."""
-    index = SourceIndex()
-    table = _table(title)
-    _columns(table, ("Figure",), names)
-    for name, figures in rows:
-        table.add_row(Text(name), *(_compared(f, index) for f in figures))
-    return Group(table, _source_list(index))
-
-
 def _figure(figure: Figure) -> Text:
     return _two_lines(str(figure), range_text(figure.estimate()) if _has_range(figure) else "")
 
 
 def _has_range(figure: Figure) -> bool:
     return figure.low is not None or figure.high is not None
-
-
-def _compared(figure: Figure | None, index: SourceIndex) -> Text:
-    if figure is None:
-        return Text(UNKNOWN)
-    width = f"{range_text(figure.estimate())}, " if _has_range(figure) else ""
-    return _two_lines(str(figure), f"{width}{figure.mark} [{index.number(figure.source)}]")
 
 
 def _run_table(results: Sequence[RunResult], index: SourceIndex) -> Table:
@@ -171,7 +152,7 @@ def _run_table(results: Sequence[RunResult], index: SourceIndex) -> Table:
         values = [found.get(name) for found in by_run]
         marks = [mark_of(v, r.basis) for v, r in zip(values, results, strict=True) if v]
         numbers = index.numbers(s for v in values if v for s in v.sources)
-        words = f"{', '.join(dict.fromkeys(marks))} [{runs_text(numbers)}]"
+        words = f"{', '.join(dict.fromkeys(marks)) or '-'} [{runs_text(numbers)}]"
         table.add_row(Text(name), Text(words), *map(_cell, values))
     return table
 

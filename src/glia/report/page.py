@@ -31,12 +31,10 @@ from glia.report.wording import (
     chip_titles,
     count_text,
     error_text,
-    likely_text,
     listed_rental,
     mark_of,
     quote_estimates,
     quote_sources,
-    range_text,
     run_estimates,
 )
 
@@ -73,7 +71,7 @@ def comparison(report: PortReport, index: SourceIndex) -> Markup:
         "Comparison",
         tag("p", intro, class_="muted"),
         table(heads, rows, numeric=range(1, 7), kind="wide"),
-        _notes(report),
+        _notes(report, index),
         report_charts(report),
     )
 
@@ -86,23 +84,23 @@ def _quote_row(q: Quote, colour: int, index: SourceIndex) -> list[object]:
         value_cell(q.latency),
         value_cell(q.power),
         value_cell(q.energy_per_thousand),
-        _rental(q),
+        value_cell(listed_rental(q)),
         value_cell(q.usd_per_million),
         references(index, quote_sources(q)),
     ]
 
 
-def _rental(q: Quote) -> Markup:
-    rental = listed_rental(q)
-    facts = (q.price_instance, f"{range_text(rental)} {q.price_date}".strip())
-    return stacked(likely_text(rental), join([f for f in facts if f], tag("br")))
-
-
-def _notes(report: PortReport) -> Markup:
+def _notes(report: PortReport, index: SourceIndex) -> Markup:
+    rentals = dict.fromkeys(_rental(q, index) for q in report.quotes if q.rental is not None)
     notes = dict.fromkeys(f"{q.title}: {note}" for q in report.quotes for note in q.notes)
-    return (
-        tag("ul", *(tag("li", linked(n)) for n in notes), class_="notes") if notes else Markup("")
-    )
+    lines = [*rentals, *(linked(n) for n in notes)]
+    return tag("ul", *(tag("li", n) for n in lines), class_="notes") if lines else Markup("")
+
+
+def _rental(q: Quote, index: SourceIndex) -> Markup:
+    facts = ", ".join(f for f in (q.price_instance or "listed", q.price_date) if f)
+    refs = references(index, (q.price_source,))
+    return join([f"Rental of {q.title}: {facts}; source ", refs])
 
 
 def proof(report: PortReport) -> Markup:

@@ -78,7 +78,9 @@ def full_rows(
     rows: list[list[object]] = []
     for name, e in named:
         if e is None:
-            rows.append([name, likely_text(e), "", "", "No public figure to derive it from.", ""])
+            rows.append(
+                [name, likely_text(e), "", "", "Nothing measured or published gives it.", ""]
+            )
             continue
         mark, refs = mark_tag(mark_of(e, basis)), references(index, e.sources)
         rows.append([name, likely_text(e), range_text(e), mark, e.reason or "\u2013", refs])

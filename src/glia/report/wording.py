@@ -54,6 +54,9 @@ def range_text(estimate: Estimate | None) -> str:
     if estimate.low == estimate.high:
         return _NO_WIDTH.get(estimate.mark, "no range given")
     low, high = quantity(estimate.low, estimate.unit), quantity(estimate.high, estimate.unit)
+    per = estimate.unit.removeprefix("USD") if estimate.unit.startswith("USD/") else ""
+    if per:
+        return f"{low.removesuffix(per)} to {high}"
     number, space, unit = low.rpartition(" ")
     same_unit = space and high.endswith(f" {unit}")
     return f"{number if same_unit else low} to {high}"
@@ -82,8 +85,8 @@ def mark_of(estimate: Estimate, basis: str) -> str:
     return BASIS_MARK.get(basis, estimate.mark)
 
 
-def run_estimates(run: RunResult) -> Iterator[tuple[str, Estimate]]:
-    """Every Estimate of one run with its name, launches excepted."""
+def run_estimates(run: RunResult) -> Iterator[tuple[str, Estimate | None]]:
+    """Every Estimate of one run with its name, launches excepted; None is unknown."""
     yield f"Latency, batch of {run.num_sequences}", run.latency
     yield "Throughput of one chip", run.throughput
     yield "Energy of the batch", run.energy
