@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch.utils import _pytree as pytree
 
-from glia.frontends.torch.capture import Captured, capture
+from glia.frontends.captured import Captured
+from glia.frontends.torch.capture import capture
 from glia.frontends.torch.tensors import to_numpy
 from glia.graph.evaluate import evaluate
 

@@ -16,7 +16,8 @@ import torch.fx
 from torch import nn
 from torch.fx.traceback import preserve_node_meta
 
-from glia.frontends.torch.capture import Captured, capture
+from glia.frontends.captured import Captured
+from glia.frontends.torch.capture import capture
 
 _STEP = re.compile(r"\['([^']+)'\]|\.([A-Za-z_]\w*)")
 _TABLES = ("_modules", "_parameters", "_buffers")
