@@ -244,7 +244,8 @@ class StreamBuilder:
     ) -> Instruction:
         """Append an instruction after the checks that hold for all of them."""
         for view in reads:
-            self._require_written(op, view)
+            if not self._shadows[view.storage.index].is_written(view):
+                raise self._unwritten(op, view)
         for view in writes:
             self._write(view, accumulates, op)
         made = Instruction(
@@ -261,14 +262,13 @@ class StreamBuilder:
         self.instructions.append(made)
         return made
 
-    def _require_written(self, op: str, view: NkiTensor) -> None:
-        if not self._shadows[view.storage.index].is_written(view):
-            raise self.error(
-                f"{op} reading {view!r}",
-                "memory never written",
-                "initialised memory",
-                "write it first (memset, dma_copy or a result)",
-            )
+    def _unwritten(self, op: str, view: NkiTensor) -> KernelError:
+        return self.error(
+            f"{op} reading {view!r}",
+            "memory never written",
+            "initialised memory",
+            "write it first (memset, dma_copy or a result)",
+        )
 
     def _write(self, view: NkiTensor, accumulates: bool, op: str) -> None:
         if view.storage.role in ("input", "constant"):
@@ -277,6 +277,15 @@ class StreamBuilder:
                 "a kernel input",
                 "a tensor of the kernel",
                 "allocate the result with nl.ndarray(..., buffer=nl.shared_hbm)",
+            )
+        if 0 in view.strides and any(
+            s == 0 and n > 1 for s, n in zip(view.strides, view.shape, strict=True)
+        ):
+            raise self.error(
+                f"{op} writing {view!r}",
+                "a broadcast view",
+                "each element once",
+                "write the tile itself",
             )
         shadow = self._shadows[view.storage.index]
         shadow.mark(view)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from glia.core.errors import KernelError
+from glia.isa.erf import erf, gelu
 
 Fn = Callable[[np.ndarray], np.ndarray]
-_SQRT_HALF = np.float32(0.7071067811865476)
 _GELU_TANH = np.float32(0.7978845608028654)  # sqrt(2 / pi)
 _GELU_CUBE = np.float32(0.044715)
 _ONE, _HALF = np.float32(1), np.float32(0.5)
@@ -45,12 +45,6 @@ class Activation:
 _NO_TABLE = ("copy", "square", "relu", "abs", "sign")
 
 
-def _erf(x: np.ndarray) -> np.ndarray:
-    from scipy.special import erf
-
-    return erf(x)
-
-
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     from scipy.special import expit
 
@@ -59,10 +53,6 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 def _softplus(x: np.ndarray) -> np.ndarray:
     return np.logaddexp(x, np.float32(0))
-
-
-def _gelu(x: np.ndarray) -> np.ndarray:
-    return _HALF * x * (_ONE + _erf(x * _SQRT_HALF))
 
 
 def _gelu_tanh(x: np.ndarray) -> np.ndarray:
@@ -78,14 +68,14 @@ FUNCTIONS: dict[str, Activation] = {
         Activation("abs", np.abs),
         Activation("sign", np.sign),
         Activation("sigmoid", _sigmoid),
-        Activation("gelu", _gelu),
+        Activation("gelu", gelu),
         Activation("gelu_apprx_tanh", _gelu_tanh),
         Activation("gelu_apprx_sigmoid", lambda x: x * _sigmoid(np.float32(1.702) * x)),
         Activation("silu", lambda x: x * _sigmoid(x)),
         Activation("tanh", np.tanh),
         Activation("softplus", _softplus),
         Activation("mish", lambda x: x * np.tanh(_softplus(x))),
-        Activation("erf", _erf),
+        Activation("erf", erf),
         Activation("exp", np.exp),
         Activation("log", np.log, 2.0**-64, 2.0**64),
         Activation("sin", np.sin, -np.pi, np.pi),

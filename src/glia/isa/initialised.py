@@ -1,7 +1,7 @@
 """Which elements of a storage were written: the shadow that makes uninitialised reads an error.
 
-One flag per element of the storage's dtype. Kept while tracing only, because access patterns are
-known then; values are not needed.
+One flag per element of the storage's dtype (finer once a narrower view looks at it). Kept while
+tracing only, because access patterns are known then; values are not needed.
 """
 
 from __future__ import annotations
@@ -14,63 +14,81 @@ from glia.isa.tensor import NkiTensor, Storage
 class Shadow:
     """Written-flags of one storage. `full` skips the work once everything was written."""
 
-    __slots__ = ("_flags", "_pitch", "_size", "full", "started")
+    __slots__ = ("_flags", "_pitch", "_size", "_started", "_started_missing", "_unwritten", "full")
 
     def __init__(self, storage: Storage) -> None:
         self.full = storage.role in ("input", "constant")
-        self.started: np.ndarray | None = None
         self._size = storage.dtype.itemsize
         self._pitch = max(storage.partition_bytes // self._size, 1)
-        rows = storage.num_partitions
-        self._flags = np.zeros(0 if self.full else rows * self._pitch, bool)
+        self._flags = np.zeros(0 if self.full else storage.num_bytes // self._size, bool)
+        self._unwritten = self._flags.size
+        self._started: np.ndarray | None = None
+        self._started_missing = self._flags.size
 
-    def mark(self, view: NkiTensor, written: bool = True) -> None:
-        """Record a write (or, with `written=False`, forget one)."""
-        if self.full and written:
+    def mark(self, view: NkiTensor) -> None:
+        """Record a write."""
+        if self.full:
             return
-        self.full = False
-        self._select(view, self._flags)[...] = written
-        self.full = written and bool(self._flags.all()) if view.free_size > 1 else self.full
+        flags = self._select(view, "_flags")
+        self._unwritten -= flags.size - int(np.count_nonzero(flags))
+        flags[...] = True
+        if self._unwritten <= 0:  # a view that repeats elements counts them more than once
+            self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
+            self.full = self._unwritten == 0
 
     def is_written(self, view: NkiTensor) -> bool:
         """True when every element of the view was written."""
-        return self.full or bool(self._select(view, self._flags).all())
+        if self.full:
+            return True
+        return bool(self._select(view, "_flags").all())
 
     # -- accumulation groups of PSUM -----------------------------------------------------------
 
     def group_state(self, view: NkiTensor) -> str:
         """`none`, `all` or `mixed`: how much of the view a matmul has started."""
-        if self.started is None:
+        if self._started is None:
             return "none"
-        flags = self._select(view, self.started)
+        if self._started_missing == 0:
+            return "all"
+        flags = self._select(view, "_started")
         return "all" if flags.all() else "mixed" if flags.any() else "none"
 
     def mark_started(self, view: NkiTensor, started: bool) -> None:
         """A matmul wrote here (True), or something else did (False)."""
-        if self.started is None:
+        if self._started is None:
             if not started:
                 return
-            self.started = np.zeros(self._flags.size, bool)
-        self._select(view, self.started)[...] = started
+            self._started = np.zeros(self._flags.size, bool)
+        if started and self._started_missing == 0:
+            return
+        flags = self._select(view, "_started")
+        known = int(np.count_nonzero(flags))
+        self._started_missing += known - flags.size if started else known
+        flags[...] = started
+        if self._started_missing <= 0:
+            self._started_missing = int(np.count_nonzero(~self._started))
 
-    def _select(self, view: NkiTensor, flags: np.ndarray) -> np.ndarray:
-        scale = view.dtype.itemsize
-        if scale == self._size:
-            return _strided(flags, view, self._pitch, view.offset)
-        return self._select_bytes(view, flags, scale)
+    def _select(self, view: NkiTensor, which: str) -> np.ndarray:
+        """The flags of a view's elements; a wider dtype covers several flags per element."""
+        if view.dtype.itemsize < self._size:
+            self._refine(view.dtype.itemsize)
+        ratio = view.dtype.itemsize // self._size
+        shape, strides = view.shape, tuple(s * ratio for s in view.strides)
+        offset = view.offset * ratio
+        if view.on_chip:
+            strides = (view.strides[0] * self._pitch, *strides[1:])
+            offset += view.partition * self._pitch
+        if ratio > 1:
+            shape, strides = (*shape, ratio), (*strides, 1)
+        return np.ndarray(shape, bool, getattr(self, which), offset, strides)
 
-    def _select_bytes(self, view: NkiTensor, flags: np.ndarray, scale: int) -> np.ndarray:
-        """A reinterpreted view: the whole elements between its first and last byte, per row."""
-        low = view.offset * scale
-        span = sum((n - 1) * s for n, s in zip(view.shape[1:], view.strides[1:], strict=True))
-        first, last = low // self._size, (low + (span + 1) * scale - 1) // self._size
-        rows = flags.reshape(-1, self._pitch)
-        return rows[view.partition : view.partition + view.num_partitions, first : last + 1]
-
-
-def _strided(flags: np.ndarray, view: NkiTensor, pitch: int, offset: int) -> np.ndarray:
-    strides = view.strides
-    if view.on_chip:
-        offset += view.partition * pitch
-        strides = (strides[0] * pitch, *strides[1:])
-    return np.ndarray(view.shape, bool, flags, offset, strides)
+    def _refine(self, size: int) -> None:
+        """Flags per `size` bytes instead of per element: a narrower dtype looks at the storage."""
+        parts = self._size // size
+        self._flags = np.repeat(self._flags, parts)
+        if self._started is not None:
+            self._started = np.repeat(self._started, parts)
+        self._unwritten *= parts
+        self._started_missing *= parts
+        self._pitch *= parts
+        self._size = size

@@ -6,7 +6,6 @@ partitions, engine access to PSUM), nki/api/nki/isa/__init__.py (types per opera
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -20,57 +19,59 @@ from glia.isa.tensor import NkiTensor
 _FLOAT32 = np.dtype(np.float32)
 
 
-def require(condition: bool, what: str, got: str, expected: str, do: str = "") -> None:
-    """Raise a KernelError in the house form unless `condition` holds."""
-    if not condition:
-        raise KernelError(f"{what}: got {got}, expected {expected}" + (f"; {do}" if do else ""))
+def refusal(what: str, got: str, expected: str, do: str = "") -> KernelError:
+    """The KernelError in the house form; for checks too frequent to format texts in advance."""
+    return KernelError(f"{what}: got {got}, expected {expected}" + (f"; {do}" if do else ""))
 
 
 def on_chip(what: str, **operands: NkiTensor) -> None:
-    """Operands must be SBUF or PSUM tiles with a legal start partition."""
+    """Operands must be SBUF or PSUM tiles on consecutive partitions with a legal start."""
     for role, view in operands.items():
-        require(
-            isinstance(view, NkiTensor) and view.on_chip,
-            f"{what} {role}",
-            f"{view!r}",
-            "a tile in SBUF or PSUM",
-            "load it with dma_copy",
-        )
+        if not isinstance(view, NkiTensor) or not view.on_chip:
+            raise refusal(
+                f"{what} {role}", f"{view!r}", "a tile in SBUF or PSUM", "load it with dma_copy"
+            )
+        if view.strides[0] != 1 and view.shape[0] > 1:
+            raise refusal(
+                f"{what} {role}",
+                f"a partition step of {view.strides[0]}",
+                "consecutive partitions",
+                "only a DMA can pick every n-th partition",
+            )
         start_partition(what, role, view)
 
 
 def start_partition(what: str, role: str, view: NkiTensor) -> None:
     """More than 64 active partitions start at 0; 33..64 at 0 or 64; up to 32 at 0/32/64/96."""
-    size, start = view.num_partitions, view.start_partition
+    size, start = view.shape[0], view.storage.start_partition + view.partition
     step = 128 if size > 64 else 64 if size > 32 else 32
-    require(
-        start % step == 0 and start + size <= PARTITIONS,
-        f"{what} {role}",
-        f"partitions {start}..{start + size - 1}",
-        f"a start partition that is a multiple of {step if step < 128 else '128 (only 0)'}",
-        "move the tile with a DMA or choose another start",
-    )
+    if start % step or start + size > PARTITIONS:
+        raise refusal(
+            f"{what} {role}",
+            f"partitions {start}..{start + size - 1}",
+            f"a start partition that is a multiple of {step if step < 128 else '128 (only 0)'}",
+            "move the tile with a DMA or choose another start",
+        )
 
 
 def in_memory(what: str, role: str, view: NkiTensor, *memories: str) -> None:
     """The operand must be in one of these memories."""
-    require(
-        view.buffer in memories,
-        f"{what} {role}",
-        f"{view!r} in {view.buffer}",
-        " or ".join(memories),
-    )
+    if view.storage.memory not in memories:
+        raise refusal(f"{what} {role}", f"{view!r} in {view.buffer}", " or ".join(memories))
 
 
 def same_shape(what: str, dst: NkiTensor, **operands: NkiTensor) -> None:
     """Equal partitions and equal elements per partition; dims may be arranged differently."""
+    rows, free = dst.shape[0], dst.free_size
     for role, view in operands.items():
-        require(
-            view.num_partitions == dst.num_partitions and view.free_size == dst.free_size,
-            f"{what} {role}",
-            f"shape {view.shape}",
-            f"dst's shape {dst.shape}",
-        )
+        if view.shape[0] != rows or view.free_size != free:
+            raise refusal(f"{what} {role}", f"shape {view.shape}", f"dst's shape {dst.shape}")
+
+
+def require(condition: bool, what: str, got: str, expected: str, do: str = "") -> None:
+    """Raise a KernelError in the house form unless `condition` holds."""
+    if not condition:
+        raise refusal(what, got, expected, do)
 
 
 def not_both_psum(what: str, one: NkiTensor, other: NkiTensor) -> None:
@@ -89,21 +90,16 @@ def pick_engine(
 ) -> engine:
     """The engine asked for, or the first allowed; GpSimd never reaches PSUM."""
     found = allowed[0] if chosen is engine.unknown else chosen
-    require(
-        found in allowed,
-        what,
-        f"engine {found.name}",
-        "one of " + ", ".join(e.name for e in allowed),
-    )
-    if found is engine.gpsimd:
-        for view in views:
-            require(
-                view.buffer != "psum",
-                what,
-                "a PSUM operand on gpsimd",
-                "SBUF operands",
-                "GpSimd cannot access PSUM; use the vector engine",
-            )
+    if found not in allowed:
+        names = ", ".join(e.name for e in allowed)
+        raise refusal(what, f"engine {found.name}", f"one of {names}")
+    if found is engine.gpsimd and any(v.storage.memory == "psum" for v in views):
+        raise refusal(
+            what,
+            "a PSUM operand on gpsimd",
+            "SBUF operands",
+            "GpSimd cannot access PSUM; use the vector engine",
+        )
     return found
 
 
@@ -111,19 +107,11 @@ def scalar_or_column(what: str, role: str, operand: Any, rows: int) -> tuple[Nki
     """An operand that is a number, or a (P, 1) tile; returns the tile if it is one."""
     if isinstance(operand, NkiTensor):
         on_chip(what, **{role: operand})
-        require(
-            operand.num_partitions == rows and operand.free_size == 1,
-            f"{what} {role}",
-            f"shape {operand.shape}",
-            f"({rows}, 1)",
-        )
+        if operand.shape[0] != rows or operand.free_size != 1:
+            raise refusal(f"{what} {role}", f"shape {operand.shape}", f"({rows}, 1)")
         return (operand,)
-    require(
-        isinstance(operand, (int, float, np.number)),
-        f"{what} {role}",
-        f"{type(operand).__name__}",
-        "a number or a (P, 1) tile",
-    )
+    if not isinstance(operand, (int, float, np.number)):
+        raise refusal(f"{what} {role}", type(operand).__name__, "a number or a (P, 1) tile")
     return ()
 
 
@@ -162,10 +150,14 @@ def column(operand: Any, arrays: list[np.ndarray], ndim: int) -> Any:
 
 def traffic(*views: NkiTensor) -> Traffic:
     """Bytes that the operands move in SBUF and PSUM; HBM operands count in the DMA's work."""
-    totals = {"sbuf": 0, "psum": 0, "hbm": 0}
+    sbuf = psum = 0
     for view in views:
-        totals[view.buffer] += math.prod(view.shape) * view.dtype.itemsize
-    return Traffic(totals["sbuf"], totals["psum"])
+        memory = view.storage.memory
+        if memory == "sbuf":
+            sbuf += view.shape[0] * view.free_size * view.dtype.itemsize
+        elif memory == "psum":
+            psum += view.shape[0] * view.free_size * view.dtype.itemsize
+    return Traffic(sbuf, psum)
 
 
 def contiguous(view: NkiTensor) -> bool:

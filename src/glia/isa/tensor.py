@@ -42,12 +42,14 @@ class Storage:
     data: np.ndarray | None = None
     start_partition: int = 0
     address: int = -1
+    on_chip: bool = field(init=False)
     num_bytes: int = field(init=False)
     num_partitions: int = field(init=False)
     partition_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         size = self.dtype.itemsize
+        self.on_chip = self.memory in ON_CHIP
         self.num_bytes = math.prod(self.shape) * size
         if self.on_chip:
             self.num_partitions = self.shape[0]
@@ -57,9 +59,14 @@ class Storage:
             self.num_partitions = -(-self.num_bytes // max(self.partition_bytes, 1))
 
     @property
-    def on_chip(self) -> bool:
-        """True in SBUF and PSUM."""
-        return self.memory in ON_CHIP
+    def extent_bytes(self) -> int:
+        """Bytes from the first to the last element: of one partition on chip, else of all."""
+        if self.on_chip:
+            return self.partition_bytes
+        if self.strides is None:
+            return self.num_bytes
+        last = sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+        return (last + 1) * self.dtype.itemsize
 
     def view(self) -> NkiTensor:
         """The whole storage as a tensor."""
@@ -99,7 +106,17 @@ class Indirection:
 class NkiTensor:
     """A strided view; immutable. Indexing, `reshape`, `ap` and the like give further views."""
 
-    __slots__ = ("dtype", "indirection", "offset", "partition", "shape", "storage", "strides")
+    __slots__ = (
+        "dtype",
+        "free_size",
+        "indirection",
+        "offset",
+        "on_chip",
+        "partition",
+        "shape",
+        "storage",
+        "strides",
+    )
 
     def __init__(
         self,
@@ -118,6 +135,8 @@ class NkiTensor:
         self.offset = offset
         self.partition = partition
         self.indirection = indirection
+        self.on_chip = storage.on_chip  # True in SBUF and PSUM
+        self.free_size = math.prod(shape[1:])  # elements per partition
 
     # -- facts ---------------------------------------------------------------------------------
 
@@ -132,19 +151,9 @@ class NkiTensor:
         return self.storage.memory
 
     @property
-    def on_chip(self) -> bool:
-        """True in SBUF and PSUM."""
-        return self.storage.on_chip
-
-    @property
     def num_partitions(self) -> int:
         """Size of dim 0."""
         return self.shape[0] if self.shape else 1
-
-    @property
-    def free_size(self) -> int:
-        """Elements per partition."""
-        return math.prod(self.shape[1:])
 
     @property
     def start_partition(self) -> int:
@@ -167,58 +176,87 @@ class NkiTensor:
     # -- views ---------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> NkiTensor:
-        keys = self._expand(key)
+        keys = key if type(key) is tuple else (key,)
+        if len(keys) > self.ndim or Ellipsis in keys:
+            keys = self._expand(keys)
+        if self.indirection is not None:
+            raise self._refused("indexing", "rows picked at run time", "indexing before .ap")
         shape, strides, offset, partition = [], [], self.offset, self.partition
         for dim, item in enumerate(keys):
+            stride = self.strides[dim]
             start, size, step, keep = self._resolve(dim, item)
-            moved = start * self.strides[dim]
             if dim == 0 and self.on_chip:
-                partition += moved
+                partition += start * stride
                 keep = True
             else:
-                offset += moved
+                offset += start * stride
             if keep:
                 shape.append(size)
-                strides.append(self.strides[dim] * step)
-        return NkiTensor(self.storage, self.dtype, tuple(shape), tuple(strides), offset, partition)
+                strides.append(stride * step)
+        rest = len(keys)
+        return NkiTensor(
+            self.storage,
+            self.dtype,
+            (*shape, *self.shape[rest:]),
+            (*strides, *self.strides[rest:]),
+            offset,
+            partition,
+        )
 
-    def _expand(self, key: Any) -> list[Any]:
-        keys = list(key) if isinstance(key, tuple) else [key]
-        if any(k is Ellipsis for k in keys):
-            at = next(i for i, k in enumerate(keys) if k is Ellipsis)
-            keys[at : at + 1] = [slice(None)] * (self.ndim - len(keys) + 1)
-        if len(keys) > self.ndim:
-            raise KernelError(
-                f"indexing {self!r}: got {len(keys)} indices, expected at most {self.ndim}"
-            )
-        return keys + [slice(None)] * (self.ndim - len(keys))
+    def _expand(self, keys: tuple[Any, ...]) -> tuple[Any, ...]:
+        """`...` stands for as many whole dims as are missing."""
+        if Ellipsis in keys:
+            at = keys.index(Ellipsis)
+            whole = (slice(None),) * (self.ndim - len(keys) + 1)
+            keys = (*keys[:at], *whole, *keys[at + 1 :])
+        if len(keys) > self.ndim or Ellipsis in keys:
+            raise self._refused("indexing", f"{len(keys)} indices", f"at most {self.ndim}")
+        return keys
 
     def _resolve(self, dim: int, item: Any) -> tuple[int, int, int, bool]:
+        """Start, size, step, and whether the dim stays."""
         limit = self.shape[dim]
-        if isinstance(item, slice):
-            start = 0 if item.start is None else _static(item.start, self)
-            stop = limit if item.stop is None else _static(item.stop, self)
-            step = 1 if item.step is None else _static(item.step, self)
-            start, stop = (
-                (start + limit if start < 0 else start),
-                (stop + limit if stop < 0 else stop),
-            )
-            self._bounds(dim, start, stop)
-            return start, max(0, -(-(stop - start) // step)), step, True
-        if isinstance(item, DynamicSlice):
-            self._bounds(dim, item.start, item.start + item.size)
+        if type(item) is slice:
+            start = 0 if item.start is None else self._static(item.start)
+            stop = limit if item.stop is None else self._static(item.stop)
+            step = 1 if item.step is None else self._static(item.step)
+            start = start + limit if start < 0 else start
+            stop = stop + limit if stop < 0 else stop
+            if not 0 <= start <= stop <= limit or step < 1:
+                raise self._outside(dim, start, stop, step)
+            return start, -(-(stop - start) // step), step, True
+        if type(item) is DynamicSlice:
+            if not 0 <= item.start <= item.start + item.size <= limit:
+                raise self._outside(dim, item.start, item.start + item.size)
             return item.start, item.size, 1, True
-        index = _static(item, self)
+        index = self._static(item)
         index = index + limit if index < 0 else index
-        self._bounds(dim, index, index + 1)
+        if not 0 <= index < limit:
+            raise self._outside(dim, index, index + 1)
         return index, 1, 1, False
 
-    def _bounds(self, dim: int, start: int, stop: int) -> None:
-        if not 0 <= start <= stop <= self.shape[dim]:
-            raise KernelError(
-                f"indexing {self!r}: got [{start}:{stop}] in dim {dim}, expected it inside "
-                f"[0:{self.shape[dim]}]; clamp with min() at ragged edges"
-            )
+    def _static(self, value: Any) -> int:
+        if type(value) is int:
+            return value
+        try:
+            return int(value.__index__())
+        except AttributeError:
+            raise self._refused("indexing", type(value).__name__, "int, slice or nl.ds") from None
+
+    def _outside(self, dim: int, start: int, stop: int, step: int = 1) -> KernelError:
+        if step < 1:
+            return self._refused("indexing", f"step {step} in dim {dim}", "a step of at least 1")
+        return self._refused(
+            "indexing",
+            f"[{start}:{stop}] in dim {dim}",
+            f"it inside [0:{self.shape[dim]}]",
+            "clamp with min() at ragged edges",
+        )
+
+    def _refused(self, what: str, got: str, expected: str, do: str = "") -> KernelError:
+        """A KernelError in the house form about this view."""
+        tail = f"; {do}" if do else ""
+        return KernelError(f"{what} {self!r}: got {got}, expected {expected}{tail}")
 
     def reshape(self, shape: Sequence[int]) -> NkiTensor:
         """The same elements in another shape; only where strides allow it without a copy."""
@@ -264,7 +302,9 @@ class NkiTensor:
         return self[tuple(key)]
 
     def expand_dim(self, dim: int) -> NkiTensor:
-        """Insert a dim of size 1."""
+        """Insert a dim of size 1; on chip never before the partition dim."""
+        if dim == 0 and self.on_chip:
+            raise self._refused("expanding", "dim 0", "a free dim", "the partition dim stays first")
         return self._replaced(
             (*self.shape[:dim], 1, *self.shape[dim:]), (*self.strides[:dim], 0, *self.strides[dim:])
         )
@@ -284,17 +324,20 @@ class NkiTensor:
         """Reinterpret the bits as another dtype; the last dim rescales."""
         target = dtype(kind)
         ratio_up, ratio_down = self.dtype.itemsize, target.itemsize
-        if self.strides and self.strides[-1] != 1 and ratio_up != ratio_down:
-            raise KernelError(f"reinterpreting {self!r}: the last dim must be contiguous")
+        if ratio_up == ratio_down:
+            return NkiTensor(
+                self.storage, target, self.shape, self.strides, self.offset, self.partition
+            )
+        keep = 1 if self.on_chip else 0
+        what = f"reinterpreting as {target}"
+        if self.ndim <= keep or self.strides[-1] != 1:
+            raise self._refused(what, "a strided last dim", "a contiguous one")
         scale = [s * ratio_up for s in self.strides]
         offset = self.offset * ratio_up
-        keep = 1 if self.on_chip else 0
-        if offset % ratio_down or any(s % ratio_down for s in scale[keep:-1]):
-            raise KernelError(
-                f"reinterpreting {self!r} as {target}: strides are not whole elements"
-            )
-        strides = [*self.strides[:keep], *(s // ratio_down for s in scale[keep:])]
-        strides[-1] = 1
+        sizes = (offset, self.shape[-1] * ratio_up, *scale[keep:-1])
+        if any(n % ratio_down for n in sizes):
+            raise self._refused(what, "strides that are not whole elements", "whole elements")
+        strides = [*self.strides[:keep], *(s // ratio_down for s in scale[keep:-1]), 1]
         shape = (*self.shape[:-1], self.shape[-1] * ratio_up // ratio_down)
         return NkiTensor(
             self.storage, target, shape, tuple(strides), offset // ratio_down, self.partition
@@ -321,6 +364,12 @@ class NkiTensor:
         partition = base.partition
         if base.on_chip:
             free = max(base.storage.partition_bytes // base.dtype.itemsize, 1)
+            if strides[0] % free and shape[0] > 1:
+                raise base._refused(
+                    "access pattern",
+                    f"partition step {strides[0]}",
+                    f"a multiple of {free}, the storage's elements per partition",
+                )
             strides[0] = strides[0] // free
             partition, start = (partition, start) if offset is None else divmod(start, free)
         if scalar_offset is not None:
@@ -342,12 +391,10 @@ class NkiTensor:
         ]
         low = self.offset + sum(s for s in spans if s < 0)
         high = self.offset + sum(s for s in spans if s > 0)
-        size = self.storage.partition_bytes if self.on_chip else self.storage.num_bytes
-        limit = size // self.dtype.itemsize
+        limit = self.storage.extent_bytes // self.dtype.itemsize
         top = self.partition + (self.num_partitions - 1) * self.strides[0] if self.on_chip else 0
         fits_rows = not self.on_chip or (self.partition >= 0 and top < self.storage.num_partitions)
-        dense = self.storage.strides is None
-        if dense and (low < 0 or high >= limit or not fits_rows):
+        if low < 0 or high >= limit or not fits_rows:
             raise KernelError(
                 f"access pattern on {self.storage.view()!r}: got elements {low}..{high}"
                 f"{f' of partitions {self.partition}..{top}' if self.on_chip else ''}, expected "
@@ -355,6 +402,8 @@ class NkiTensor:
             )
 
     def _replaced(self, shape: tuple[int, ...], strides: tuple[int, ...]) -> NkiTensor:
+        if self.indirection is not None:
+            raise self._refused("reshaping", "rows picked at run time", "reshaping before .ap")
         return NkiTensor(self.storage, self.dtype, shape, strides, self.offset, self.partition)
 
     # -- binding to memory ---------------------------------------------------------------------
@@ -373,15 +422,6 @@ class NkiTensor:
             start += self.start_partition * row + self.storage.address
             strides = (self.strides[0] * row, *strides[1:])
         return np.ndarray(self.shape, self.dtype.numpy, memory, start, strides)
-
-
-def _static(value: Any, tensor: NkiTensor) -> int:
-    try:
-        return int(value.__index__())
-    except AttributeError:
-        raise KernelError(
-            f"indexing {tensor!r}: got {type(value).__name__}, expected int, slice or nl.ds"
-        ) from None
 
 
 def _fill_minus_one(shape: tuple[int, ...], total: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import matmul_perf_mode
-from glia.isa.rules import f32, in_memory, on_chip, require, traffic
+from glia.isa.rules import f32, in_memory, on_chip, refusal, require, traffic
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
 from glia.isa.tensor import NkiTensor
@@ -52,65 +52,50 @@ def nc_matmul(
     in_memory(what, "stationary", stationary, "sbuf")
     in_memory(what, "moving", moving, "sbuf")
     in_memory(what, "dst", dst, "psum")
+    if perf_mode is not matmul_perf_mode.none or tile_size or tile_position:
+        raise refusal(what, "a performance or tiling mode", "the default mode")
     _check_matmul_types(what, dst, stationary, moving, b.target)
-    require(
-        perf_mode is matmul_perf_mode.none and not tile_size,
-        what,
-        "a performance or tiling mode",
-        "the default mode",
-        "not supported by glia yet",
-    )
-    rows, columns = stationary.num_partitions, moving.free_size
-    require(
-        moving.num_partitions == rows,
-        f"{what} moving",
-        f"{moving.num_partitions} partitions",
-        f"stationary's {rows} (the contraction dim)",
-    )
-    require(
-        stationary.start_partition == moving.start_partition,
-        what,
-        f"stationary at partition {stationary.start_partition}, moving at {moving.start_partition}",
-        "both on the same rows of the array",
-    )
-    require(
-        stationary.free_size <= b.target.max_stationary,
-        f"{what} stationary",
-        f"{stationary.free_size} columns",
-        f"at most {b.target.max_stationary}",
-    )
-    require(
-        columns <= b.target.max_moving,
-        f"{what} moving",
-        f"{columns} columns",
-        f"at most {b.target.max_moving}",
-        "tile by nl.tile_size.gemm_moving_fmax",
-    )
-    require(
-        dst.num_partitions == stationary.free_size and dst.free_size == columns,
-        f"{what} dst",
-        f"shape {dst.shape}",
-        f"({stationary.free_size}, {columns})",
-    )
+    _check_matmul_shapes(what, dst, stationary, moving, b.target)
     _check_bank(what, dst, b.target)
     adds = _accumulates(what, dst, accumulate)
-    reads = (stationary, moving, dst) if adds else (stationary, moving)
+    rows, columns, kind = stationary.shape[0], moving.free_size, moving.dtype.name
     work = Work(
-        cycles=_matmul_cycles(b.target, columns, moving.dtype.name, stationary.free_size),
+        cycles=_matmul_cycles(b.target, columns, kind, stationary.free_size),
         flops=2.0 * rows * stationary.free_size * columns,
-        flop_kind=moving.dtype.name,
+        flop_kind=kind,
         useful=not is_transpose,
         sram=traffic(dst, stationary, moving),
     )
-    return b.emit(
-        what,
-        Engine.tensor,
-        (dst,),
-        reads,
-        work,
-        _accumulate if adds else _overwrite,
-        accumulates=True,
-    )
+    reads = (stationary, moving, dst) if adds else (stationary, moving)
+    meaning = _accumulate if adds else _overwrite
+    return b.emit(what, Engine.tensor, (dst,), reads, work, meaning, accumulates=True)
+
+
+def _check_matmul_shapes(
+    what: str, dst: NkiTensor, stationary: NkiTensor, moving: NkiTensor, target: Target
+) -> None:
+    rows, columns = stationary.shape[0], moving.free_size
+    if moving.shape[0] != rows:
+        got = f"{moving.shape[0]} partitions"
+        raise refusal(f"{what} moving", got, f"stationary's {rows} (the contraction dim)")
+    if stationary.start_partition != moving.start_partition:
+        starts = f"{stationary.start_partition}, moving at {moving.start_partition}"
+        raise refusal(
+            what, f"stationary at partition {starts}", "both on the same rows of the array"
+        )
+    if stationary.free_size > target.max_stationary:
+        got = f"{stationary.free_size} columns"
+        raise refusal(f"{what} stationary", got, f"at most {target.max_stationary}")
+    if columns > target.max_moving:
+        raise refusal(
+            f"{what} moving",
+            f"{columns} columns",
+            f"at most {target.max_moving}",
+            "tile by nl.tile_size.gemm_moving_fmax",
+        )
+    if dst.shape[0] != stationary.free_size or dst.free_size != columns:
+        expected = f"({stationary.free_size}, {columns})"
+        raise refusal(f"{what} dst", f"shape {dst.shape}", expected)
 
 
 def _overwrite(dst: np.ndarray, stationary: np.ndarray, moving: np.ndarray) -> None:
@@ -134,66 +119,60 @@ def _check_matmul_types(
     what: str, dst: NkiTensor, stationary: NkiTensor, moving: NkiTensor, target: Target
 ) -> None:
     for role, view in (("stationary", stationary), ("moving", moving)):
-        require(
-            view.dtype.name in _MATMUL_TYPES,
-            f"{what} {role}",
-            str(view.dtype),
-            "one of " + ", ".join(_MATMUL_TYPES),
-            "convert it first",
+        if view.dtype.name not in _MATMUL_TYPES:
+            names = ", ".join(_MATMUL_TYPES)
+            raise refusal(f"{what} {role}", str(view.dtype), f"one of {names}", "convert it first")
+    if (stationary.dtype.name == "float32") != (moving.dtype.name == "float32"):
+        got = f"{stationary.dtype} with {moving.dtype}"
+        raise refusal(what, got, "float32 only with float32", "convert one of them")
+    kind = dst.dtype.name
+    if kind != "float32" and not (kind == "bfloat16" and target.can.psum_bf16_output):
+        raise refusal(
+            f"{what} dst",
+            kind,
+            "float32 or bfloat16" if target.can.psum_bf16_output else "float32",
+            "accumulate in float32 and convert on the copy to SBUF",
         )
-    wide = [v.dtype.name == "float32" for v in (stationary, moving)]
-    require(
-        wide[0] == wide[1],
-        what,
-        f"{stationary.dtype} with {moving.dtype}",
-        "float32 only with float32",
-        "convert one of them",
-    )
-    outputs = ("float32", "bfloat16") if target.can.psum_bf16_output else ("float32",)
-    require(
-        dst.dtype.name in outputs,
-        f"{what} dst",
-        str(dst.dtype),
-        " or ".join(outputs),
-        "accumulate in float32 and convert on the copy to SBUF",
-    )
 
 
 def _check_bank(what: str, dst: NkiTensor, target: Target) -> None:
     """A matmul result may not cross a PSUM bank where moving is limited to one bank."""
-    size = dst.dtype.itemsize
-    first = dst.offset * size
-    spans = zip(dst.shape[1:], dst.strides[1:], strict=True)
-    last = first + sum((n - 1) * s for n, s in spans) * size
-    one_bank = target.max_moving * 4 <= target.psum_bank_bytes
-    require(
-        not one_bank or first // target.psum_bank_bytes == last // target.psum_bank_bytes,
-        f"{what} dst",
-        f"bytes {first}..{last} of a partition",
-        f"one bank of {target.psum_bank_bytes} bytes",
-        "split the columns",
-    )
+    if target.max_moving * 4 > target.psum_bank_bytes:
+        return
+    size, bank = dst.dtype.itemsize, target.psum_bank_bytes
+    first = last = dst.offset * size
+    for count, stride in zip(dst.shape[1:], dst.strides[1:], strict=True):
+        last += (count - 1) * stride * size
+    if first // bank != last // bank:
+        raise refusal(
+            f"{what} dst",
+            f"bytes {first}..{last} of a partition",
+            f"one bank of {bank} bytes",
+            "split the columns",
+        )
 
 
 def _accumulates(what: str, dst: NkiTensor, accumulate: bool | None) -> bool:
+    if accumulate is False:
+        return False
     state = current().shadow(dst).group_state(dst)
     if accumulate is None:
-        require(
-            state != "mixed",
-            f"{what} dst",
-            "a tile that matmuls have started only in part",
-            "all or none of it",
-            "say accumulate=True or False",
-        )
+        if state == "mixed":
+            raise refusal(
+                f"{what} dst",
+                "a tile that matmuls have started only in part",
+                "all or none of it",
+                "say accumulate=True or False",
+            )
         return state == "all"
-    require(
-        not accumulate or state == "all",
-        f"{what} dst",
-        "accumulate=True on PSUM that no matmul started",
-        "accumulate=False on the first matmul",
-        "adding onto memset or copied PSUM is undefined on hardware",
-    )
-    return bool(accumulate)
+    if state != "all":
+        raise refusal(
+            f"{what} dst",
+            "accumulate=True on PSUM that no matmul started",
+            "accumulate=False on the first matmul",
+            "adding onto memset or copied PSUM is undefined on hardware",
+        )
+    return True
 
 
 @instruction
