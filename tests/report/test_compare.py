@@ -27,7 +27,9 @@ def test_claims_in_words() -> None:
     higher = claim(usd(6, 8, 12), usd(1, 2, 3), "x")
     assert higher.sentence == "4.0x higher (2.0x to 12x)"
     overlap = claim(usd(1, 2, 4), usd(2, 3, 5), "x")
-    assert overlap.sentence == "overlapping ranges: no winner can be claimed (0.2x to 2.0x)"
+    assert overlap.sentence == (
+        "overlapping ranges: no winner can be claimed (0.2x to 2.0x of the other, likely 0.67x)"
+    )
     assert claim(None, usd(1, 1, 1), "no public price for B").sentence == (
         "unknown: no public price for B"
     )

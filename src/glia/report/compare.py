@@ -44,7 +44,8 @@ def claim(ours: Estimate | None, theirs: Estimate | None, absent: str) -> Claim:
     if theirs.high < ours.low:
         return _factor("higher", ours, theirs)
     low, high = _times(ours.low / theirs.high), _times(ours.high / theirs.low)
-    return Claim("overlap", "overlapping ranges: no winner can be claimed", f"{low} to {high}")
+    ratio = f"{low} to {high} of the other, likely {_times(ours.likely / theirs.likely)}"
+    return Claim("overlap", "overlapping ranges: no winner can be claimed", ratio)
 
 
 def _factor(outcome: Literal["lower", "higher"], big: Estimate, small: Estimate) -> Claim:

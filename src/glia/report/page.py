@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-from glia.core.records import LayerError, Parity, PortReport, Quote, RunResult, TargetReport
+from glia.core.records import (
+    Assumption,
+    LayerError,
+    Parity,
+    PortReport,
+    Quote,
+    RunResult,
+    TargetReport,
+)
 from glia.core.units import format_quantity
 from glia.report.charts import report_charts
 from glia.report.compare import colour_of, proof_detail
@@ -299,11 +307,13 @@ def assumptions(report: PortReport, index: SourceIndex) -> Markup:
     by_subject: dict[str, list[list[object]]] = defaultdict(list)
     for a in report.assumptions:
         row: list[object] = [a.name, a.value, mark_tag(a.mark), _source(a.source, index)]
-        by_subject[titles.get(a.subject, a.subject)].append(row)
+        by_subject[_subject(a, titles)].append(row)
     heads = ("Assumption", "Value", "Mark", "Source")
     parts: list[Markup] = []
     for subject, rows in by_subject.items():
-        parts += [tag("h3", subject), table(heads, rows, kind="dense even")]
+        marks = Counter(a.mark for a in report.assumptions if _subject(a, titles) == subject)
+        words = f"{subject}: {count_text(len(rows), 'assumption')} ({_counts(marks)})"
+        parts.append(folded(words, table(heads, rows, kind="dense even"), kind="paper"))
     words = (
         "Marks of single figures: published is printed by the vendor or in a price list; measured "
         "was timed on a device; estimated is a third party's or our own; disputed means that "
@@ -316,6 +326,10 @@ def assumptions(report: PortReport, index: SourceIndex) -> Markup:
         *parts,
         _modelling(report, titles),
     )
+
+
+def _subject(assumption: Assumption, titles: Mapping[str, str]) -> str:
+    return titles.get(assumption.subject, assumption.subject)
 
 
 def _source(source: str, index: SourceIndex, limit: int = 60) -> Markup:

@@ -111,8 +111,6 @@ def _claim(claim: Claim) -> Markup:
     ratio = claim.ratio
     if claim.outcome in ("lower", "higher"):
         ratio = f"range {ratio}"
-    if claim.outcome == "overlap":
-        ratio = f"between {ratio.replace(' to ', ' and ')} of the other chip"
     return tag("span", stacked(words, ratio), class_=f"claim {claim.outcome}")
 
 
