@@ -68,7 +68,7 @@ def _erf_block(
     """erf(block * scale) in float64; the result lies in one of the work arrays."""
     n = block.size
     x, t, p, q = argument[:n], square[:n], above[:n], below[:n]
-    np.multiply(block, scale, out=x)
+    np.multiply(block, scale, out=x, dtype=np.float64)
     np.clip(x, -_END, _END, out=x)
     np.multiply(x, x, out=t)
     _horner(_P, t, p)

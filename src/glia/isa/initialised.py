@@ -10,6 +10,8 @@ import numpy as np
 
 from glia.isa.tensor import NkiTensor, Storage
 
+_NONE = np.zeros(0, bool)
+
 
 class Shadow:
     """Written-flags of one storage. `full` skips the work once everything was written."""
@@ -23,7 +25,7 @@ class Shadow:
         self._flags = np.zeros(0 if self.full else storage.num_bytes // self._size, bool)
         self._unwritten = self._flags.size
         self._started: np.ndarray | None = None
-        self._started_missing = self._flags.size
+        self._started_missing = storage.num_bytes // self._size
 
     def mark(self, view: NkiTensor) -> None:
         """Record a write."""
@@ -35,6 +37,8 @@ class Shadow:
         if self._unwritten <= 0:  # a view that repeats elements counts them more than once
             self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
             self.full = self._unwritten == 0
+            if self.full:
+                self._flags = _NONE  # nothing is ever unwritten again
 
     def is_written(self, view: NkiTensor) -> bool:
         """True when every element of the view was written."""
@@ -58,7 +62,7 @@ class Shadow:
         if self._started is None:
             if not started:
                 return
-            self._started = np.zeros(self._flags.size, bool)
+            self._started = np.zeros(self._started_missing, bool)
         if started and self._started_missing == 0:
             return
         flags = self._select(view, "_started")
