@@ -62,12 +62,6 @@ def range_text(estimate: Estimate | None) -> str:
     return f"{number if same_unit else low} to {high}"
 
 
-def estimate_text(estimate: Estimate | None) -> str:
-    """`1.2 ms (1 to 1.5 ms)`, or `unknown`."""
-    width = range_text(estimate)
-    return f"{likely_text(estimate)} ({width})" if width else likely_text(estimate)
-
-
 def count_text(count: int, one: str, many: str | None = None) -> str:
     """`1 launch`, `12 launches`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
