@@ -50,10 +50,11 @@ class Speller:
         scores = self.product(q, k, last=not self.how.turned_key, turn=self.how.turned_key)
         for step in self.how.steps:
             scores = getattr(self, step)(scores)
-        shares = self.b.emit("softmax", scores, axis=self.how.rank - 1)
+        shares = self.b.emit("softmax", scores, axis=scores.type.rank - 1)
         if self.how.dropped:
             shares = self.b.emit("convert", shares, dtype="float64")
         turn = self.how.turned_value
+        shares = self.join_heads(shares)
         return self.b.finish([self.product(shares, v, last=turn, turn=turn)])
 
     def input(self, name: str, shape: tuple[int, ...], kind: str = "float64") -> Value:
@@ -97,7 +98,7 @@ class Speller:
 
     def padding(self, s: Value) -> Value:
         rank = s.type.rank
-        keep = self.input(self.b.fresh("keep"), (2, self.num_keys), "bool")
+        keep = self.input(self.b.fresh("keep"), (s.type.shape[0], self.num_keys), "bool")
         wide = self.spread(keep, s, (0, rank - 1))
         mask = self.b.emit("select", wide, self.splat(0.0, s), self.splat(_LOW, s))
         return self.b.emit("add", s, mask)
@@ -119,11 +120,23 @@ class Speller:
         hide = self.input(self.b.fresh("hide"), s.type.shape, "bool")
         return self.b.emit("select", hide, self.splat(-1e4, s), s)
 
+    def split_heads(self, s: Value) -> Value:
+        """From [batch * heads, ...] to [batch, heads, ...]; nothing to do when that is done."""
+        return self.b.emit("reshape", s, shape=(1, 2, *s.type.shape[-2:])) if self.flat(s) else s
+
+    def join_heads(self, s: Value) -> Value:
+        if self.how.rank == 4 or self.flat(s):
+            return s
+        return self.b.emit("reshape", s, shape=(2, *s.type.shape[-2:]))
+
+    def flat(self, s: Value) -> bool:
+        return s.type.rank == 3
+
     def tanh(self, s: Value) -> Value:
         return self.b.emit("tanh", s)
 
 
-_STEPS = ["multiply", "divide", "padding", "bias", "fill", "keep"]
+_STEPS = ["multiply", "divide", "padding", "bias", "fill", "keep", "split_heads", "join_heads"]
 _SPELLINGS = st.builds(
     Spelling,
     rank=st.sampled_from([3, 4]),

@@ -25,6 +25,8 @@ from glia.graph.ir import Graph, Node, TensorType, Value
 # and adding it are the same; -1e4 and -1e9 are not, in rows that are masked throughout.
 _SWALLOWS = -1e30
 
+_Heads = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -49,8 +51,9 @@ class RecogniseAttention:
         %p = softmax(%u, axis=3)
         %y = dot_general(%p, %v)
 
-    Scores are [batch, head, query, key], or [batch, query, key] as `bmm` gives them. A query whose
-    keys are all masked with -inf gives 0, the meaning of `attention`, where the chain gave NaN.
+    Scores are [batch, head, query, key], or [batch * head, query, key] as `bmm` gives them, or go
+    from one to the other on the way. A query whose keys are all masked with -inf gives 0, the
+    meaning of `attention`, where the chain gave NaN.
     """
 
     name: ClassVar[str] = "recognise-attention"
@@ -70,13 +73,26 @@ class RecogniseAttention:
 def _recognise(rw: Rewriter, node: Node, uses: dict[Value, int]) -> Value | None:
     if node.op != "dot_general" or not _is_batched_product(node):
         return None
-    softmax = _through_converts(rw, node.operands[0], uses)
+    softmax = _through(rw, node.operands[0], uses)
     if softmax is None or softmax.op != "softmax":
         return None
     if softmax.attrs["axis"] % softmax.result.type.rank != softmax.result.type.rank - 1:
         return None
     chain = _unwind(rw, softmax.operands[0], uses)
-    return None if chain is None else _build(rw, node, *chain)
+    if chain is None:
+        return None
+    product, steps = chain
+    heads = _heads([node.result, softmax.result, *(s.scores for s in steps), product.result])
+    return None if heads is None else _build(rw, node, product, steps, heads)
+
+
+def _heads(values: list[Value]) -> _Heads | None:
+    """(batch, heads) of the chain; all of it in one batch when no value tells heads apart."""
+    found = {v.type.shape[:2] for v in values if v.type.rank == 4}
+    if len(found) > 1:
+        return None
+    batch, heads = found.pop() if found else (values[0].type.shape[0], 1)
+    return batch, heads
 
 
 def _is_batched_product(node: Node) -> bool:
@@ -95,26 +111,32 @@ def _is_batched_product(node: Node) -> bool:
     )
 
 
-def _through_converts(rw: Rewriter, value: Value, uses: dict[Value, int]) -> Node | None:
-    """The node that makes `value`, seen through conversions between floats."""
+def _through(rw: Rewriter, value: Value, uses: dict[Value, int]) -> Node | None:
+    """The node that makes `value`, if nothing else reads it, behind conversions and reshapes."""
     node = rw.producer(value)
-    while node is not None and node.op == "convert" and uses.get(node.result) == 1:
-        if not node.operands[0].type.dtype.is_float or not node.result.type.dtype.is_float:
-            return None
+    while node is not None and uses.get(node.result) == 1 and _only_recasts(node):
         node = rw.producer(node.operands[0])
     return node if node is not None and uses.get(node.result) == 1 else None
+
+
+def _only_recasts(node: Node) -> bool:
+    """A conversion between floats, or a reshape that splits or joins batch and heads."""
+    if node.op == "convert":
+        return node.operands[0].type.dtype.is_float and node.result.type.dtype.is_float
+    old, new = node.operands[0].type.shape if node.operands else (), node.result.type.shape
+    return node.op == "reshape" and {len(old), len(new)} == {3, 4} and old[-2:] == new[-2:]
 
 
 def _unwind(rw: Rewriter, value: Value, uses: dict[Value, int]) -> tuple[Node, list[_Step]] | None:
     """The product of query and key above `value`, and the steps from it downwards."""
     steps: list[_Step] = []
-    node = _through_converts(rw, value, uses)
+    node = _through(rw, value, uses)
     while node is not None and node.op != "dot_general":
         step = _STEPS[node.op](rw, node) if node.op in _STEPS else None
         if step is None:
             return None
         steps.insert(0, step)
-        node = _through_converts(rw, step.scores, uses)
+        node = _through(rw, step.scores, uses)
     if node is None or not _is_batched_product(node):
         return None
     # A filler must stay as low as it is, so what comes after one may only scale down.
@@ -163,7 +185,7 @@ def _leads_to_product(rw: Rewriter, value: Value) -> bool:
     """Whether following the chain's first operands upwards ends at a `dot_general`."""
     node = rw.producer(value)
     while node is not None and node.op != "dot_general":
-        if node.op not in ("convert", *_STEPS):
+        if node.op not in _STEPS and not _only_recasts(node):
             return False
         known = [rw.splat(v) is not None for v in node.operands]
         candidates = [v for v, k in zip(node.operands, known, strict=True) if not k]
@@ -176,14 +198,18 @@ def _leads_to_product(rw: Rewriter, value: Value) -> bool:
     return node is not None
 
 
-def _build(rw: Rewriter, node: Node, product: Node, steps: list[_Step]) -> Value | None:
+def _build(
+    rw: Rewriter, node: Node, product: Node, steps: list[_Step], heads: _Heads
+) -> Value | None:
     q, k, scale = _unscale(rw, product)
     k = _rows_first(rw, product, k, contracts=-1)
     v = _rows_first(rw, node, node.operands[1], contracts=-2)
     if not q.type.dtype == k.type.dtype == v.type.dtype == node.result.type.dtype:
         return None
-    mask = _mask_of(rw, node, steps)
-    operands = [_lift(rw, x, node) for x in (q, k, v, *([mask] if mask else []))]
+    hint = f"{node.result.name}.mask"
+    mask = _mask_of(rw, node.result.type.dtype, steps, heads, hint)
+    operands = [_with_heads(rw, x, heads, f"{x.name}.heads") for x in (q, k, v)]
+    operands += [] if mask is None else [mask]
     attrs: dict[str, Any] = {
         "scale": scale * math.prod(step.scale for step in steps),
         "causal": False,
@@ -214,18 +240,20 @@ def _rows_first(rw: Rewriter, product: Node, x: Value, contracts: int) -> Value:
     return rw.emit("transpose", x, hint=f"{x.name}.swapped", permutation=swapped)
 
 
-def _mask_of(rw: Rewriter, node: Node, steps: list[_Step]) -> Value | None:
+def _mask_of(
+    rw: Rewriter, dtype: DType, steps: list[_Step], heads: _Heads, hint: str
+) -> Value | None:
     """What the chain makes of scores that are 0; None when it makes 0 of them."""
     mask: Value | None = None
-    hint, dtype = f"{node.result.name}.mask", node.result.type.dtype
     for step in steps:
         if step.bias is not None:
-            bias = _as_small(rw, step.bias, hint)
+            bias = _as_small(rw, step.bias, heads, hint)
             if bias.type.dtype != dtype:
                 bias = rw.emit("convert", bias, hint=hint, dtype=dtype.name)
             mask = bias if mask is None else rw.emit("add", *_fit(rw, hint, mask, bias), hint=hint)
         elif step.pred is not None:
-            mask = _fill(rw, hint, _as_small(rw, step.pred, hint), mask, step, dtype)
+            pred = _as_small(rw, step.pred, heads, hint)
+            mask = _fill(rw, hint, pred, mask, step, dtype)
         elif mask is not None:
             factor = rw.helper_splat(step.scale, mask.type, hint)
             mask = rw.emit("multiply", mask, factor, hint=hint)
@@ -243,9 +271,11 @@ def _fill(
     return rw.emit("select", pred, *ends, hint=hint)
 
 
-def _as_small(rw: Rewriter, value: Value, hint: str) -> Value:
+def _as_small(rw: Rewriter, value: Value, heads: _Heads, hint: str) -> Value:
+    """Before its broadcast, at rank 4, with size-1 dims."""
     inner = rw.made_by(value, "broadcast_in_dim")
-    return value if inner is None else unbroadcast(rw, inner, hint)
+    small = value if inner is None else unbroadcast(rw, inner, hint)
+    return _with_heads(rw, small, heads, hint)
 
 
 def _fit(rw: Rewriter, hint: str, a: Value, b: Value) -> tuple[Value, Value]:
@@ -263,9 +293,10 @@ def _widen(rw: Rewriter, value: Value, shape: tuple[int, ...], hint: str) -> Val
     return rw.emit("broadcast_in_dim", core, hint=hint, shape=shape, broadcast_dimensions=kept)
 
 
-def _lift(rw: Rewriter, x: Value, node: Node) -> Value:
-    """[batch, rows, columns] as one head: [batch, 1, rows, columns]."""
+def _with_heads(rw: Rewriter, x: Value, heads: _Heads, hint: str) -> Value:
+    """[batch * heads, rows, columns] as [batch, heads, rows, columns]."""
     if x.type.rank == 4:
         return x
     batch, rows, columns = x.type.shape
-    return reshape_to(rw, x, (batch, 1, rows, columns), f"{node.result.name}.head")
+    lead = (1, 1) if batch == 1 else heads
+    return reshape_to(rw, x, (*lead, rows, columns), hint)
