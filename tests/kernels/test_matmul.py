@@ -71,8 +71,7 @@ def test_batched(dtype: str, target: str, rhs_transposed: bool) -> None:
 @both_generations
 def test_a_deep_sum_comes_in_chunks(target: str) -> None:
     x, w = random((140, 8200), "float32"), random((8200, 600), "float32", 1)
-    _, _, k_block, _ = choose_blocks(8200, 600, 4, 180_224)
-    assert k_block < 8200
+    assert choose_blocks(8200, 600, 4, 212_984).k < 8200
     got = run(linear, x, w, target=target)
     assert_close(got, wide(x) @ wide(w), "float32", 8200, 4 * np.sqrt(8200))
 
@@ -93,9 +92,12 @@ def test_any_shape(m: int, k: int, n: int, turned: bool) -> None:
     st.sampled_from([180_224, 212_984, 245_752]),
 )
 def test_blocks_fit_on_chip(k: int, n: int, element_bytes: int, budget: int) -> None:
-    m_block, n_block, k_block, stays = choose_blocks(k, n, element_bytes, budget)
-    lhs_terms = k if stays else k_block
-    held = -(-lhs_terms // 128) * m_block + -(-k_block // 128) * n_block
-    assert m_block >= 128 and n_block >= 1 and k_block >= min(k, 128)
-    assert held * element_bytes + 3 * 4 * n_block <= budget
-    assert k_block >= k or m_block // 128 * -(-n_block // 512) <= 4
+    b = choose_blocks(k, n, element_bytes, budget)
+    rhs = -(-b.k // 128) * b.n
+    strip = -(-b.k // 128) * min(512, b.m)
+    lhs = -(-k // 128) * b.m if b.lhs_stays else strip
+    chunked = b.k < k
+    held = lhs + 2 * rhs + (1 if chunked and b.lhs_stays else 2) * strip
+    assert b.m >= 128 and b.n >= 1 and b.k >= min(k, 128)
+    assert held * element_bytes + 2 * 4 * b.n <= budget
+    assert not chunked or b.m // 128 * -(-b.n // 512) <= 4

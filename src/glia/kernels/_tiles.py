@@ -7,12 +7,14 @@ one loop step is free again for the loads of a later step: that is what makes lo
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import glia.nki.isa as nisa
 import glia.nki.language as nl
+
+T = TypeVar("T")
 
 P = 128  # partitions of SBUF and PSUM; also rows and columns of the systolic array
 BANK_BYTES = 2048  # of one PSUM bank in each partition
@@ -22,6 +24,36 @@ _LOAD_BYTES = 8192  # per partition: enough for full DMA bandwidth, small enough
 def spans(total: int, step: int) -> list[tuple[int, int]]:
     """Cut `range(total)` into (start, size) pieces of `step`; the last may be shorter."""
     return [(start, min(step, total - start)) for start in range(0, total, step)]
+
+
+def row_groups(num_rows: int, most: int = 2) -> list[tuple[int, int, int]]:
+    """Cut rows into groups (start, partitions, rows per partition) for `rows_of`.
+
+    Consecutive rows share a partition, so that one DMA moves long pieces and one instruction
+    works on several rows.
+    """
+    groups, start = [], 0
+    while num_rows - start >= P:
+        count = min(most, (num_rows - start) // P)
+        groups.append((start, P, count))
+        start += P * count
+    return groups + ([(start, num_rows - start, 1)] if start < num_rows else [])
+
+
+def rows_of(x: Any, group: tuple[int, int, int]) -> Any:
+    """The rows of a group of x [R, N] as a view [partitions, rows per partition, N]."""
+    start, partitions, count = group
+    return x[start : start + partitions * count].reshape_dim(0, (partitions, count))
+
+
+def one_late(results: Iterable[T]) -> Iterator[T]:
+    """Yield each result after the next one was begun, so that engines need not wait in between."""
+    waiting: list[T] = []
+    for result in results:
+        waiting.append(result)
+        if len(waiting) == 2:
+            yield waiting.pop(0)
+    yield from waiting
 
 
 def ceil_div(value: int, divisor: int) -> int:
@@ -85,10 +117,11 @@ def load_broadcast(vector: Any, start: int, size: int) -> Any:
     return tile
 
 
-def transpose_all(dst: Any, sources: Sequence[Any], turn: int = 0) -> None:
+def transpose_all(dst: Any, sources: Sequence[Any], turns: Iterator[Any]) -> None:
     """dst[r, i, c] = sources[i][c, r] on the Tensor engine, for sources of equal shape.
 
-    As many transposes as fit share one PSUM bank, and leave it in one copy.
+    As many transposes as fit share one PSUM bank, and leave it in one copy; `turns` gives the
+    engine of each copy.
     """
     rows, _, columns = dst.shape
     slots = BANK_BYTES // (columns * itemsize(dst.dtype))
@@ -96,53 +129,58 @@ def transpose_all(dst: Any, sources: Sequence[Any], turn: int = 0) -> None:
         bank = psum(rows, count, columns, dtype=dst.dtype)
         for i in range(count):
             nisa.nc_transpose(dst=bank[:, i], data=sources[first + i], engine=nisa.engine.tensor)
-        evacuate(dst[:, first : first + count], bank, turn + first // slots)
+        evacuate(dst[:, first : first + count], bank, next(turns))
 
 
-def transpose_columns(dst: Any, src: Any, turn: int = 0) -> None:
+def transpose_columns(dst: Any, src: Any, turns: Iterator[Any]) -> None:
     """dst[c, j, r] = src[r, j * 128 + c]; src [R <= 128, C], dst [<= 128, ceil(C / 128), R]."""
     whole, rest = divmod(src.shape[1], P)
     if whole:
         parts = [src[:, j * P : (j + 1) * P] for j in range(whole)]
-        transpose_all(dst[:, 0:whole], parts, turn)
+        transpose_all(dst[:, 0:whole], parts, turns)
     if rest:
-        transpose_all(dst[0:rest, whole : whole + 1], [src[:, whole * P :]], turn)
+        transpose_all(dst[0:rest, whole : whole + 1], [src[:, whole * P :]], turns)
 
 
-def evacuate(dst: Any, src: Any, turn: int) -> None:
-    """Copy PSUM to SBUF, on the Vector engine in even turns and the Scalar engine in odd ones."""
-    if turn % 2 == 0:
-        nisa.tensor_copy(dst=dst, src=src, engine=nisa.engine.vector)
+def take_turns(*engines: Any) -> Iterator[Any]:
+    """The engines that empty PSUM, in turn and without end."""
+    return itertools.cycle(engines)
+
+
+def evacuate(dst: Any, src: Any, engine: Any) -> None:
+    """Copy PSUM to SBUF on the Vector or the Scalar engine."""
+    if engine == nisa.engine.vector:
+        nisa.tensor_copy(dst=dst, src=src, engine=engine)
     else:
         nisa.activation(dst=dst, op=nl.copy, data=src)
 
 
-def fetch_columns(src: Any, k0: int, k_size: int, start: int, size: int) -> Callable[[], Any]:
-    """Load columns of src[K, C] as a tile [128, ceil(k / 128), size]; call the result for it."""
+def load_columns(src: Any, k0: int, k_size: int, start: int, size: int) -> Any:
+    """Columns of src[K, C] as a tile [128, ceil(k / 128), size]: K already lies on rows."""
     tile = sbuf(min(P, k_size), ceil_div(k_size, P), size, dtype=src.dtype)
     step = max(1, _LOAD_BYTES // (size * itemsize(src.dtype))) * P
     for part, part_size in spans(k_size, step):
         rows = src[k0 + part : k0 + part + part_size, start : start + size]
         load_stacked(tile[:, part // P : ceil_div(part + part_size, P)], rows)
-    return lambda: tile
+    return tile
 
 
-def fetch_transposed(src: Any, k0: int, k_size: int, start: int, size: int) -> Callable[[], Any]:
-    """As `fetch_columns` but from src[C, K]: the loads are issued now; calling the result
-    transposes them on the Tensor engine, the first time."""
+def load_rows(src: Any, k0: int, k_size: int, start: int, size: int) -> list[Any]:
+    """Rows of src[R, K] as tiles [rows, k], 128 rows each; several share a DMA."""
     step = max(1, _LOAD_BYTES // (k_size * itemsize(src.dtype))) * P
-    loaded = []
+    tiles = []
     for part, part_size in spans(size, step):
         rows = sbuf(min(P, part_size), ceil_div(part_size, P), k_size, dtype=src.dtype)
         first = start + part
         load_stacked(rows, src[first : first + part_size, k0 : k0 + k_size])
-        loaded += [(part + t, rows[0:n, t // P]) for t, n in spans(part_size, P)]
+        tiles += [rows[0:n, t // P] for t, n in spans(part_size, P)]
+    return tiles
 
-    @functools.cache
-    def transposed() -> Any:
-        tile = sbuf(min(P, k_size), ceil_div(k_size, P), size, dtype=src.dtype)
-        for at, rows in loaded:
-            transpose_columns(tile[:, :, at : at + rows.shape[0]], rows, turn=at // P)
-        return tile
 
-    return transposed
+def turn_rows(tiles: Sequence[Any], turns: Iterator[Any]) -> Any:
+    """Tiles [rows, k] of 128 rows each as one tile [128, ceil(k / 128), all rows]."""
+    num_rows, k_size = sum(tile.shape[0] for tile in tiles), tiles[0].shape[1]
+    turned = sbuf(min(P, k_size), ceil_div(k_size, P), num_rows, dtype=tiles[0].dtype)
+    for i, tile in enumerate(tiles):
+        transpose_columns(turned[:, :, i * P : i * P + tile.shape[0]], tile, turns)
+    return turned

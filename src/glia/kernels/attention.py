@@ -26,6 +26,7 @@ from glia.kernels._tiles import (
     sbuf,
     sbuf_bytes,
     spans,
+    take_turns,
     transpose_all,
 )
 
@@ -94,11 +95,15 @@ def attention(
     out = hbm(q.shape[0], q.shape[2], q.shape[1], v.shape[3], dtype=q.dtype)
     masks = Masks(mask, causal)
     waiting: tuple[Group, Any] | None = None
-    for group in groups(q, k, v, causal):
-        probabilities = exponentials(group, masks, scale)
+    remaining = groups(q, k, v, causal)
+    group = next(remaining, None)
+    while group is not None:
+        scores, top, left = masked_scores(group, masks, scale)
         if waiting is not None:
             weigh_values(out, *waiting)
-        waiting = (group, probabilities)
+        following = next(remaining, None)  # its loads and transposes go ahead of this exponential
+        waiting = (group, exponentials(scores, top, left, q.dtype))
+        group = following
     if waiting is not None:
         weigh_values(out, *waiting)
     return out
@@ -147,15 +152,16 @@ def transposed_heads(x: Any) -> Any:
     num_heads, num_rows, head_dim = x.shape
     pack = min(heads_per_pack(head_dim), num_heads)
     whole, rest = divmod(num_heads, pack)
+    turns = take_turns(nisa.engine.scalar, nisa.engine.vector)
     rows = sbuf(min(P, num_rows), ceil_div(num_rows, P), num_heads, head_dim, dtype=x.dtype)
     load_stacked(rows, x.permute((1, 0, 2)))
     tile = sbuf(pack * head_dim, ceil_div(num_heads, pack), num_rows, dtype=x.dtype)
     for r0, size in spans(num_rows, P):
         part, place = rows[0:size, r0 // P], tile[:, :, r0 : r0 + size]
         packs = [part[:, i * pack : (i + 1) * pack] for i in range(whole)]
-        transpose_all(place[:, 0:whole], packs, turn=r0 // P)
+        transpose_all(place[:, 0:whole], packs, turns)
         if rest:
-            transpose_all(place[0 : rest * head_dim, whole:], [part[:, whole * pack :]])
+            transpose_all(place[0 : rest * head_dim, whole:], [part[:, whole * pack :]], turns)
     return tile
 
 
@@ -171,8 +177,11 @@ def values_and_ones(v: Any) -> Any:
 # -- scores, exponentials, weighted values -------------------------------------------------------
 
 
-def exponentials(group: Group, masks: Masks, scale: float) -> Any:
-    """exp(scores - row maximum) as a tile [rows, heads, keys], not yet divided by its sum."""
+def masked_scores(group: Group, masks: Masks, scale: float) -> tuple[Any, Any, float]:
+    """Scores [rows, heads, keys], their row maxima, and the scale that is still to be applied.
+
+    Without any mask the scores stay in PSUM, as far as they fit there.
+    """
     rows, count, num_keys = group.queries[1], group.count, group.num_keys
     if masks.none and num_keys <= _WIDE:
         scores = raw_scores(group, 0, num_keys)
@@ -187,16 +196,20 @@ def exponentials(group: Group, masks: Masks, scale: float) -> Any:
     nisa.tensor_reduce(dst=top, op=nl.maximum, data=scores, axis=2)
     if not masks.none:
         nisa.tensor_scalar(dst=top, data=top, op0=nl.maximum, operand0=masks.floor)
-    result = sbuf(rows, count, num_keys, dtype=group.values.dtype)
+    return scores, top, scale
+
+
+def exponentials(scores: Any, top: Any, scale: float, dtype: Any) -> Any:
+    """exp((scores - top) * scale) as a tile [rows, heads, keys], not yet divided by its sum."""
+    _, count, num_keys = scores.shape
+    result = sbuf(*scores.shape, dtype=dtype)
     if count == 1:
         nisa.tensor_scalar(dst=top, data=top, op0=nl.multiply, operand0=-scale)
         nisa.activation(dst=result, op=nl.exp, data=scores, bias=top[:, 0], scale=scale)
     else:
-        shifted = sbuf(rows, count, num_keys)
-        top = top.broadcast(2, num_keys)
-        nisa.tensor_tensor(
-            dst=shifted, data1=scores, data2=top, op=nl.subtract, engine=beside(scores)
-        )
+        shifted, top = sbuf(*scores.shape), top.broadcast(2, num_keys)
+        on = beside(scores)
+        nisa.tensor_tensor(dst=shifted, data1=scores, data2=top, op=nl.subtract, engine=on)
         nisa.activation(dst=result, op=nl.exp, data=shifted, scale=scale)
     return result
 
@@ -266,8 +279,14 @@ def weigh_values(out: Any, group: Group, probabilities: Any) -> None:
                 accumulate=k0 > 0,
             )
     share = sbuf(rows, count, 1)
-    nisa.tensor_scalar(dst=share, data=sums[:, :, value_dim:], op0=nl.maximum, operand0=_TINY)
-    nisa.reciprocal(dst=share, data=share)
+    nisa.tensor_scalar(
+        dst=share,
+        data=sums[:, :, value_dim:],
+        op0=nl.maximum,
+        operand0=_TINY,
+        op1=nl.reciprocal,
+        operand1=None,
+    )
     nisa.tensor_tensor(
         dst=group.result[:, group.first : group.first + count],
         data1=sums[:, :, 0:value_dim],
@@ -284,6 +303,7 @@ def transposed_probabilities(probabilities: Any) -> Any:
     """[rows, heads, keys] as a tile [128, ceil(keys / 128) * heads, rows], heads innermost."""
     rows, count, num_keys = probabilities.shape
     whole, rest = divmod(num_keys, P)
+    turns = take_turns(nisa.engine.scalar, nisa.engine.vector)
     tile = sbuf(min(P, num_keys), ceil_div(num_keys, P) * count, rows, dtype=probabilities.dtype)
     for first, size, height in ((0, whole, P), (whole, 1 if rest else 0, rest)):
         parts = [
@@ -293,5 +313,5 @@ def transposed_probabilities(probabilities: Any) -> Any:
         ]
         if parts:
             place = tile[0:height, first * count : (first + size) * count]
-            transpose_all(place, parts, turn=first)
+            transpose_all(place, parts, turns)
     return tile

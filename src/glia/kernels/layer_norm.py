@@ -13,10 +13,20 @@ from typing import Any
 import glia.nki as nki
 import glia.nki.isa as nisa
 import glia.nki.language as nl
-from glia.kernels._tiles import P, ceil_div, hbm, load_broadcast, sbuf, spans
+from glia.kernels._tiles import (
+    ceil_div,
+    hbm,
+    load_broadcast,
+    one_late,
+    row_groups,
+    rows_of,
+    sbuf,
+    spans,
+)
 
 DTYPES = ("float32", "bfloat16")
 _STATS_COLUMNS = 512  # most columns of one bn_stats
+_SHARED_COLUMNS = 1024  # rows up to this wide share a partition two by two
 
 
 def accepts(num_columns: int, element_bytes: int, sbuf: int) -> bool:
@@ -49,19 +59,27 @@ def _normalise(x: Any, residual: Any, weight: Any, bias: Any, epsilon: float) ->
     out = hbm(num_rows, num_columns, dtype=x.dtype)
     weight = load_broadcast(weight, 0, num_columns)
     bias = None if bias is None else load_broadcast(bias, 0, num_columns)
-    for start, rows in spans(num_rows, P):
-        place = slice(start, start + rows)
-        value = _load_sum(x[place], None if residual is None else residual[place])
-        work = value if value.dtype == nl.float32 else sbuf(rows, num_columns)
-        moments = _moments(value)
-        if bias is None:
-            scale = _reciprocal_root(_mean_square(moments), epsilon)
-            nisa.activation(dst=work, op=nl.copy, data=value, scale=scale)
-        else:
-            scale = _reciprocal_root(moments[:, 1:2], epsilon)
-            shift = _shift(moments[:, 0:1], scale)
-            nisa.activation(dst=work, op=nl.copy, data=value, scale=scale, bias=shift)
-        nisa.dma_copy(dst=out[place], src=_affine(work, weight, bias, x.dtype))
+    most = 2 if num_columns <= _SHARED_COLUMNS else 1
+
+    def begin(group: tuple[int, int, int]) -> tuple[Any, ...]:
+        value = _load_sum(rows_of(x, group), None if residual is None else rows_of(residual, group))
+        mean, variance = _moments(value)
+        spread = variance if bias is not None else _mean_square(mean, variance)
+        return group, value, mean, _reciprocal_root(spread, epsilon)
+
+    for group, value, mean, scale in one_late(begin(g) for g in row_groups(num_rows, most)):
+        work = value if value.dtype == nl.float32 else sbuf(*value.shape)
+        shift = None if bias is None else _shift(mean, scale)
+        for j in range(group[2]):
+            at = slice(j, j + 1)
+            nisa.activation(
+                dst=work[:, j],
+                op=nl.copy,
+                data=value[:, j],
+                scale=scale[:, at],
+                bias=None if shift is None else shift[:, at],
+            )
+        nisa.dma_copy(dst=rows_of(out, group), src=_affine(work, weight, bias, x.dtype))
     return out
 
 
@@ -78,40 +96,38 @@ def _load_sum(x: Any, residual: Any) -> Any:
     return total
 
 
-def _moments(value: Any) -> Any:
-    """Mean and variance of each row as a tile [rows, 2]."""
-    rows, num_columns = value.shape
-    stats = sbuf(rows, ceil_div(num_columns, _STATS_COLUMNS), 6)
-    for start, size in spans(num_columns, _STATS_COLUMNS):
-        nisa.bn_stats(dst=stats[:, start // _STATS_COLUMNS], data=value[:, start : start + size])
-    moments = sbuf(rows, 2)
-    nisa.bn_aggr(dst=moments, data=stats)
-    return moments
+def _moments(value: Any) -> tuple[Any, Any]:
+    """Mean and variance of each row of [rows, count, H] as views [rows, count]."""
+    rows, count, num_columns = value.shape
+    moments = sbuf(rows, count, 2)
+    for j in range(count):
+        stats = sbuf(rows, ceil_div(num_columns, _STATS_COLUMNS), 6)
+        for start, size in spans(num_columns, _STATS_COLUMNS):
+            nisa.bn_stats(
+                dst=stats[:, start // _STATS_COLUMNS], data=value[:, j, start : start + size]
+            )
+        nisa.bn_aggr(dst=moments[:, j], data=stats)
+    return moments[:, :, 0], moments[:, :, 1]
 
 
-def _mean_square(moments: Any) -> Any:
+def _mean_square(mean: Any, variance: Any) -> Any:
     """mean^2 + variance: the mean of the squares."""
-    mean, result = moments[:, 0:1], sbuf(moments.shape[0], 1)
-    nisa.scalar_tensor_tensor(
-        dst=result,
-        data=mean,
-        op0=nl.multiply,
-        operand0=mean,
-        op1=nl.add,
-        operand1=moments[:, 1:2],
-    )
+    result = sbuf(*mean.shape)
+    nisa.tensor_tensor(dst=result, data1=mean, data2=mean, op=nl.multiply)
+    nisa.tensor_tensor(dst=result, data1=result, data2=variance, op=nl.add)
     return result
 
 
 def _reciprocal_root(variance: Any, epsilon: float) -> Any:
     """1 / sqrt(variance + epsilon), on GpSimd, whose rsqrt is the more accurate one."""
-    result = sbuf(variance.shape[0], 1)
+    result = sbuf(*variance.shape)
     nisa.tensor_scalar(
         dst=result,
         data=variance,
         op0=nl.add,
         operand0=epsilon,
         op1=nl.rsqrt,
+        operand1=None,
         engine=nisa.engine.gpsimd,
     )
     return result
@@ -119,8 +135,8 @@ def _reciprocal_root(variance: Any, epsilon: float) -> Any:
 
 def _shift(mean: Any, scale: Any) -> Any:
     """-mean * scale."""
-    result = sbuf(mean.shape[0], 1)
-    nisa.tensor_scalar(
+    result = sbuf(*mean.shape)
+    nisa.scalar_tensor_tensor(
         dst=result, data=mean, op0=nl.multiply, operand0=-1.0, op1=nl.multiply, operand1=scale
     )
     return result
@@ -128,11 +144,12 @@ def _shift(mean: Any, scale: Any) -> Any:
 
 def _affine(work: Any, weight: Any, bias: Any, dtype: Any) -> Any:
     """work * weight + bias in the output's dtype."""
-    rows = work.shape[0]
+    rows, count, _ = work.shape
     result = work if work.dtype == dtype else sbuf(*work.shape, dtype=dtype)
-    product = work if bias is not None else result
-    on = nisa.engine.gpsimd
-    nisa.tensor_tensor(dst=product, data1=work, data2=weight[0:rows], op=nl.multiply, engine=on)
+    product, on = work if bias is not None else result, nisa.engine.gpsimd
+    weight = weight[0:rows].expand_dim(1).broadcast(1, count)
+    nisa.tensor_tensor(dst=product, data1=work, data2=weight, op=nl.multiply, engine=on)
     if bias is not None:
-        nisa.tensor_tensor(dst=result, data1=product, data2=bias[0:rows], op=nl.add, engine=on)
+        bias = bias[0:rows].expand_dim(1).broadcast(1, count)
+        nisa.tensor_tensor(dst=result, data1=product, data2=bias, op=nl.add, engine=on)
     return result

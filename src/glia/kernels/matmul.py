@@ -1,9 +1,9 @@
 """Matrix products: graph ops `linear` and `dot_general` (2-D, or with one batch dim).
 
 out[M, N] = activation(lhs[M, K] @ rhs[K, N] + bias[N]). The Tensor engine wants K on partitions:
-the lhs is its stationary operand [K, 128], the rhs the moving one [K, 512]; an operand that lies
-the other way in HBM is transposed on the Tensor engine first. Sums over K stay in PSUM in fp32.
-A block of lhs stays in SBUF while all of rhs passes by. Accepts any M, K, N >= 1 in fp32 or bf16.
+lhs is its stationary operand [K, 128], rhs the moving one [K, 512]; what lies the other way in HBM
+is transposed on the Tensor engine first. Sums over K stay in PSUM in fp32. A block of lhs stays in
+SBUF while all of rhs passes by. Accepts any M, K, N >= 1 in fp32 or bf16.
 """
 
 from __future__ import annotations
@@ -19,21 +19,24 @@ from glia.kernels._tiles import (
     P,
     ceil_div,
     evacuate,
-    fetch_columns,
-    fetch_transposed,
     hbm,
     itemsize,
     load_broadcast,
+    load_columns,
+    load_rows,
     psum,
     sbuf,
     sbuf_bytes,
     spans,
+    take_turns,
+    turn_rows,
 )
 
 DTYPES = ("float32", "bfloat16")
 ACTIVATIONS = ("gelu", "gelu_tanh", "tanh", "relu", "silu", "logistic")
 _BANK = 512  # fp32 columns of one PSUM bank, and the most that one matmul moves
-_STRIP = 512  # lhs rows that are fetched and multiplied in one step
+_BANKS_OF_SUMS = 6  # of 8; the others serve transposes
+_STRIP = 512  # rows of lhs that are loaded together
 
 
 def accepts(dtype: str, activation: str | None = None) -> bool:
@@ -50,10 +53,9 @@ def linear(
     lhs_transposed: bool = False,
 ) -> Any:
     """activation(x[M, K] @ w[K, N] + bias[N]); x is [K, M] when `lhs_transposed`."""
-    num_tokens = x.shape[1] if lhs_transposed else x.shape[0]
-    out = hbm(num_tokens, w.shape[1], dtype=x.dtype)
-    fetch = fetch_columns if lhs_transposed else fetch_transposed
-    multiply(out, x, w, fetch, fetch_columns, bias, activation)
+    num_rows = x.shape[1] if lhs_transposed else x.shape[0]
+    out = hbm(num_rows, w.shape[1], dtype=x.dtype)
+    multiply(out, Operands(x, w, bias, lhs_transposed, False), activation)
     return out
 
 
@@ -63,88 +65,81 @@ def batched_matmul(a: Any, b: Any, rhs_transposed: bool = False) -> Any:
     num_batches, num_rows, _ = a.shape
     num_columns = b.shape[1] if rhs_transposed else b.shape[2]
     out = hbm(num_batches, num_rows, num_columns, dtype=a.dtype)
-    fetch = fetch_transposed if rhs_transposed else fetch_columns
     for i in range(num_batches):
-        multiply(out[i], a[i], b[i], fetch_transposed, fetch)
+        multiply(out[i], Operands(a[i], b[i], None, False, rhs_transposed), None)
     return out
 
 
-def multiply(
-    out: Any,
-    lhs: Any,
-    rhs: Any,
-    fetch_lhs: Callable[..., Any],
-    fetch_rhs: Callable[..., Any],
-    bias: Any = None,
-    activation: str | None = None,
-) -> None:
-    """Fill out[M, N] step by step; the loads of a step are issued before the step before it.
+def multiply(out: Any, operands: Operands, activation: str | None) -> None:
+    """Fill out[M, N] step by step.
 
-    The fetchers give operands with K on partitions. One step is a strip of up to 512 rows.
+    The loads of a step are issued one strip before it, its transposes one step before it.
     """
-    k = lhs.shape[0] if fetch_lhs is fetch_columns else lhs.shape[1]
-    blocks = choose_blocks(k, out.shape[1], itemsize(lhs.dtype), sbuf_bytes())
-    steps = list(order_of_work(out.shape[0], out.shape[1], k, blocks))
-    tiles: dict[tuple[Any, ...], Any] = {}
+    k, ahead = operands.k, _STRIP // P
+    blocks = choose_blocks(k, out.shape[1], itemsize(out.dtype), sbuf_bytes())
+    steps = order_of_work(out.shape[0], out.shape[1], k, blocks)
+    if activation is not None:
+        operands.turns = take_turns(nisa.engine.vector)  # the Scalar engine has enough to do
+    banks = ceil_div(blocks.n, _BANK)
+    sums = [psum(P, blocks.n) for _ in range(_BANKS_OF_SUMS // banks)]
+    engines = take_turns(nisa.engine.vector, nisa.engine.scalar)
+    for step in steps[:ahead]:
+        operands.fetch(step, blocks)
+    for i, step in enumerate(steps):
+        if i + ahead < len(steps):
+            operands.fetch(steps[i + ahead], blocks)
+        stationary, moving = operands.stationary(step, blocks), operands.moving(step)
+        if i + 1 < len(steps):
+            operands.stationary(steps[i + 1], blocks)
+        total = sums[step.turn % len(sums)][0 : step.rows[1], 0 : step.columns[1]]
+        accumulate(total, stationary, moving, step.terms)
+        if sum(step.terms) == k:
+            place = out[_span(step.rows), _span(step.columns)]
+            finish(place, total, operands.shift(step), activation, engines)
 
-    def fetch(step: Step) -> None:
-        if step.lhs_key not in tiles:
-            tiles[step.lhs_key] = fetch_lhs(lhs, *step.terms, *step.rows)
-        if step.rhs_key not in tiles:
-            tiles[step.rhs_key] = fetch_rhs(rhs, *step.terms, *step.columns)
-            if bias is not None and step.terms[0] == 0:
-                tiles[step.shift_key] = load_broadcast(bias, *step.columns)
 
-    sums: dict[int, Any] = {}
-    fetch(steps[0])
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
-        if following is not None:
-            fetch(following)
-        stationary, moving = tiles[step.lhs_key](), tiles[step.rhs_key]()
-        n0, n_size = step.columns
-        for t0, t_size in spans(step.rows[1], P):
-            row = step.rows[0] + t0
-            if step.terms[0] == 0:
-                sums[row] = psum(t_size, n_size)
-            accumulate(sums[row], stationary[:, :, t0 : t0 + t_size], moving, step.terms)
-            if sum(step.terms) == k:
-                place = out[row : row + t_size, n0 : n0 + n_size]
-                finish(place, sums[row], tiles.get(step.shift_key), activation, row // P)
+def _span(piece: tuple[int, int]) -> slice:
+    return slice(piece[0], sum(piece))
+
+
+# -- the order of work ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Rows of lhs (m), columns of rhs (n) and terms of K (k) in SBUF at once.
+
+    `lhs_stays`: a block of lhs with all of its K stays while all columns of rhs pass by.
+    """
+
+    m: int
+    n: int
+    k: int
+    lhs_stays: bool
 
 
 @dataclass(frozen=True)
 class Step:
-    """Rows, columns and terms of a product, as (start, size); and what names their tiles."""
+    """A tile of up to 128 rows times some columns over some terms of K, each as (start, size).
+
+    `strip`: the rows that are loaded together with it. `block`: first row of its block of lhs.
+    `turn`: sums begun before it; sums take turns in the banks set aside for them.
+    """
 
     rows: tuple[int, int]
     columns: tuple[int, int]
     terms: tuple[int, int]
-    lhs_key: tuple[Any, ...]
-    rhs_key: tuple[Any, ...]
-    shift_key: tuple[Any, ...]
+    strip: tuple[int, int]
+    block: int
+    turn: int
 
 
-def order_of_work(m: int, n: int, k: int, blocks: tuple[int, int, int, bool]) -> Iterator[Step]:
-    """All columns pass by a block of rows; all rows of the block by a block of columns."""
-    m_block, n_block, k_block, lhs_stays = blocks
-    for m0, m_size in spans(m, m_block):
-        for columns in spans(n, n_block):
-            for terms in spans(k, k_block):
-                for s0, s_size in spans(m_size, _STRIP):
-                    lhs_key = ("lhs", m0 + s0, terms, None if lhs_stays else columns)
-                    rhs_key = ("rhs", m0, columns, terms)
-                    rows, shift_key = (m0 + s0, s_size), ("shift", m0, columns)
-                    yield Step(rows, columns, terms, lhs_key, rhs_key, shift_key)
-
-
-def choose_blocks(
-    k: int, n: int, element_bytes: int, budget_bytes: int
-) -> tuple[int, int, int, bool]:
-    """Rows of lhs, columns of rhs and terms of K to hold at once; whether lhs stays for all of N.
+def choose_blocks(k: int, n: int, element_bytes: int, budget_bytes: int) -> Blocks:
+    """The largest blocks for `budget_bytes` of SBUF per partition.
 
     All of K at once while four fifths of SBUF hold a block of lhs, two of rhs, and a strip of lhs
     before and after its transpose. Else K comes in chunks, and the sums of a block of 512 x 512
-    wait in half of PSUM for the next chunk.
+    wait in PSUM for the next chunk.
     """
     column_bytes = ceil_div(k, P) * element_bytes  # of all K, per partition
     room = budget_bytes * 4 // 5 // column_bytes - 2 * _STRIP  # columns for lhs and two of rhs
@@ -153,10 +148,92 @@ def choose_blocks(
         num_blocks = ceil_div(n, widest)
         n_block = ceil_div(ceil_div(n, num_blocks), _BANK) * _BANK
         m_block = (room - 2 * n_block) // _STRIP * _STRIP
-        return m_block, n_block, k, True
+        return Blocks(m_block, n_block, k, True)
     k_block = budget_bytes // 7 // (_BANK * element_bytes) * P
     m_block = min(_STRIP, budget_bytes * 2 // 5 // (column_bytes * P) * P)
-    return m_block or _STRIP, _BANK, k_block, m_block > 0
+    return Blocks(m_block or _STRIP, _BANK, k_block, m_block > 0)
+
+
+def order_of_work(m: int, n: int, k: int, blocks: Blocks) -> list[Step]:
+    """All columns pass by a block of rows; all rows of the block by a block of columns."""
+    steps, turn = [], 0
+    for m0, m_size in spans(m, blocks.m):
+        for columns in spans(n, blocks.n):
+            for terms in spans(k, blocks.k):
+                for i, (start, size) in enumerate(spans(m_size, P)):
+                    first = start // _STRIP * _STRIP
+                    strip = (m0 + first, min(_STRIP, m_size - first))
+                    steps.append(Step((m0 + start, size), columns, terms, strip, m0, turn + i))
+            turn += ceil_div(m_size, P)
+    return steps
+
+
+# -- operands -------------------------------------------------------------------------------------
+
+
+class Operands:
+    """lhs, rhs and bias of a product, on chip with K on partitions; each part loaded once per use.
+
+    A key names what a part covers. A part is forgotten by no one: its memory is free after its
+    last use, and a later pass of the same columns has another key.
+    """
+
+    def __init__(
+        self, lhs: Any, rhs: Any, bias: Any, lhs_transposed: bool, rhs_transposed: bool
+    ) -> None:
+        self.lhs, self.rhs, self.bias = lhs, rhs, bias
+        self.k = lhs.shape[0] if lhs_transposed else lhs.shape[1]
+        self._lhs_transposed, self._rhs_transposed = lhs_transposed, rhs_transposed
+        self.turns = take_turns(nisa.engine.vector, nisa.engine.scalar)
+        self._parts: dict[tuple[Any, ...], Any] = {}
+
+    def fetch(self, step: Step, blocks: Blocks) -> None:
+        """Issue the loads that the step needs and that no step before it has issued."""
+        load_lhs = load_columns if self._lhs_transposed else load_rows
+        load_rhs = load_rows if self._rhs_transposed else load_columns
+        strip = self._lhs_key("strip", step.strip, step, blocks)
+        self._once(strip, lambda: load_lhs(self.lhs, *step.terms, *step.strip))
+        self._once(_rhs_key("rhs", step), lambda: load_rhs(self.rhs, *step.terms, *step.columns))
+        if self.bias is not None:
+            key = ("bias", step.block, step.columns)
+            self._once(key, lambda: load_broadcast(self.bias, *step.columns))
+
+    def stationary(self, step: Step, blocks: Blocks) -> Any:
+        """The step's rows of lhs as [128, ceil(k / 128), rows]."""
+        strip = self._parts[self._lhs_key("strip", step.strip, step, blocks)]
+        start, size = step.rows[0] - step.strip[0], step.rows[1]
+        if self._lhs_transposed:
+            return strip[:, :, start : start + size]
+        key = self._lhs_key("turned", step.rows, step, blocks)
+        return self._once(key, lambda: turn_rows([strip[start // P]], self.turns))
+
+    def moving(self, step: Step) -> Any:
+        """The step's columns of rhs as [128, ceil(k / 128), columns]."""
+        loaded = self._parts[_rhs_key("rhs", step)]
+        if not self._rhs_transposed:
+            return loaded
+        return self._once(_rhs_key("rhs turned", step), lambda: turn_rows(loaded, self.turns))
+
+    def shift(self, step: Step) -> Any:
+        """The bias of the step's columns on every partition, if there is one."""
+        return self._parts.get(("bias", step.block, step.columns))
+
+    def _once(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._parts:
+            self._parts[key] = make()
+        return self._parts[key]
+
+    def _lhs_key(
+        self, what: str, rows: tuple[int, int], step: Step, blocks: Blocks
+    ) -> tuple[Any, ...]:
+        return (what, rows, step.terms, None if blocks.lhs_stays else step.columns)
+
+
+def _rhs_key(what: str, step: Step) -> tuple[Any, ...]:
+    return (what, step.block, step.columns, step.terms)
+
+
+# -- the mathematics ------------------------------------------------------------------------------
 
 
 def accumulate(sums: Any, stationary: Any, moving: Any, terms: tuple[int, int]) -> None:
@@ -172,18 +249,18 @@ def accumulate(sums: Any, stationary: Any, moving: Any, terms: tuple[int, int]) 
             )
 
 
-def finish(out: Any, sums: Any, shift: Any, activation: str | None, turn: int) -> None:
+def finish(out: Any, sums: Any, shift: Any, activation: str | None, engines: Iterator[Any]) -> None:
     """out = activation(sums + shift), on the way from PSUM to HBM."""
     rows, columns = sums.shape
     result = sbuf(rows, columns, dtype=out.dtype)
     if shift is not None:
-        biased = result if activation is None else sbuf(rows, columns, dtype=nl.float32)
+        biased = result if activation is None else sbuf(rows, columns)
         nisa.tensor_tensor(dst=biased, data1=sums, data2=shift[0:rows], op=nl.add)
         sums = biased
     if activation is not None:
         nisa.activation(dst=result, op=_function(activation), data=sums)
     elif shift is None:
-        evacuate(result, sums, turn)
+        evacuate(result, sums, next(engines))
     nisa.dma_copy(dst=out, src=result)
 
 

@@ -11,26 +11,26 @@ from typing import Any
 import glia.nki as nki
 import glia.nki.isa as nisa
 import glia.nki.language as nl
-from glia.kernels._tiles import P, hbm, sbuf, spans
+from glia.kernels._tiles import P, hbm, one_late, sbuf, spans
 
 DTYPES = ("float32", "bfloat16")
 
 
 def accepts(num_columns: int, element_bytes: int, sbuf: int) -> bool:
-    """True when a row's input, exponentials and result fit in `sbuf` bytes per partition."""
-    return num_columns * (2 * element_bytes + 4) <= sbuf
+    """True when inputs and exponentials of two rows and one result fit in `sbuf` bytes."""
+    return num_columns * (3 * element_bytes + 2 * 4) <= sbuf
 
 
 @nki.jit
 def softmax(x: Any) -> Any:
     """exp(x - max) / sum(exp(x - max)) over the last dim of x [T, N]."""
     out = hbm(*x.shape, dtype=x.dtype)
-    for start, rows in spans(x.shape[0], P):
-        value, _, powers, total = _exponentials(x[start : start + rows])
+    tiles = ((place, *_exponentials(x[place])) for place in _places(x.shape[0]))
+    for place, value, _, powers, total in one_late(tiles):
         result = sbuf(*value.shape, dtype=x.dtype)
         nisa.reciprocal(dst=total, data=total)
         nisa.tensor_scalar(dst=result, data=powers, op0=nl.multiply, operand0=total)
-        nisa.dma_copy(dst=out[start : start + rows], src=result)
+        nisa.dma_copy(dst=out[place], src=result)
     return out
 
 
@@ -38,8 +38,8 @@ def softmax(x: Any) -> Any:
 def log_softmax(x: Any) -> Any:
     """x - max - log(sum(exp(x - max))) over the last dim of x [T, N]."""
     out = hbm(*x.shape, dtype=x.dtype)
-    for start, rows in spans(x.shape[0], P):
-        value, lowered, _, total = _exponentials(x[start : start + rows])
+    tiles = ((place, *_exponentials(x[place])) for place in _places(x.shape[0]))
+    for place, value, lowered, _, total in one_late(tiles):
         result = sbuf(*value.shape, dtype=x.dtype)
         nisa.activation(dst=total, op=nl.log, data=total)
         nisa.tensor_scalar(
@@ -50,8 +50,12 @@ def log_softmax(x: Any) -> Any:
             op1=nl.subtract,
             operand1=total,
         )
-        nisa.dma_copy(dst=out[start : start + rows], src=result)
+        nisa.dma_copy(dst=out[place], src=result)
     return out
+
+
+def _places(num_rows: int) -> list[slice]:
+    return [slice(start, start + size) for start, size in spans(num_rows, P)]
 
 
 def _exponentials(x: Any) -> tuple[Any, Any, Any, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import glia.nki as nki
 import glia.nki.isa as nisa
-from glia.kernels._tiles import P, fetch_transposed, hbm, itemsize, spans
+from glia.kernels._tiles import P, hbm, itemsize, load_rows, spans, take_turns, turn_rows
 
 _STRIP = 1024  # rows of the source that become one piece of each row of the result
 _TILE_BYTES = 32768  # per partition
@@ -22,10 +22,11 @@ def transpose(x: Any) -> Any:
     num_batches, num_rows, num_columns = x.shape
     out = hbm(num_batches, num_columns, num_rows, dtype=x.dtype)
     step = _TILE_BYTES // (_STRIP * itemsize(x.dtype)) * P
+    turns = take_turns(nisa.engine.vector, nisa.engine.scalar)
     for b in range(num_batches):
         for c0, columns in spans(num_columns, step):
             for r0, rows in spans(num_rows, _STRIP):
-                tile = fetch_transposed(x[b], c0, columns, r0, rows)()
+                tile = turn_rows(load_rows(x[b], c0, columns, r0, rows), turns)
                 _store_stacked(out[b, c0 : c0 + columns, r0 : r0 + rows], tile)
     return out
 
