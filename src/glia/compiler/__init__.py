@@ -1,9 +1,9 @@
 """Passes (one file each) from `graph` to a `Program` of kernel launches.
 
-program = compile_graph(graph, chip, precision)
+compiled = compile_graph(graph, chip, precision)
 """
 
 from glia.compiler.compile import compile_graph
-from glia.compiler.program import Buffer, Launch, Program
+from glia.compiler.program import Buffer, Compiled, Launch, Program
 
-__all__ = ["Buffer", "Launch", "Program", "compile_graph"]
+__all__ = ["Buffer", "Compiled", "Launch", "Program", "compile_graph"]

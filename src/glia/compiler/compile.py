@@ -8,7 +8,7 @@ from glia.chips import load_chip
 from glia.compiler.lowering import Lowering
 from glia.compiler.memory_plan import plan_memory
 from glia.compiler.pipeline import optimise
-from glia.compiler.program import Port, Program, chip_format
+from glia.compiler.program import Compiled, Port, Program, chip_format
 from glia.core.errors import UnsupportedError, choose
 from glia.core.units import format_quantity
 from glia.graph.ir import Graph, Value
@@ -23,7 +23,7 @@ def compile_graph(
     precision: str,
     num_sequences: int = 1,
     progress: Callable[[float], None] = lambda done: None,
-) -> Program:
+) -> Compiled:
     """Compile for one core of `chip`.
 
     Raises:
@@ -54,11 +54,12 @@ def compile_graph(
         launches=tuple(lowering.launches),
         streams=lowering.streams,
         sources=lowering.sources,
+        values={value.name: view for value, view in lowering.views.items()},
         notes=notes,
         num_sequences=num_sequences,
     )
     _check_capacity(program)
-    return program
+    return Compiled(program, optimised)
 
 
 def _pairs(new: tuple[Value, ...], old: tuple[Value, ...]) -> list[tuple[Value, Value]]:

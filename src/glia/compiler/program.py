@@ -6,7 +6,7 @@ A Program needs no graph and no framework to run: it can be saved, loaded and ex
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from glia.compiler.view import View
 from glia.core.dtypes import DType
 from glia.core.records import SourceLine
+from glia.graph.ir import Graph
 from glia.isa.stream import Stream
 
 BufferKind = Literal["input", "weight", "activation", "output"]
@@ -67,8 +68,9 @@ class Launch:
 class Program:
     """A model compiled for one chip at one precision.
 
-    `views` tells where each named value of the graph lives after its launch (buffers are reused
-    later). `sources` is the readable NKI source of every kernel, by file name.
+    `values` tells where each named value of the graph lives; an activation is there from its
+    launch until the last launch that reads it. `sources` is the readable NKI source of every
+    kernel, by file name.
     """
 
     name: str
@@ -81,9 +83,9 @@ class Program:
     launches: tuple[Launch, ...]
     streams: Mapping[str, Stream]
     sources: Mapping[str, str]
+    values: Mapping[str, View]
     notes: tuple[str, ...]
     num_sequences: int = 1
-    cache: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def hbm_bytes(self) -> int:
@@ -103,3 +105,11 @@ class Program:
 def chip_format(dtype: DType) -> str:
     """How a graph dtype is stored in HBM: bool as one byte of 0 or 1."""
     return "uint8" if dtype.kind == "bool" else dtype.name
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A program and the rewritten graph that it was lowered from: what a proof compares."""
+
+    program: Program
+    graph: Graph

@@ -86,7 +86,8 @@ class RunResult:
     """One execution on one device.
 
     `latency` is for the whole batch of `num_sequences` on `num_cores` cores; `throughput` is for a
-    whole chip. `utilisation` maps engine name to the fraction of the run it was active.
+    whole chip. `utilisation` maps engine name to the fraction of the run it was active. None means
+    unknown: what a device does not measure is not guessed.
     """
 
     device: str
@@ -99,10 +100,10 @@ class RunResult:
     throughput: Estimate
     utilisation: Mapping[str, Estimate]
     flops: Estimate
-    hbm_bytes: Estimate
-    mfu: Estimate
-    energy: Estimate
-    power: Estimate
+    hbm_bytes: Estimate | None
+    mfu: Estimate | None
+    energy: Estimate | None
+    power: Estimate | None
     assumptions: tuple[str, ...] = ()
     launches: tuple[LaunchRecord, ...] = ()
     timeline: tuple[Span, ...] = ()

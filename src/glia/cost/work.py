@@ -74,6 +74,11 @@ def vector_flops(node: Node) -> int:
     return node.result.type.num_elements
 
 
+def count_flops(graph: Graph) -> int:
+    """Multiplications and additions of all matrix products of a graph."""
+    return sum(matmul_flops(part) for node in graph.nodes for part in primitives(node))
+
+
 class _Reader:
     """Walks a graph once; remembers which weights and inputs were already read."""
 

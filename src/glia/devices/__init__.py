@@ -1,4 +1,9 @@
 """One file per place to run: reference, virtual, cpu.
 
-A device runs a model on inputs and returns outputs by name; `observe` sees every intermediate.
+`find_device("virtual:trn2")` gives a Device; `load` prepares a captured model on it, `run` gives
+values and `measured` says what the run took.
 """
+
+from glia.devices.base import Device, Loaded, find_device
+
+__all__ = ["Device", "Loaded", "find_device"]

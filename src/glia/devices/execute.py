@@ -36,13 +36,12 @@ class Executor:
         """Execute every instruction of every launch; returns outputs by name, in user dtypes.
 
         `observe(launch, value, read)` is called after each launch that computes a named value;
-        `read(name)` gives any value computed so far that its launch still reads.
+        `read(name)` gives any value that the launch reads.
 
         Raises:
             UsageError: for a missing input, a wrong shape, or integers that the chip cannot hold.
         """
         self._fill(inputs)
-        latest: dict[str, View] = {}
         for launch in self.program.launches:
             stream = self.program.streams[launch.stream]
             storages = (*stream.inputs, *stream.outputs)
@@ -52,9 +51,11 @@ class Executor:
             }
             self.core.run(stream, places)
             if observe is not None and launch.value:
-                latest[launch.value] = launch.view
-                observe(launch, self.read(launch.view), lambda n: self.read(latest[n]))
+                observe(launch, self.read(launch.view), self._value)
         return {port.name: self._output(port) for port in self.program.outputs}
+
+    def _value(self, name: str) -> np.ndarray:
+        return self.read(self.program.values[name])
 
     def read(self, view: View) -> np.ndarray:
         """A view of HBM as an array that shares the memory."""

@@ -1,0 +1,69 @@
+"""End-to-end agreement of one output: cosine per sequence, and the ranking by similarity.
+
+The ranking asks: for each sequence, are the others in the same order of similarity? Two orders
+count as the same when every swapped pair is closer, in the reference, than the error budget can
+tell apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from glia.core.records import OutputCheck
+
+Array = np.ndarray[Any, Any]
+
+
+def check_output(
+    name: str, value: Array, reference: Array, num_sequences: int, budget: float
+) -> OutputCheck:
+    """Compare an output [sequences, ...]; `budget` is the largest accumulated relative error."""
+    allowed = 1 - budget**2
+    ours, theirs = _rows(value, num_sequences), _rows(reference, num_sequences)
+    cosines = tuple(_cosine(a, b) for a, b in zip(ours, theirs, strict=True))
+    same, note = _ranking(value, ours, theirs, budget)
+    return OutputCheck(name, cosines, min(cosines), allowed, same, note)
+
+
+def _rows(array: Array, num_sequences: int) -> Array:
+    flat = np.asarray(array).astype(np.float64)
+    rows = num_sequences if flat.ndim and flat.shape[0] == num_sequences else 1
+    return flat.reshape(rows, -1)
+
+
+def _cosine(a: Array, b: Array) -> float:
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if norms == 0 or not np.isfinite(norms):
+        return 1.0 if np.array_equal(a, b) else 0.0
+    return float(np.clip(a @ b / norms, -1.0, 1.0))
+
+
+def _ranking(value: Array, ours: Array, theirs: Array, budget: float) -> tuple[bool | None, str]:
+    if value.ndim != 2 or len(ours) < 3 or ours.shape[1] < 2:
+        return None, "no ranking: not one vector for each of three or more sequences"
+    if not np.isfinite(ours).all():
+        return False, "the output is not finite"
+    device, oracle = _similarities(ours), _similarities(theirs)
+    swapped, gap = 0, 0.0
+    for row in range(len(oracle)):
+        others = [i for i in range(len(oracle)) if i != row]
+        for i in others:
+            for j in others:
+                if oracle[row, i] > oracle[row, j] and device[row, i] < device[row, j]:
+                    swapped += 1
+                    gap = max(gap, float(oracle[row, i] - oracle[row, j]))
+    if not swapped:
+        return True, "identical order"
+    tellable = 4 * budget
+    what = f"{swapped} pairs swap; the largest gap between them is {gap:.2g} in cosine"
+    if gap <= tellable:
+        return True, f"{what}, below the {tellable:.2g} that the format can tell apart"
+    return False, what
+
+
+def _similarities(rows: Array) -> Array:
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit = rows / np.where(norms == 0, 1, norms)
+    return unit @ unit.T
