@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,6 +93,11 @@ def _run_bundle(folder: str, on: str, precision: str, json: bool) -> None:
 
 
 def _run_model(model: str, on: str, precision: str, json: bool) -> None:
+    if ":" not in model and not Path(model).exists():
+        raise UsageError(
+            f"glia run {model}: got no file or folder of that name, expected a bundle, "
+            "FILE.py:FUNCTION or a model folder; check the path"
+        )
     if not on:
         raise UsageError(
             f"glia run {model}: got no device, expected --on virtual:CHIP, cpu or reference; say "
@@ -105,10 +111,26 @@ def _run_model(model: str, on: str, precision: str, json: bool) -> None:
     _print(result, outputs, json)
 
 
-def _print(result: RunResult, outputs: Any, json: bool) -> None:
+def _print(result: RunResult, outputs: Mapping[str, Any], json: bool) -> None:
     if json:
         print_json({"run": result, "outputs": outputs})
         return
+    from rich.text import Text
+
     from glia.report.console import run_view
 
-    result_console().print(run_view(result))
+    console = result_console()
+    console.print(run_view(result))
+    console.print(Text("\n".join(output_lines(outputs))), soft_wrap=True)
+
+
+def output_lines(outputs: Mapping[str, Any]) -> list[str]:
+    """What came out: each tensor's shape and first values, and each fact about all of them."""
+    lines = []
+    for name, found in outputs.items():
+        if isinstance(found, Mapping):
+            first = ", ".join(f"{x:.6g}" for x in found["first"])
+            lines.append(f"output {name} {found['shape']}: {first}, ... (mean {found['mean']:.6g})")
+        else:
+            lines.append(f"{name.replace('_', ' ')} as when compiled: {'yes' if found else 'NO'}")
+    return lines
