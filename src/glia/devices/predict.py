@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glia.chips import Chip, Silicon, load_chip
 from glia.compiler.program import Launch, Program
-from glia.core.figures import Estimate, exact
+from glia.core.figures import Estimate, Figure, exact
 from glia.core.records import LaunchRecord, RunResult, Span
 from glia.isa.stream import Stream
 from glia.silicon import Timeline, Timing, schedule, stream_energy
@@ -39,6 +39,16 @@ class _Timed:
         likely = self.likely.makespan_s
         low = min(self.fast.dataflow_s, likely)
         return Estimate(low, likely, max(self.slow.makespan_s, likely), "s", _REASON)
+
+
+def timing_sources(silicon: Silicon) -> tuple[str, ...]:
+    """Where the constants that time follows from were published or measured."""
+    sections = (
+        silicon.clock, silicon.tensor, silicon.vector, silicon.scalar, silicon.gpsimd,
+        silicon.dma, silicon.hbm, silicon.sync,
+    )  # fmt: skip
+    figures = (figure for section in sections for _, figure in section)
+    return tuple(dict.fromkeys(f.source for f in figures if isinstance(f, Figure)))
 
 
 def predict(program: Program) -> RunResult:
@@ -89,7 +99,7 @@ def _latency(program: Program, timed: Mapping[str, _Timed], silicon: Silicon) ->
     total = silicon.sync.launch_overhead.estimate("starting the program")
     for launch in program.launches:
         total = total.plus(timed[launch.stream].seconds)
-    return total
+    return replace(total, sources=timing_sources(silicon))
 
 
 def _totals(program: Program, silicon: Silicon) -> tuple[float, int, Estimate]:

@@ -31,7 +31,8 @@ _AMPLIFY = 2  # growth of errors that an op hands on, beyond their random walk
 _MASKED = 1e30  # beyond this a value is a mask's "minus infinity"; its digits mean nothing
 
 BUDGET_RULE = (
-    "root-mean-square error over root-mean-square of the reference. One launch: "
+    "Root-mean-square error over root-mean-square of the reference. One launch alone, against "
+    "NumPy in float64: "
     f"{_ROUNDINGS} unit roundoffs of the stored format, plus 8 of fp32 times the square root of "
     "the terms summed. Accumulated: that, times the square root of the depth in launches, times "
     f"{_AMPLIFY}. Integers must be equal."
@@ -53,7 +54,7 @@ def prove(loaded: LoadedProgram, captured: Captured) -> tuple[Parity, dict[str, 
     )
     parity = Parity(
         device=f"virtual:{program.chip}",
-        oracle="PyTorch on the CPU in float32; each launch alone against NumPy in float64",
+        oracle="PyTorch on the CPU in float32",
         budget_rule=BUDGET_RULE,
         layers=tuple(comparer.errors),
         outputs=checks,
