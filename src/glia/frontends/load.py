@@ -50,7 +50,7 @@ def load_model(spec: str) -> LoadedModel:
     """
     _require_torch(spec)
     folder = Path(spec)
-    if folder.is_dir():
+    if spec and folder.is_dir():
         from glia.frontends.torch.huggingface import load_folder
 
         module, kwargs, findings = load_folder(folder)

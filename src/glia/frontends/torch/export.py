@@ -12,14 +12,16 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from traceback import StackSummary
 from typing import Any
 
 import torch
 from torch.export import ExportedProgram
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from torch.fx.proxy import TracerBase
 
 from glia.core.errors import ModelError
-from glia.frontends.torch.sources import source_of_error
+from glia.frontends.torch.sources import is_outside, source_of_error
 
 _LOGGERS = ("torch.export", "torch._export", "torch.fx.experimental", "torch._dynamo")
 _TABLES = ("_parameters", "_buffers", "_modules")
@@ -35,7 +37,7 @@ def export(
     """
     with evaluating(module), quiet(), torch.no_grad():
         try:
-            with _unprinted():
+            with _unprinted(), whole_stacks():
                 program = torch.export.export(module, tuple(args), dict(kwargs), strict=False)
             return _functional(program)
         except Exception as error:
@@ -69,6 +71,24 @@ def quiet() -> Iterator[None]:
         for module in (r"torch\.", r"transformers\.", "copyreg"):
             warnings.filterwarnings("ignore", category=UserWarning, module=module)
         yield
+
+
+@contextmanager
+def whole_stacks() -> Iterator[None]:
+    """Inside, nodes remember the lines of helper functions too, not of `forward` methods only."""
+    tracer: Any = TracerBase
+    original = tracer._filter_traceback_frames
+
+    def from_first_forward(_: TracerBase, stack: StackSummary) -> StackSummary:
+        frames = list(stack)
+        start = next((i for i, f in enumerate(frames) if f.name == "forward"), len(frames))
+        return StackSummary.from_list([f for f in frames[start:] if is_outside(f.filename)])
+
+    tracer._filter_traceback_frames = from_first_forward
+    try:
+        yield
+    finally:
+        tracer._filter_traceback_frames = original
 
 
 @contextmanager

@@ -31,6 +31,10 @@ _HINTS = {
     "gru": "use attention or convolutions; recurrences do not move yet",
     "_local_scalar_dense": "keep the value as a tensor instead of calling .item()",
     "item": "keep the value as a tensor instead of calling .item()",
+    "cond": "compute both sides and choose with torch.where",
+    "while_loop": "unroll the loop in Python with a fixed number of steps",
+    "map": "write the loop in Python over a fixed size",
+    "scan": "write the loop in Python over a fixed size",
     "multinomial": "draw samples outside the model",
     "bernoulli": "draw random numbers outside the model and pass them as an input",
     "rand": "draw random numbers outside the model and pass them as an input",
@@ -49,7 +53,7 @@ def hint_for(target: object, otherwise: str = "") -> str:
         return _HINTS[name]
     if otherwise:
         return otherwise
-    if name.startswith(("fft_", "stft", "istft", "complex", "view_as_complex", "polar")):
+    if name.startswith(("fft_", "_fft", "stft", "istft", "complex", "view_as_complex", "polar")):
         return "write it with real numbers: cosine and sine parts as two tensors"
     if name.startswith(("linalg_", "cholesky", "svd", "qr", "inverse")):
         return "compute matrix factorisations outside the model"

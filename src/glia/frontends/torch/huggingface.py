@@ -54,7 +54,7 @@ def load_folder(folder: Path) -> tuple[torch.nn.Module, dict[str, Any], tuple[Fi
             raise UsageError(
                 f"loading {folder}: got no {error.name}, expected it; pip install 'glia[torch]'"
             ) from error
-        except (OSError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        except Exception as error:  # libraries read the files, and each has errors of its own
             raise ModelError(
                 f"loading {folder}: got {type(error).__name__}: {first_line(error)}, expected the "
                 "files of a transformers model; check the folder, or write a file.py:function"

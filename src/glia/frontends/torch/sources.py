@@ -35,10 +35,15 @@ def source_of(node: torch.fx.Node) -> SourceLine | None:
 
 def innermost(frames: list[SourceLine]) -> SourceLine | None:
     """The innermost frame in the user's own files, else the innermost outside PyTorch and glia."""
-    outside = [f for f in frames if not f.file.startswith((_TORCH, _HERE, "<"))]
+    outside = [f for f in frames if is_outside(f.file)]
     own = [f for f in outside if not f.file.startswith(_LIBRARIES)]
     chosen = own or outside
     return chosen[-1] if chosen else None
+
+
+def is_outside(file: str) -> bool:
+    """True for files of the user or of libraries, not of PyTorch or of this front end."""
+    return not file.startswith((_TORCH, _HERE, "<"))
 
 
 def source_of_error(error: BaseException) -> SourceLine | None:
