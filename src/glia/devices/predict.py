@@ -1,44 +1,46 @@
 """What a program takes on its chip: latency interval, throughput, utilisation, energy.
 
-Low: no launch waits for more than its data (dataflow bound), constants at their fast end. Likely:
-every launch as written, one after the other. High: the same with constants at their slow end.
+Low: dataflow bound of the whole program, constants at their fast end. Likely: the program as
+written, launch after launch on the same queues. High: the same with constants at their slow end.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from glia.chips import Chip, Silicon, load_chip
 from glia.compiler.program import Launch, Program
 from glia.core.figures import Estimate, Figure, exact
 from glia.core.records import LaunchRecord, RunResult, Span
-from glia.isa.stream import Stream
-from glia.silicon import Timeline, Timing, schedule, stream_energy
+from glia.silicon import Placed, SequenceTimeline, Timing, schedule_sequence, stream_energy
 from glia.silicon.hazards import track
+from glia.silicon.timing import BOUNDS
 
-_REASON = (
-    "from the dataflow bound with fast constants to the program as written with slow ones; "
-    "launches do not overlap"
-)
+_REASON = "from the dataflow bound with fast constants to the program as written with slow ones"
 _CORES = "one core ran; a chip is its cores side by side, each with its own batch"
 
 
 @dataclass(frozen=True, slots=True)
 class _Timed:
-    """One stream at the three bounds."""
+    """The program at the three bounds."""
 
-    fast: Timeline
-    likely: Timeline
-    slow: Timeline
+    fast: SequenceTimeline
+    likely: SequenceTimeline
+    slow: SequenceTimeline
 
-    @property
-    def seconds(self) -> Estimate:
-        """One launch."""
-        likely = self.likely.makespan_s
-        low = min(self.fast.dataflow_s, likely)
-        return Estimate(low, likely, max(self.slow.makespan_s, likely), "s", _REASON)
+    def seconds(self, launch: int | None = None) -> Estimate:
+        """The whole program, or from a launch's first start to its last end."""
+        if launch is None:
+            low, likely, high = self.fast.dataflow_s, self.likely.makespan_s, self.slow.makespan_s
+        else:
+            low, likely, high = (_extent(t, launch) for t in (self.fast, self.likely, self.slow))
+        return Estimate(min(low, likely), likely, max(high, likely), "s", _REASON)
+
+
+def _extent(timeline: SequenceTimeline, launch: int) -> float:
+    times = timeline.launches[launch]
+    return max(times.ends_s, default=0.0) - min(times.starts_s, default=0.0)
 
 
 def timing_sources(silicon: Silicon) -> tuple[str, ...]:
@@ -56,8 +58,8 @@ def predict(program: Program) -> RunResult:
     chip = load_chip(program.chip)
     silicon = chip.silicon
     assert silicon is not None, "a program exists only for chips with a virtual model"
-    timed = {name: _time(stream, silicon) for name, stream in program.streams.items()}
-    latency = _latency(program, timed, silicon)
+    timed = _time(program, silicon)
+    latency = _latency(timed, silicon)
     num_cores = silicon.num_cores
     spread = _contention(program, silicon, latency)
     throughput = spread.per(program.num_sequences * num_cores, "sequences/s")
@@ -74,32 +76,38 @@ def predict(program: Program) -> RunResult:
         num_cores=1,
         latency=latency,
         throughput=throughput,
-        utilisation=_utilisation(program, timed, latency),
+        utilisation=_utilisation(timed, latency),
         flops=exact(flops, "FLOP", "counted over all matrix instructions, transposes excepted"),
         hbm_bytes=exact(hbm_bytes, "B", "counted over all DMA instructions"),
         mfu=_mfu(flops, silicon, latency),
         energy=energy,
         power=power,
         assumptions=(_CORES, *notes),
-        launches=tuple(_record(one, program, timed) for one in program.launches),
+        launches=tuple(_record(i, program, timed) for i in range(len(program.launches))),
         timeline=_spans(program, timed),
         timeline_title=_layer(program)[0],
     )
 
 
-def _time(stream: Stream, silicon: Silicon) -> _Timed:
-    return _Timed(
-        schedule(stream, Timing.of(silicon, "optimistic")),
-        schedule(stream, Timing.of(silicon, "likely")),
-        schedule(stream, Timing.of(silicon, "pessimistic")),
+def _time(program: Program, silicon: Silicon) -> _Timed:
+    launches = [_placed(program, launch) for launch in program.launches]
+    buffers = {n: (b.offset, b.offset + b.num_bytes) for n, b in program.buffers.items()}
+    fast, likely, slow = (
+        schedule_sequence(launches, buffers, Timing.of(silicon, bound)) for bound in BOUNDS
     )
+    return _Timed(fast, likely, slow)
 
 
-def _latency(program: Program, timed: Mapping[str, _Timed], silicon: Silicon) -> Estimate:
-    total = silicon.sync.launch_overhead.estimate("starting the program")
-    for launch in program.launches:
-        total = total.plus(timed[launch.stream].seconds)
-    return replace(total, sources=timing_sources(silicon))
+def _placed(program: Program, launch: Launch) -> Placed:
+    stream = program.streams[launch.stream]
+    storages = (*stream.inputs, *stream.outputs)
+    places = {s.index: place for s, place in zip(storages, launch.places, strict=True)}
+    return Placed(stream, places)
+
+
+def _latency(timed: _Timed, silicon: Silicon) -> Estimate:
+    start = silicon.sync.launch_overhead.estimate("starting the program")
+    return replace(start.plus(timed.seconds()), sources=timing_sources(silicon))
 
 
 def _totals(program: Program, silicon: Silicon) -> tuple[float, int, Estimate]:
@@ -146,15 +154,9 @@ def _mfu(flops: float, silicon: Silicon, latency: Estimate) -> Estimate:
     )
 
 
-def _utilisation(
-    program: Program, timed: Mapping[str, _Timed], latency: Estimate
-) -> dict[str, Estimate]:
-    counts = Counter(launch.stream for launch in program.launches)
-    busy: dict[str, float] = {}
-    for name, count in counts.items():
-        for engine, seconds in timed[name].likely.busy_s.items():
-            busy[engine] = busy.get(engine, 0.0) + seconds * count
-    return {engine: _share(seconds, latency) for engine, seconds in sorted(busy.items())}
+def _utilisation(timed: _Timed, latency: Estimate) -> dict[str, Estimate]:
+    busy = sorted(timed.likely.busy_s.items())
+    return {engine: _share(seconds, latency) for engine, seconds in busy}
 
 
 def _share(seconds: float, latency: Estimate) -> Estimate:
@@ -186,28 +188,29 @@ def _chip_power(
     return power, ()
 
 
-def _record(launch: Launch, program: Program, timed: Mapping[str, _Timed]) -> LaunchRecord:
+def _record(index: int, program: Program, timed: _Timed) -> LaunchRecord:
+    launch = program.launches[index]
     return LaunchRecord(
         name=launch.value or launch.stream,
         kernel=launch.kernel,
         layer=launch.layer,
         num_instructions=len(program.streams[launch.stream].instructions),
-        duration=timed[launch.stream].seconds,
+        duration=timed.seconds(index),
     )
 
 
 # -- the timeline of one layer -------------------------------------------------------------------
 
 
-def _layer(program: Program) -> tuple[str, list[Launch]]:
+def _layer(program: Program) -> tuple[str, list[int]]:
     """The first numbered layer of the model, or the longest launch when nothing is numbered."""
-    for launch in program.launches:
-        prefix = _numbered_prefix(launch.layer)
-        if prefix:
-            mine = [one for one in program.launches if _within(one.layer, prefix)]
-            return prefix, mine
-    longest = max(program.launches, key=lambda one: len(program.streams[one.stream].instructions))
-    return longest.layer or longest.kernel, [longest]
+    launches = program.launches
+    prefix = next((p for p in (_numbered_prefix(one.layer) for one in launches) if p), "")
+    if prefix:
+        return prefix, [i for i, one in enumerate(launches) if _within(one.layer, prefix)]
+    sizes = [len(program.streams[one.stream].instructions) for one in launches]
+    longest = sizes.index(max(sizes))
+    return launches[longest].layer or launches[longest].kernel, [longest]
 
 
 def _numbered_prefix(layer: str) -> str:
@@ -220,13 +223,16 @@ def _within(layer: str, prefix: str) -> bool:
     return layer == prefix or layer.startswith(prefix + ".")
 
 
-def _spans(program: Program, timed: Mapping[str, _Timed]) -> tuple[Span, ...]:
-    """Every instruction of the chosen layer, launch after launch."""
+def _spans(program: Program, timed: _Timed) -> tuple[Span, ...]:
+    """Every instruction of the chosen layer, from the layer's first start."""
+    indices = _layer(program)[1]
     spans: list[Span] = []
-    start = 0.0
-    for launch in _layer(program)[1]:
-        stream, line = program.streams[launch.stream], timed[launch.stream].likely
-        for made, begin, end in zip(stream.instructions, line.starts_s, line.ends_s, strict=True):
-            spans.append(Span(track(made), made.op, start + begin, start + end, launch.value))
-        start += line.makespan_s
-    return tuple(spans)
+    for index in indices:
+        launch, times = program.launches[index], timed.likely.launches[index]
+        stream = program.streams[launch.stream]
+        for made, begin, end in zip(stream.instructions, times.starts_s, times.ends_s, strict=True):
+            spans.append(Span(track(made), made.op, begin, end, launch.value))
+    zero = min((span.start_s for span in spans), default=0.0)
+    return tuple(
+        replace(span, start_s=span.start_s - zero, end_s=span.end_s - zero) for span in spans
+    )

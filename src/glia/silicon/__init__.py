@@ -6,7 +6,19 @@ two never need each other.
 
 from glia.silicon.core import Core, Hbm
 from glia.silicon.energy import StreamEnergy, stream_energy
+from glia.silicon.sequence import Placed, SequenceTimeline, schedule_sequence
 from glia.silicon.timeline import Timeline, schedule
 from glia.silicon.timing import Timing
 
-__all__ = ["Core", "Hbm", "StreamEnergy", "Timeline", "Timing", "schedule", "stream_energy"]
+__all__ = [
+    "Core",
+    "Hbm",
+    "Placed",
+    "SequenceTimeline",
+    "StreamEnergy",
+    "Timeline",
+    "Timing",
+    "schedule",
+    "schedule_sequence",
+    "stream_energy",
+]

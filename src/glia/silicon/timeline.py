@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import bisect
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from glia.isa.engines import engine
 from glia.isa.stream import DmaWork, Instruction, Stream
@@ -67,35 +67,60 @@ class _Throttle:
         self._recent.append((start, end))
 
 
-@dataclass(slots=True)
-class _State:
-    """The chip while a stream is scheduled."""
+@dataclass(frozen=True, slots=True)
+class LaunchTimes:
+    """Per instruction: start, end, and the earliest end that true dependences alone allow."""
 
-    timing: Timing
-    throttle: _Throttle
-    free_s: dict[str, float] = field(default_factory=dict)
-    busy_s: dict[str, float] = field(default_factory=dict)
-    dma_taken_s: list[tuple[float, float]] = field(default_factory=list)
-    table: str = ""
+    starts_s: list[float]
+    ends_s: list[float]
+    paths_s: list[float]
+
+
+# Extra waits of an instruction that come from outside its stream: (as written, dataflow).
+Outside = Callable[[Instruction], tuple[float, float]]
+
+
+class Scheduler:
+    """One core over time: engines and queues keep their place from one stream to the next."""
+
+    def __init__(self, timing: Timing) -> None:
+        self.timing = timing
+        self.throttle = _Throttle(timing.throttle_fraction, timing.throttle_ramp_s)
+        self.free_s: dict[str, float] = {}
+        self.busy_s: dict[str, float] = {}
+        self.dma_taken_s: list[tuple[float, float]] = []
+        self.table = ""
+
+    def run(self, stream: Stream, outside: Outside | None = None) -> LaunchTimes:
+        """Issue a stream after everything issued before."""
+        deps = dependences(stream)
+        made, timing = stream.instructions, self.timing
+        times = LaunchTimes([], [], [])
+        for one, needs, after in zip(made, deps.needs, deps.after, strict=True):
+            extra, extra_path = (0.0, 0.0) if outside is None else outside(one)
+            ready = max(extra, _ready(one, (*needs, *after), times.ends_s, made, timing))
+            start, end = _run(one, ready, self)
+            path = max(extra_path, _ready(one, needs, times.paths_s, made, timing))
+            times.starts_s.append(start)
+            times.ends_s.append(end)
+            times.paths_s.append(path + _alone_s(one, timing))
+        return times
 
 
 def schedule(stream: Stream, timing: Timing) -> Timeline:
-    """Time a stream on one core."""
-    state = _State(timing, _Throttle(timing.throttle_fraction, timing.throttle_ramp_s))
-    deps = dependences(stream)
-    starts: list[float] = []
-    ends: list[float] = []
-    path: list[float] = []  # earliest possible end by true dependences alone
-    made = stream.instructions
-    for one, needs, after in zip(made, deps.needs, deps.after, strict=True):
-        ready = _ready(one, (*needs, *after), ends, made, timing)
-        start, end = _run(one, ready, state)
-        starts.append(start)
-        ends.append(end)
-        path.append(_ready(one, needs, path, made, timing) + _alone_s(one, timing))
-    makespan = max(ends, default=0.0)
-    bound = max(max(path, default=0.0), max(_least_busy(made, timing).values(), default=0.0))
-    return Timeline(tuple(starts), tuple(ends), makespan, min(bound, makespan), dict(state.busy_s))
+    """Time a stream alone on one core."""
+    scheduler = Scheduler(timing)
+    times = scheduler.run(stream)
+    makespan = max(times.ends_s, default=0.0)
+    busy = least_busy(stream.instructions, timing)
+    bound = max(max(times.paths_s, default=0.0), max(busy.values(), default=0.0))
+    return Timeline(
+        tuple(times.starts_s),
+        tuple(times.ends_s),
+        makespan,
+        min(bound, makespan),
+        dict(scheduler.busy_s),
+    )
 
 
 def _ready(
@@ -123,7 +148,7 @@ def _latency(producer: Instruction, consumer: Instruction, timing: Timing) -> fl
     return 0.0 if producer.engine is consumer.engine else timing.semaphore_s
 
 
-def _run(one: Instruction, ready: float, state: _State) -> tuple[float, float]:
+def _run(one: Instruction, ready: float, state: Scheduler) -> tuple[float, float]:
     dma = one.work.dma
     if dma is not None:
         return _run_dma(dma, ready, state)
@@ -141,7 +166,7 @@ def _run(one: Instruction, ready: float, state: _State) -> tuple[float, float]:
     return start, start + duration
 
 
-def _run_dma(dma: DmaWork, ready: float, state: _State) -> tuple[float, float]:
+def _run_dma(dma: DmaWork, ready: float, state: Scheduler) -> tuple[float, float]:
     """Issue on a queue (and on GpSimd when it builds the descriptors), then share the engines."""
     timing = state.timing
     queue = f"queue {dma.queue}"
@@ -192,7 +217,7 @@ def _alone_s(one: Instruction, timing: Timing) -> float:
     return timing.start_latency_s + _transfer_s(dma, timing)
 
 
-def _least_busy(made: tuple[Instruction, ...], timing: Timing) -> dict[str, float]:
+def least_busy(made: tuple[Instruction, ...], timing: Timing) -> dict[str, float]:
     """Unavoidable active time per engine: no throttle, no waiting, one load per table used."""
     busy: dict[str, float] = {}
     for one in made:

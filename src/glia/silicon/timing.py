@@ -11,6 +11,7 @@ from glia.core.figures import Figure
 from glia.isa.engines import engine
 
 Bound = Literal["optimistic", "likely", "pessimistic"]
+BOUNDS: tuple[Bound, ...] = ("optimistic", "likely", "pessimistic")
 
 
 @dataclass(frozen=True, slots=True)
