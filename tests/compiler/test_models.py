@@ -44,6 +44,19 @@ def test_nothing_is_left_that_a_kernel_would_rather_have_whole(family: str, atte
     assert sum(str(n.attrs["activation"]).startswith("gelu") for n in linears) == 2
 
 
+@pytest.mark.parametrize(("family", "attention"), MODELS)
+def test_layers_keep_their_names_lines_and_places(family: str, attention: str):
+    """The proof finds them by name, the report by source line and module path."""
+    before = captured(family, attention).graph
+    after, _ = optimise(before, "bf16")
+    norms = {n.result.name: n for n in before.nodes if n.op == "layer_norm"}
+    fused = {n.result.name: n for n in after.nodes if n.op == "add_layer_norm"}
+    assert norms.keys() == fused.keys()
+    for name, node in norms.items():
+        assert (fused[name].layer, fused[name].source) == (node.layer, node.source)
+        assert fused[name].source is not None
+
+
 @pytest.mark.parametrize(("family", "attention"), [*MODELS, ("DebertaV2", "eager")])
 def test_every_surviving_value_is_what_it_was(family: str, attention: str):
     model = captured(family, attention)

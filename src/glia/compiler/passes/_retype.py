@@ -53,11 +53,19 @@ def convert_data(name: str, data: np.ndarray, target: DType) -> np.ndarray:
         return data.astype(target.numpy)
     with np.errstate(over="ignore"):
         rounded = data.astype(target.numpy)
-    overflowed = np.isinf(rounded.astype(np.float64)) & np.isfinite(data.astype(np.float64))
-    if overflowed.any():
+    if exceeds(data, target):
         largest = float(ml_dtypes.finfo(target.numpy).max)
+        overflowed = np.isinf(rounded) & np.isfinite(data)
         rounded[overflowed] = np.copysign(largest, data[overflowed].astype(np.float64))
     return rounded
+
+
+def exceeds(data: np.ndarray, target: DType) -> bool:
+    """Whether a finite float in `data` lies beyond the largest finite value of `target`."""
+    largest = float(ml_dtypes.finfo(target.numpy).max)
+    if not data.size or (-largest <= float(data.min()) and float(data.max()) <= largest):
+        return False  # without a copy of the data: the case of all weights
+    return bool(np.any(np.abs(data[np.isfinite(data)].astype(np.float64)) > largest))
 
 
 def _check_range(name: str, data: np.ndarray, target: DType) -> None:

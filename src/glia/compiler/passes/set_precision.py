@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from glia.compiler.passes._retype import input_notes, retype
+from glia.compiler.passes._retype import exceeds, input_notes, retype
 from glia.compiler.passes.base import plural
 from glia.core.dtypes import DType, dtype
 from glia.core.errors import choose
@@ -44,24 +42,8 @@ class SetPrecision:
 
     def notes(self, before: Graph, after: Graph) -> tuple[str, ...]:
         """Which inputs changed, and how many constants were clamped."""
-        clamped = _num_clamped(before, after)
-        largest = f"the largest finite {self.precision} number"
-        note = f"set {plural(clamped, 'constant')} beyond the range to {largest}"
+        target = dtype(_FORMATS[self.precision])
+        floats = [d for v, d in before.constants.items() if v.type.dtype.is_float]
+        clamped = sum(exceeds(data, target) for data in floats)
+        note = f"set {plural(clamped, 'constant')} beyond the range to the largest finite number"
         return input_notes(before, after) + ((note,) if clamped else ())
-
-
-def _num_clamped(before: Graph, after: Graph) -> int:
-    target = {value.name: data for value, data in after.constants.items()}
-    return sum(
-        value.name in target and _exceeds(data, target[value.name])
-        for value, data in before.constants.items()
-    )
-
-
-def _exceeds(data: np.ndarray, stored: np.ndarray) -> bool:
-    """Whether a finite element lies beyond all that the new format holds."""
-    if data.dtype == stored.dtype or not data.size or not dtype(data.dtype).is_float:
-        return False
-    with np.errstate(over="ignore"):
-        rounded = data.astype(stored.dtype).astype(np.float64)
-    return bool(np.any(np.isinf(rounded) & np.isfinite(data.astype(np.float64))))
