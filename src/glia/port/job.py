@@ -24,6 +24,7 @@ from glia.devices.execute import Executor
 from glia.devices.predict import predict
 from glia.devices.virtual import LoadedProgram, VirtualDevice
 from glia.frontends.captured import Captured
+from glia.port.check import source_findings
 from glia.port.price import assumptions_of, quote_all
 from glia.port.progress import Progress, Step
 from glia.port.prove import prove
@@ -162,20 +163,24 @@ def _capture(model: str, clock: _Clock) -> tuple[Captured, tuple[Finding, ...]]:
 
     with clock.step("check") as step:
         found = load_model(model)
-        step.note(f"loaded {found.name} from {found.source}")
+        source = Path(found.source)
+        tied = source_findings(source) if source.is_file() else ()
+        step.note(f"{found.name} from {found.source}; {_findings_text(tied)} in its code")
     with clock.step("capture") as step:
         captured = capture(found.module, found.args, found.kwargs, found.name)
-        findings = (*found.findings, *captured.findings)
+        findings = (*tied, *found.findings, *captured.findings)
         size = format_quantity(captured.summary.parameter_bytes, "B")
         step.note(
             f"{captured.summary.num_nodes} operations, {captured.summary.num_parameters:,} "
-            f"parameters ({size}), {_findings_text(findings)}"
+            f"parameters ({size}), {_findings_text(captured.findings)}"
         )
     return captured, findings
 
 
 def _findings_text(findings: tuple[Finding, ...]) -> str:
-    return f"{len(findings)} findings" if findings else "nothing stands in the way"
+    if not findings:
+        return "nothing stands in the way"
+    return f"{len(findings)} finding" + ("s" if len(findings) > 1 else "")
 
 
 def _compile(
