@@ -123,7 +123,9 @@ def test_most_negative_additive_mask_on_a_whole_row_averages_as_in_pytorch() -> 
 
 
 @both_dtypes
-@pytest.mark.parametrize("queries,keys", [(1, 1), (130, 130), (300, 300), (140, 20), (20, 140)])
+@pytest.mark.parametrize(
+    "queries,keys", [(1, 1), (130, 130), (300, 300), (140, 20), (20, 140), (520, 530)]
+)
 def test_causal(queries: int, keys: int, dtype: str) -> None:
     check((1, 3, queries, keys, 32, 32), dtype, causal=True)
 

@@ -8,6 +8,7 @@ product is issued after the scores of the next group, so that the engines overla
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -94,14 +95,15 @@ def attention(
     """
     out = hbm(q.shape[0], q.shape[2], q.shape[1], v.shape[3], dtype=q.dtype)
     masks = Masks(mask, causal)
+    banks = itertools.cycle([psum(P, _WIDE), psum(P, _WIDE)])
     waiting: tuple[Group, Any] | None = None
     remaining = groups(q, k, v, causal)
     group = next(remaining, None)
     while group is not None:
-        scores, top, left = masked_scores(group, masks, scale)
+        scores, top, left = masked_scores(group, masks, scale, banks)
+        following = next(remaining, None)  # its loads and transposes go ahead of what waits
         if waiting is not None:
             weigh_values(out, *waiting)
-        following = next(remaining, None)  # its loads and transposes go ahead of this exponential
         waiting = (group, exponentials(scores, top, left, q.dtype))
         group = following
     if waiting is not None:
@@ -177,18 +179,20 @@ def values_and_ones(v: Any) -> Any:
 # -- scores, exponentials, weighted values -------------------------------------------------------
 
 
-def masked_scores(group: Group, masks: Masks, scale: float) -> tuple[Any, Any, float]:
+def masked_scores(
+    group: Group, masks: Masks, scale: float, banks: Iterator[Any]
+) -> tuple[Any, Any, float]:
     """Scores [rows, heads, keys], their row maxima, and the scale that is still to be applied.
 
     Without any mask the scores stay in PSUM, as far as they fit there.
     """
     rows, count, num_keys = group.queries[1], group.count, group.num_keys
     if masks.none and num_keys <= _WIDE:
-        scores = raw_scores(group, 0, num_keys)
+        scores = raw_scores(group, 0, num_keys, next(banks))
     else:
         scores = sbuf(rows, count, num_keys)
         for start, size in spans(num_keys, _WIDE):
-            raw = raw_scores(group, start, size)
+            raw = raw_scores(group, start, size, next(banks))
             scale_and_mask(scores[:, :, start : start + size], raw, group, masks, start, scale)
         add_triangle(scores, group, masks)
         scale = 1.0
@@ -219,9 +223,10 @@ def beside(tile: Any) -> Any:
     return nisa.engine.vector if nl.is_psum(tile.buffer) else nisa.engine.gpsimd
 
 
-def raw_scores(group: Group, start: int, size: int) -> Any:
+def raw_scores(group: Group, start: int, size: int, bank: Any) -> Any:
     """q k^T for the keys `start .. start + size`, as a PSUM view [rows, heads, size]."""
-    bank = psum(group.queries[1], group.count, slot_columns(size))
+    slot = slot_columns(size)
+    bank = bank[0 : group.queries[1], 0 : group.count * slot].reshape_dim(1, (group.count, slot))
     for j in range(group.count):
         keys = group.operand(group.keys_t, j)
         for c0, columns in spans(size, _BANK):

@@ -8,6 +8,7 @@ in fp32 or bf16 for H while weight, bias and two tiles of rows fit in SBUF (8192
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import glia.nki as nki
@@ -26,7 +27,7 @@ from glia.kernels._tiles import (
 
 DTYPES = ("float32", "bfloat16")
 _STATS_COLUMNS = 512  # most columns of one bn_stats
-_SHARED_COLUMNS = 1024  # rows up to this wide share a partition two by two
+_NARROW_COLUMNS = 1024  # rows up to this wide go two to a partition, three groups in flight
 
 
 def accepts(num_columns: int, element_bytes: int, sbuf: int) -> bool:
@@ -59,15 +60,20 @@ def _normalise(x: Any, residual: Any, weight: Any, bias: Any, epsilon: float) ->
     out = hbm(num_rows, num_columns, dtype=x.dtype)
     weight = load_broadcast(weight, 0, num_columns)
     bias = None if bias is None else load_broadcast(bias, 0, num_columns)
-    most = 2 if num_columns <= _SHARED_COLUMNS else 1
+    narrow = num_columns <= _NARROW_COLUMNS
+    late: Callable[[Any], Any] = one_late if narrow else iter
 
     def begin(group: tuple[int, int, int]) -> tuple[Any, ...]:
-        value = _load_sum(rows_of(x, group), None if residual is None else rows_of(residual, group))
+        other = None if residual is None else rows_of(residual, group)
+        return group, _load_sum(rows_of(x, group), other)
+
+    def measure(group: tuple[int, int, int], value: Any) -> tuple[Any, ...]:
         mean, variance = _moments(value)
         spread = variance if bias is not None else _mean_square(mean, variance)
         return group, value, mean, _reciprocal_root(spread, epsilon)
 
-    for group, value, mean, scale in one_late(begin(g) for g in row_groups(num_rows, most)):
+    begun = late(begin(group) for group in row_groups(num_rows, 2 if narrow else 1))
+    for group, value, mean, scale in late(measure(*one) for one in begun):
         work = value if value.dtype == nl.float32 else sbuf(*value.shape)
         shift = None if bias is None else _shift(mean, scale)
         for j in range(group[2]):
