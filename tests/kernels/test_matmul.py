@@ -69,11 +69,13 @@ def test_batched(dtype: str, target: str, rhs_transposed: bool) -> None:
 
 
 @both_generations
-def test_a_deep_sum_comes_in_chunks(target: str) -> None:
-    x, w = random((140, 8200), "float32"), random((8200, 600), "float32", 1)
-    assert choose_blocks(8200, 600, 4, 212_984).k < 8200
+@pytest.mark.parametrize("k,n,lhs_stays", [(8200, 600, True), (20_000, 520, False)])
+def test_a_deep_sum_comes_in_chunks(k: int, n: int, lhs_stays: bool, target: str) -> None:
+    blocks = choose_blocks(k, n, 4, 180_224)
+    assert blocks.k < k and blocks.lhs_stays is lhs_stays
+    x, w = random((140, k), "float32"), random((k, n), "float32", 1)
     got = run(linear, x, w, target=target)
-    assert_close(got, wide(x) @ wide(w), "float32", 8200, 4 * np.sqrt(8200))
+    assert_close(got, wide(x) @ wide(w), "float32", k, 4 * np.sqrt(k))
 
 
 @settings(deadline=None, max_examples=15)

@@ -8,6 +8,7 @@ SBUF while all of rhs passes by. Accepts any M, K, N >= 1 in fp32 or bf16.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -73,29 +74,35 @@ def batched_matmul(a: Any, b: Any, rhs_transposed: bool = False) -> Any:
 def multiply(out: Any, operands: Operands, activation: str | None) -> None:
     """Fill out[M, N] step by step.
 
-    The loads of a step are issued one strip before it, its transposes one step before it.
+    The loads of a strip are issued one strip before it, the transposes of a step one step before.
     """
-    k, ahead = operands.k, _STRIP // P
+    k = operands.k
     blocks = choose_blocks(k, out.shape[1], itemsize(out.dtype), sbuf_bytes())
     steps = order_of_work(out.shape[0], out.shape[1], k, blocks)
+    sums = [psum(P, blocks.n) for _ in range(_BANKS_OF_SUMS // ceil_div(blocks.n, _BANK))]
+    engines = take_turns(nisa.engine.vector, nisa.engine.scalar)
     if activation is not None:
         operands.turns = take_turns(nisa.engine.vector)  # the Scalar engine has enough to do
-    banks = ceil_div(blocks.n, _BANK)
-    sums = [psum(P, blocks.n) for _ in range(_BANKS_OF_SUMS // banks)]
-    engines = take_turns(nisa.engine.vector, nisa.engine.scalar)
-    for step in steps[:ahead]:
-        operands.fetch(step, blocks)
-    for i, step in enumerate(steps):
-        if i + ahead < len(steps):
-            operands.fetch(steps[i + ahead], blocks)
+    strips = [list(strip) for _, strip in itertools.groupby(steps, key=Step.loads)]
+    operands.fetch(steps[0], blocks)
+    for step, following, ahead in zip(steps, steps[1:] + steps[-1:], _ahead(strips), strict=True):
+        operands.fetch(ahead, blocks)
         stationary, moving = operands.stationary(step, blocks), operands.moving(step)
-        if i + 1 < len(steps):
-            operands.stationary(steps[i + 1], blocks)
+        operands.stationary(following, blocks)
         total = sums[step.turn % len(sums)][0 : step.rows[1], 0 : step.columns[1]]
         accumulate(total, stationary, moving, step.terms)
         if sum(step.terms) == k:
             place = out[_span(step.rows), _span(step.columns)]
             finish(place, total, operands.shift(step), activation, engines)
+
+
+def _ahead(strips: list[list[Step]]) -> list[Step]:
+    """For each step the first step of the next strip, or of the last one."""
+    return [
+        after[0]
+        for strip, after in zip(strips, strips[1:] + strips[-1:], strict=True)
+        for _ in strip
+    ]
 
 
 def _span(piece: tuple[int, int]) -> slice:
@@ -132,6 +139,10 @@ class Step:
     strip: tuple[int, int]
     block: int
     turn: int
+
+    def loads(self) -> tuple[Any, ...]:
+        """The same for all steps whose operands are loaded together."""
+        return (self.strip, self.columns, self.terms)
 
 
 def choose_blocks(k: int, n: int, element_bytes: int, budget_bytes: int) -> Blocks:
