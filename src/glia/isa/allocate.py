@@ -109,9 +109,29 @@ def _allocate_memory(
     mine = [s for s in storages if s.memory == memory and s.index in ranges]
     mine.sort(key=lambda s: (ranges[s.index][0], s.index))
     pinned_top = _place_pinned([s for s in mine if s.pinned is not None], ranges, size)
+    free = [s for s in mine if s.pinned is None]
+    try:
+        return pinned_top + _rotate(memory, free, ranges, size, unit, pinned_top, target)
+    except KernelError:
+        packed = _pack(free, ranges, size, unit, pinned_top)
+        if packed is None:
+            raise
+        return packed
+
+
+def _rotate(
+    memory: str,
+    storages: Sequence[Storage],
+    ranges: dict[int, tuple[int, int]],
+    size: int,
+    unit: int,
+    pinned_top: int,
+    target: Target,
+) -> int:
+    """In program order, each on the memory released longest ago; returns the peak in use."""
     space = _Space(size - pinned_top, unit)
     live: list[Storage] = []
-    for storage in (s for s in mine if s.pinned is None):
+    for storage in storages:
         now = ranges[storage.index][0]
         for ended in [s for s in live if ranges[s.index][1] < now]:
             live.remove(ended)
@@ -121,7 +141,36 @@ def _allocate_memory(
             raise _does_not_fit(memory, storage, live, size - pinned_top, target)
         storage.address = start + pinned_top
         live.append(storage)
-    return space.peak + pinned_top
+    return space.peak
+
+
+def _pack(
+    storages: Sequence[Storage],
+    ranges: dict[int, tuple[int, int]],
+    size: int,
+    unit: int,
+    pinned_top: int,
+) -> int | None:
+    """Largest first, each at the lowest address that is free while it lives; the top, or None.
+
+    Holds more than rotation, which scatters small pieces, but makes more instructions wait.
+    """
+    placed: list[Storage] = []
+    top = pinned_top
+    for storage in sorted(storages, key=lambda s: (-s.partition_bytes, s.index)):
+        mine = ranges[storage.index]
+        rivals = [s for s in placed if _both_live(ranges[s.index], mine)]
+        at = pinned_top
+        for rival in sorted(rivals, key=lambda s: s.address):
+            if rival.address >= at + storage.partition_bytes:
+                break
+            at = max(at, -(-(rival.address + rival.partition_bytes) // unit) * unit)
+        if at + storage.partition_bytes > size:
+            return None
+        storage.address = at
+        placed.append(storage)
+        top = max(top, at + storage.partition_bytes)
+    return top
 
 
 def _place_pinned(pinned: Sequence[Storage], ranges: dict[int, tuple[int, int]], size: int) -> int:
