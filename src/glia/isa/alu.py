@@ -41,6 +41,13 @@ def _sequential_sum(x: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
     return np.add.reduce(x, axis=axis, dtype=np.float32)
 
 
+def _logical_right_shift(x: np.ndarray, y: Any) -> np.ndarray:
+    """Zeros come in from the left, whatever the sign: the engine has no arithmetic shift."""
+    bits = np.dtype(f"u{x.dtype.itemsize}")
+    amount = np.asarray(y).astype(bits)
+    return np.right_shift(x.view(bits), amount).view(x.dtype)
+
+
 ALU: dict[str, AluOp] = {
     op.name: op
     for op in (
@@ -68,7 +75,7 @@ ALU: dict[str, AluOp] = {
         AluOp("bitwise_or", "bitvec", np.bitwise_or, np.bitwise_or.reduce),
         AluOp("bitwise_xor", "bitvec", np.bitwise_xor, np.bitwise_xor.reduce),
         AluOp("left_shift", "bitvec", np.left_shift),
-        AluOp("right_shift", "bitvec", np.right_shift),
+        AluOp("right_shift", "bitvec", _logical_right_shift),
         AluOp("invert", "bitvec", lambda x, _: np.invert(x), unary=True),
     )
 }
@@ -83,6 +90,21 @@ def alu(op: Any, what: str) -> AluOp:
             + ", ".join(sorted(ALU))
         )
     return found
+
+
+def arithmetic(op: Any, what: str) -> AluOp:
+    """The operator behind a token, which must be a binary arithmetic one."""
+    found = alu(op, what)
+    if found.unary or found.kind != "arithmetic":
+        names = ", ".join(sorted(a.name for a in ALU.values() if _is_plain(a)))
+        raise KernelError(
+            f"{what}: got op {found!r}, expected a binary arithmetic one; choose one of: {names}"
+        )
+    return found
+
+
+def _is_plain(op: AluOp) -> bool:
+    return op.kind == "arithmetic" and not op.unary
 
 
 def reduction(op: Any, what: str) -> AluOp:

@@ -17,7 +17,7 @@ from glia.isa.builder import current, instruction
 from glia.isa.engines import dge_mode as DgeMode
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import oob_mode as OobMode
-from glia.isa.rules import f32, require, start_partition, store, traffic
+from glia.isa.rules import f32, refusal, require, store, traffic
 from glia.isa.stream import DmaWork, Instruction, Work
 from glia.isa.tensor import NkiTensor
 
@@ -41,21 +41,15 @@ def dma_copy(
     """
     what, b = "dma_copy", current()
     for role, view in (("dst", dst), ("src", src)):
-        require(
-            isinstance(view, NkiTensor) and view.buffer != "psum",
-            f"{what} {role}",
-            f"{view!r}",
-            "a tensor in HBM or SBUF",
-            "copy PSUM to SBUF with tensor_copy first",
-        )
-        if view.on_chip:
-            start_partition(what, role, view)
-    require(
-        math.prod(dst.shape) == math.prod(src.shape),
-        what,
-        f"{src.shape} to {dst.shape}",
-        "equal numbers of elements",
-    )
+        if not isinstance(view, NkiTensor) or view.buffer == "psum":
+            raise refusal(
+                f"{what} {role}",
+                f"{view!r}",
+                "a tensor in HBM or SBUF",
+                "copy PSUM to SBUF with tensor_copy first",
+            )
+    if math.prod(dst.shape) != math.prod(src.shape):
+        raise refusal(what, f"{src.shape} to {dst.shape}", "equal numbers of elements")
     require(engine in _ISSUERS, what, f"engine {engine.name}", "an engine that issues DMAs")
     require(
         dst.indirection is None,
@@ -68,8 +62,7 @@ def dma_copy(
     work = Work(dma=_dma_work(dst, src, engine, software), sram=traffic(dst, src))
     if src.indirection is not None:
         return _gather(dst, src, oob_mode, work)
-    same = dst.dtype == src.dtype
-    return b.emit(what, Engine.dma, (dst,), (src,), work, _move if same else _convert)
+    return b.emit(what, Engine.dma, (dst,), (src,), work, _convert)
 
 
 def _move(dst: np.ndarray, src: np.ndarray) -> None:
@@ -77,7 +70,10 @@ def _move(dst: np.ndarray, src: np.ndarray) -> None:
 
 
 def _convert(dst: np.ndarray, src: np.ndarray) -> None:
-    store(dst, f32(src).reshape(dst.shape))
+    if dst.dtype == src.dtype:
+        _move(dst, src)
+    else:
+        store(dst, f32(src).reshape(dst.shape))
 
 
 def _gather(dst: NkiTensor, src: NkiTensor, oob: OobMode, work: Work) -> Instruction:
@@ -97,36 +93,39 @@ def _gather(dst: NkiTensor, src: NkiTensor, oob: OobMode, work: Work) -> Instruc
         "int32 or uint32 row numbers in SBUF",
     )
     require(
-        rows.num_partitions == src.shape[0] and rows.free_size == 1,
+        rows.num_partitions == src.shape[0] == dst.shape[0] and rows.free_size == 1,
         f"{what} vector_offset",
         f"shape {rows.shape}",
-        f"({src.shape[0]}, 1)",
+        f"({src.shape[0]}, 1), and as many rows in dst",
     )
-    whole = src.storage.view()
-    step = math.prod(whole.shape[1:])
+    limit = index.num_rows
     table = NkiTensor(
         src.storage,
         src.dtype,
-        (whole.shape[0], *src.shape[1:]),
-        (step, *src.strides[1:]),
+        (limit, *src.shape[1:]),
+        (index.row_stride, *src.strides[1:]),
         src.offset,
     )
-    limit = whole.shape[0]
+    table.check_bounds()
+    # Skipped rows keep what dst held, which must therefore be something.
+    kept = (dst,) if oob is OobMode.skip else ()
 
-    def meaning(out: np.ndarray, data: np.ndarray, index: np.ndarray) -> None:
-        picked = index.reshape(-1).astype(np.int64)
+    def meaning(out: np.ndarray, data: np.ndarray, numbers: np.ndarray, *_: np.ndarray) -> None:
+        picked = numbers.reshape(-1).astype(np.int64)
         outside = (picked < 0) | (picked >= limit)
         if outside.any() and oob is OobMode.error:
             bad = int(picked[outside][0])
             raise KernelError(
-                f"dma_copy gathering rows of {whole!r}: got row {bad}, expected 0..{limit - 1}; "
+                f"dma_copy gathering rows of {table!r}: got row {bad}, expected 0..{limit - 1}; "
                 "check the indices"
             )
-        rows_out = out.reshape(out.shape[0], -1)
-        keep = ~outside
-        rows_out[keep] = data[picked[keep]].reshape(int(keep.sum()), -1).astype(out.dtype)
+        keep = np.flatnonzero(~outside)
+        found = data[picked[keep]].reshape(keep.size, *out.shape[1:])
+        value = np.empty(found.shape, out.dtype)
+        _convert(value, found)
+        out[keep] = value
 
-    return current().emit(what, Engine.dma, (dst,), (table, rows), work, meaning)
+    return current().emit(what, Engine.dma, (dst,), (table, rows, *kept), work, meaning)
 
 
 def _software(what: str, mode: DgeMode, engine: Engine, dst: NkiTensor, src: NkiTensor) -> bool:

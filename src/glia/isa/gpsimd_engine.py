@@ -18,6 +18,8 @@ from glia.isa.stream import Instruction
 from glia.isa.tensor import NkiTensor
 from glia.isa.vector_engine import engine_work
 
+_COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
+
 
 def _affine(pattern: Sequence[Sequence[int]], offset: int, rows: int, multiplier: int) -> Any:
     """`offset + partition * multiplier + sum(step * index)` as int64 [rows, num...]."""
@@ -53,7 +55,7 @@ def iota(
     values = _affine(pattern, offset, dst.num_partitions, channel_multiplier).astype(np.int32)
 
     def meaning(out: np.ndarray) -> None:
-        store(out, values.astype(out.dtype) if out.dtype.kind in "iu" else values)
+        store(out, values.astype(np.float64).reshape(out.shape))
 
     work = engine_work(b.target, Engine.gpsimd, dst.free_size, dst)
     return b.emit(what, Engine.gpsimd, (dst,), (), work, meaning)
@@ -78,10 +80,19 @@ def affine_select(
     same_shape(what, dst, on_true_tile=on_true_tile)
     _check_pattern(what, pattern, dst.free_size)
     place = _affine(pattern, offset, dst.num_partitions, channel_multiplier)
-    keep = alu(cmp_op, what).apply(place, 0).astype(bool)
+    token = alu(cmp_op, what)
+    require(token.name in _COMPARISONS, f"{what} cmp_op", f"{token!r}", "a comparison")
+    keep = token.apply(place, 0).astype(bool)
+    same = dst.dtype == on_true_tile.dtype
 
     def meaning(out: np.ndarray, data: np.ndarray) -> None:
-        store(out, np.where(keep.reshape(out.shape), f32(data).reshape(out.shape), on_false_value))
+        mask, value = keep.reshape(out.shape), data.reshape(out.shape)
+        if same:
+            other = np.empty((), out.dtype)
+            store(other, np.asarray(on_false_value, np.float32))
+            out[...] = np.where(mask, value, other)
+        else:
+            store(out, np.where(mask, f32(value), np.float32(on_false_value)))
 
     work = engine_work(b.target, Engine.gpsimd, dst.free_size, dst, on_true_tile)
     return b.emit(what, Engine.gpsimd, (dst,), (on_true_tile,), work, meaning)

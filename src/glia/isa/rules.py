@@ -17,6 +17,7 @@ from glia.isa.target import PARTITIONS
 from glia.isa.tensor import NkiTensor
 
 _FLOAT32 = np.dtype(np.float32)
+_MAX_DIMS = 5  # architecture guide, accessing SBUF/PSUM with compute engines
 
 
 def refusal(what: str, got: str, expected: str, do: str = "") -> KernelError:
@@ -38,7 +39,25 @@ def on_chip(what: str, **operands: NkiTensor) -> None:
                 "consecutive partitions",
                 "only a DMA can pick every n-th partition",
             )
+        if len(view.shape) > _MAX_DIMS:
+            _check_dims(what, role, view)
         start_partition(what, role, view)
+
+
+def _check_dims(what: str, role: str, view: NkiTensor) -> None:
+    """An engine's access pattern has the partitions and up to four free dims."""
+    merged, expected = 1, None
+    for size, stride in zip(view.shape[1:], view.strides[1:], strict=True):
+        if size != 1:
+            merged += 0 if expected == size * stride else 1
+            expected = stride
+    if merged > _MAX_DIMS:
+        raise refusal(
+            f"{what} {role}",
+            f"a pattern of {merged} dims",
+            f"at most {_MAX_DIMS} with the partition dim",
+            "split the instruction",
+        )
 
 
 def start_partition(what: str, role: str, view: NkiTensor) -> None:
@@ -103,12 +122,16 @@ def pick_engine(
     return found
 
 
-def scalar_or_column(what: str, role: str, operand: Any, rows: int) -> tuple[NkiTensor, ...]:
-    """An operand that is a number, or a (P, 1) tile; returns the tile if it is one."""
+def scalar_or_column(
+    what: str, role: str, operand: Any, rows: int, kind: str = ""
+) -> tuple[NkiTensor, ...]:
+    """An operand that is a number, or a (P, 1) tile (of dtype `kind`); returns the tile if any."""
     if isinstance(operand, NkiTensor):
         on_chip(what, **{role: operand})
         if operand.shape[0] != rows or operand.free_size != 1:
             raise refusal(f"{what} {role}", f"shape {operand.shape}", f"({rows}, 1)")
+        if kind and operand.dtype.name != kind:
+            raise refusal(f"{what} {role}", str(operand.dtype), kind, "convert the column first")
         return (operand,)
     if not isinstance(operand, (int, float, np.number)):
         raise refusal(f"{what} {role}", type(operand).__name__, "a number or a (P, 1) tile")

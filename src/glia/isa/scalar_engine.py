@@ -18,6 +18,7 @@ from glia.isa.rules import (
     column,
     f32,
     on_chip,
+    refusal,
     require,
     same_shape,
     scalar_or_column,
@@ -49,7 +50,7 @@ def activation(
     same_shape(what, dst, data=data)
     fn = function(op, what)
     rows = dst.num_partitions
-    columns = scalar_or_column(what, "scale", scale, rows)
+    columns = scalar_or_column(what, "scale", scale, rows, "float32")
     if bias is not None:
         constant = not isinstance(bias, NkiTensor) and float(bias) != 0.0
         require(
@@ -64,6 +65,13 @@ def activation(
     if reduce_res is not None:
         _check_reduction(what, reduce_op, reduce_res, reduce_cmd, rows)
         outs = (dst, reduce_res)
+    elif reduce_cmd is not ReduceCmd.idle:
+        raise refusal(
+            f"{what} reduce_cmd",
+            f"{reduce_cmd.name} without reduce_res",
+            "idle, or a tile that takes the sum",
+            "glia does not carry the accumulator between instructions yet",
+        )
     work = Work(
         cycles=_cycles(dst, data, 2 if reduce_res is not None else 1),
         elements=rows * dst.free_size,
@@ -76,11 +84,10 @@ def activation(
         total = operands.pop(0) if reduce_res is not None else None
         value = f32(operands.pop(0))
         if not (isinstance(scale, (int, float)) and scale == 1.0):
-            value = value * column(scale, operands, out.ndim)
+            value = value * column(scale, operands, value.ndim)
         if bias is not None:
-            value = value + column(bias, operands, out.ndim)
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            value = fn.apply(value)
+            value = value + column(bias, operands, value.ndim)
+        value = fn.apply(value)
         store(out, value)
         if total is not None:
             store(total, value.reshape(rows, -1).sum(axis=1, dtype=np.float32))

@@ -127,8 +127,14 @@ class _Writer:
             list(view.strides),
             view.offset,
             view.partition,
-            None if picked is None else [self._view(picked.index), picked.dim],
+            None if picked is None else self._picked(picked),
         ]
+        return self._numbered(record)
+
+    def _picked(self, rows: Indirection) -> list[int]:
+        return [self._view(rows.index), rows.dim, rows.num_rows, rows.row_stride]
+
+    def _numbered(self, record: list[Any]) -> int:
         key = repr(record)
         if key not in self.views:
             self._index_of_view[key] = len(self.views)
@@ -249,8 +255,8 @@ class _Reader:
         return view
 
     def _indirection(self, record: Any) -> Indirection:
-        index, dim = _ints("indirection", record, 2)
-        return Indirection(_item("view", self.views, index), dim)
+        index, *rest = _ints("indirection", record, 4)
+        return Indirection(_item("view", self.views, index), *rest)
 
     def _issue(self, number: int, record: Any) -> None:
         fields = _of("call", record, list)

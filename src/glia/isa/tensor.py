@@ -97,10 +97,15 @@ class DynamicSlice:
 
 @dataclass(frozen=True, slots=True)
 class Indirection:
-    """Rows of `dim` picked at run time by `index` (one per partition) instead of by position."""
+    """Rows of `dim` picked at run time by `index` (one per partition) instead of by position.
+
+    The rows are those of the tensor that `.ap` was called on: `num_rows`, `row_stride` apart.
+    """
 
     index: NkiTensor
     dim: int
+    num_rows: int
+    row_stride: int
 
 
 class NkiTensor:
@@ -374,7 +379,12 @@ class NkiTensor:
             partition, start = (partition, start) if offset is None else divmod(start, free)
         if scalar_offset is not None:
             start += int(scalar_offset) * math.prod(base.shape[indirect_dim + 1 :])
-        indirection = None if vector_offset is None else Indirection(vector_offset, indirect_dim)
+        indirection = None
+        if vector_offset is not None:
+            rows = base.shape[indirect_dim], base.strides[indirect_dim]
+            indirection = Indirection(vector_offset, indirect_dim, *rows)
+        if any(step < 0 for step in strides) or any(count < 1 for count in shape):
+            raise base._refused("access pattern", f"{pairs}", "steps of at least 0, counts above 0")
         view = NkiTensor(
             base.storage, base.dtype, shape, tuple(strides), start, partition, indirection
         )

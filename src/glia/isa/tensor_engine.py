@@ -107,8 +107,11 @@ def _overwrite(dst: np.ndarray, stationary: np.ndarray, moving: np.ndarray) -> N
 
 
 def _accumulate(dst: np.ndarray, stationary: np.ndarray, moving: np.ndarray, _: np.ndarray) -> None:
-    product = _flat(f32(stationary)).T @ _flat(f32(moving))
-    dst += product.reshape(dst.shape).astype(dst.dtype, copy=False)
+    product = (_flat(f32(stationary)).T @ _flat(f32(moving))).reshape(dst.shape)
+    if dst.dtype == np.float32:
+        dst += product
+    else:  # widened, added in float32, rounded once
+        dst[...] = f32(dst) + product
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
@@ -202,6 +205,7 @@ def nc_transpose(
         f"{data.free_size} columns",
         "at most 128",
     )
+    _check_bank(what, dst, b.target)
     moving = data.num_partitions
     work = Work(
         cycles=_matmul_cycles(b.target, moving, "", data.free_size),

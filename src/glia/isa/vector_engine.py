@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.alu import alu, reduction
+from glia.isa.alu import alu, arithmetic, reduction
 from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.rules import (
@@ -21,6 +21,7 @@ from glia.isa.rules import (
     not_both_psum,
     on_chip,
     pick_engine,
+    refusal,
     require,
     same_shape,
     scalar_or_column,
@@ -102,14 +103,27 @@ def memset(
     """Fill dst with a constant."""
     what, b = "memset", current()
     on_chip(what, dst=dst)
+    filled = _fill_value(what, value, dst)
     on = pick_engine(what, engine, (Engine.vector, Engine.gpsimd), dst)
     rate = copy_rate(b.target, dst) if on is Engine.vector else 1.0
     work = engine_work(b.target, on, dst.free_size / rate, dst)
 
     def meaning(out: np.ndarray) -> None:
-        out[...] = np.asarray(value).astype(out.dtype)
+        out[...] = filled
 
     return b.emit(what, on, (dst,), (), work, meaning)
+
+
+def _fill_value(what: str, value: float, dst: NkiTensor) -> np.ndarray:
+    """The value in dst's dtype, which must be able to hold it."""
+    kind = dst.dtype.numpy
+    if dst.dtype.is_integer:
+        limits = np.iinfo(kind)
+        if value != int(value) or not limits.min <= value <= limits.max:
+            expected = f"a whole number in {limits.min}..{limits.max}"
+            raise refusal(f"{what} value", f"{value!r} for {dst.dtype}", expected)
+    with np.errstate(over="ignore"):
+        return np.asarray(value).astype(kind)
 
 
 @instruction
@@ -127,12 +141,18 @@ def tensor_tensor(
     same_shape(what, dst, data1=data1, data2=data2)
     not_both_psum(what, data1, data2)
     token = alu(op, what)
+    require(not token.unary, what, f"op {token!r}", "a binary operator")
     views = (dst, data1, data2)
     exact = all(v.dtype.name in ("int32", "uint32") for v in views)
     sbuf = all(v.buffer == "sbuf" for v in views)
-    first = Engine.gpsimd if token.name == "power" or (exact and sbuf) else Engine.vector
+    first = Engine.gpsimd if exact and sbuf else Engine.vector
     rest = Engine.vector if first is Engine.gpsimd else Engine.gpsimd
-    on = pick_engine(what, engine, (first, rest), *views)
+    allowed: tuple[Engine, ...] = (first, rest)
+    if token.name == "power":
+        allowed = (Engine.gpsimd,)
+    elif token.kind == "bitvec":
+        allowed = (Engine.vector,)
+    on = pick_engine(what, engine, allowed, *views)
     if token.kind == "bitvec":
         _require_ints(what, *views)
     as_ints = token.kind == "bitvec" or (exact and on is Engine.gpsimd)
@@ -188,14 +208,16 @@ def tensor_scalar(
         "a bit and an arithmetic operator",
         "one kind",
     )
-    first = Engine.gpsimd if any(s[0].name == "rsqrt" for s in steps) else Engine.vector
-    others = tuple(e for e in (Engine.vector, Engine.gpsimd, Engine.scalar) if e is not first)
-    on = pick_engine(what, engine, (first, *others), dst, data)
+    names = tuple(s[0].name for s in steps)
+    on = pick_engine(what, engine, _tensor_scalar_engines(names, b.target), dst, data)
+    bits = steps[0][0].kind == "bitvec"
     columns: tuple[NkiTensor, ...] = ()
     for i, (token, operand, _) in enumerate(steps):
+        role, kind = f"operand{i}", data.dtype.name if bits else "float32"
         if not token.unary:
-            columns += scalar_or_column(what, f"operand{i}", operand, dst.num_partitions)
-    bits = steps[0][0].kind == "bitvec"
+            columns += scalar_or_column(what, role, operand, dst.num_partitions, kind)
+        elif isinstance(operand, NkiTensor) or operand not in (None, 0):
+            raise refusal(f"{what} {role}", f"{operand!r}", f"None for the unary {token!r}")
     if bits:
         _require_ints(what, dst, data)
     n = dst.free_size
@@ -208,14 +230,32 @@ def tensor_scalar(
         left = list(cols)
         value = x if bits else f32(x)
         for token, operand, reverse in steps:
-            if bits:
-                other: Any = np.asarray(operand).astype(x.dtype)
-            else:
-                other = None if token.unary else column(operand, left, x.ndim)
+            other: Any = None
+            if bits and not token.unary:
+                other = _bits_operand(operand, left, x)
+            elif not token.unary:
+                other = column(operand, left, x.ndim)
             value = token.apply(other, value) if reverse else token.apply(value, other)
         store(out, value)
 
     return b.emit(what, on, (dst,), (data, *columns), work, meaning)
+
+
+def _tensor_scalar_engines(names: tuple[str, ...], target: Target) -> tuple[Engine, ...]:
+    """Who can run these operators; the first is the default."""
+    if "rsqrt" in names:
+        return (Engine.gpsimd,)
+    scalar = names in (("multiply", "add"), ("multiply",), ("add",))
+    if scalar and target.can.scalar_tensor_copy:
+        return (Engine.vector, Engine.scalar)
+    return (Engine.vector,)
+
+
+def _bits_operand(operand: Any, columns: list[np.ndarray], x: np.ndarray) -> np.ndarray:
+    if isinstance(operand, NkiTensor):
+        found = columns.pop(0)
+        return found.reshape(found.shape[0], *(1,) * (x.ndim - 1))
+    return np.asarray(operand).astype(x.dtype)
 
 
 @instruction
@@ -235,7 +275,7 @@ def scalar_tensor_tensor(
     on_chip(what, dst=dst, data=data, operand1=operand1)
     same_shape(what, dst, data=data, operand1=operand1)
     not_both_psum(what, data, operand1)
-    first, second = alu(op0, what), alu(op1, what)
+    first, second = arithmetic(op0, what), arithmetic(op1, what)
     columns = scalar_or_column(what, "operand0", operand0, dst.num_partitions)
     views = (dst, data, operand1)
     work = Work(
@@ -285,6 +325,7 @@ def tensor_reduce(
     )
     if token.kind == "bitvec":
         _require_ints(what, dst, data)
+        require(not negate, f"{what} negate", "a bit operation", "an arithmetic one")
     narrow = all(v.dtype.is_float and v.dtype.itemsize == 2 for v in (dst, data))
     fast = narrow and token.name in ("add", "maximum")
     cycles = vector_cycles(b.target, data.free_size / (2 if fast else 1))
@@ -309,8 +350,7 @@ def reciprocal(dst: NkiTensor, data: NkiTensor, name: str | None = None) -> Inst
     work = Work(cycles, elements=dst.num_partitions * dst.free_size, sram=traffic(dst, data))
 
     def meaning(out: np.ndarray, x: np.ndarray) -> None:
-        with np.errstate(divide="ignore"):
-            store(out, np.float32(1) / f32(x))
+        store(out, np.float32(1) / f32(x))
 
     return b.emit(what, Engine.vector, (dst,), (data,), work, meaning)
 
@@ -385,7 +425,7 @@ def tensor_tensor_scan(
     same_shape(what, dst, data0=data0, data1=data1)
     not_both_psum(what, data0, data1)
     columns = scalar_or_column(what, "initial", initial, dst.num_partitions)
-    first, second = alu(op0, what), alu(op1, what)
+    first, second = arithmetic(op0, what), arithmetic(op1, what)
     size = dst.num_partitions * dst.free_size
     work = Work(
         vector_cycles(b.target, 2 * dst.free_size), elements=size, sram=traffic(dst, data0, data1)

@@ -14,6 +14,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from glia.core.errors import KernelError
+from glia.isa.builder import located
 from glia.isa.stream import Instruction, Stream
 from glia.isa.target import PARTITIONS, Target
 from glia.isa.tensor import NkiTensor, Storage
@@ -60,7 +61,8 @@ class Core:
             KernelError: for what only values can show, such as a gather index out of bounds; names
                 the kernel's file and line.
         """
-        with _blas().limit(limits=1, user_api="blas"):
+        # Engines give inf and NaN without a word.
+        with _blas().limit(limits=1, user_api="blas"), np.errstate(all="ignore"):
             self._execute(stream, self._places(stream, hbm))
 
     def _execute(self, stream: Stream, places: Mapping[int, Hbm]) -> None:
@@ -74,13 +76,19 @@ class Core:
             try:
                 step.meaning(*arrays)
             except KernelError as error:
-                raise KernelError(f"{step.source.where}: {error}") from None
+                raise located(error, step.source.file, step.source.line) from None
 
     def _places(self, stream: Stream, hbm: Mapping[int, Hbm]) -> dict[int, Hbm]:
         places = dict(hbm)
         for storage in stream.storages:
-            if not storage.on_chip and storage.index not in places:
-                places[storage.index] = Hbm.of(_initial(storage))
+            if storage.on_chip or storage.index in places:
+                continue
+            if storage.role in ("input", "output"):
+                raise KernelError(
+                    f"running {stream.name}: got no memory for {storage.role} {storage.name}, "
+                    "expected an array for every input and output"
+                )
+            places[storage.index] = Hbm.of(_initial(storage))
         return places
 
     def _plan(self, stream: Stream) -> list[_Step]:
