@@ -1,41 +1,44 @@
 """The proof: a device's values against PyTorch's, launch by launch, and then the outputs.
 
-Two errors per value. *Accumulated*: against PyTorch in float32, with everything that went before.
-*Local*: this launch alone, fed with the device's own inputs, against a float64 evaluation of the
-graph node; it names the faulty launch exactly. Each has a budget that follows from the format
-that values are stored in and from depth (`budget`).
+Two errors per value. *Accumulated*: against PyTorch in float32, with everything that went before;
+its budget is a multiple of the noise to expect there (`noise.py`). *Local*: this launch alone, fed
+with the device's own inputs, against a float64 evaluation of the graph node; it names the faulty
+launch exactly.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from glia.compiler import Compiled, Launch
-from glia.core.dtypes import dtype
 from glia.core.records import LayerError, Parity
 from glia.devices.virtual import LoadedProgram
 from glia.frontends.captured import Captured
 from glia.graph.evaluate import evaluate_node
 from glia.graph.ir import Node, Value
+from glia.port.noise import FP32, MASKED, ExpectedNoise, conditioning, num_terms, rms
 from glia.port.similarity import check_output
 
 Array = np.ndarray[Any, Any]
 ReadValue = Callable[[str], Array]
 
 _ROUNDINGS = 3  # roundings to the stored format on one value's way through a launch
-_AMPLIFY = 2  # growth of errors that an op hands on, beyond their random walk
-_MASKED = 1e30  # beyond this a value is a mask's "minus infinity"; its digits mean nothing
+_SUMMING = 8  # fp32 roundoffs per square root of the terms summed
+_SAFETY = 4  # of the expected noise: roundings are not independent
+_NO_SIGNAL = 0.3  # an output whose noise may reach this share of it proves nothing
 
 BUDGET_RULE = (
-    "Root-mean-square error over root-mean-square of the reference. One launch alone, against "
-    "NumPy in float64: "
-    f"{_ROUNDINGS} unit roundoffs of the stored format, plus 8 of fp32 times the square root of "
-    "the terms summed. Accumulated: that, times the square root of the depth in launches, times "
-    f"{_AMPLIFY}. Integers must be equal."
+    "Errors are root mean squares, relative to the reference. One launch alone, against NumPy in "
+    f"float64 on the same inputs: {_ROUNDINGS} unit roundoffs of the stored format, plus "
+    f"{_SUMMING} of fp32 times the square root of the terms summed (more where those cancel). "
+    "Against PyTorch, "
+    f"with all that went before: {_SAFETY} times the noise to expect there, the difference between "
+    "evaluating the graph with one rounding to the stored format per operation and in float64. "
+    "Integers must be equal."
 )
 
 
@@ -45,11 +48,11 @@ def prove(loaded: LoadedProgram, captured: Captured) -> tuple[Parity, dict[str, 
     names = {launch.value for launch in program.launches}
     outputs = {value.name for value in captured.graph.outputs}
     reference = captured.reference(only=names | outputs)
-    comparer = _Comparer(loaded.compiled, reference)
+    comparer = _Comparer(loaded.compiled, captured.inputs, reference)
     results = loaded.run(captured.inputs, comparer)
     size = captured.summary.num_sequences
     checks = tuple(
-        check_output(name, results[name], reference[name], size, comparer.deepest)
+        check_output(name, results[name], reference[name], size, comparer.output_budget(name))
         for name in results
     )
     parity = Parity(
@@ -65,24 +68,28 @@ def prove(loaded: LoadedProgram, captured: Captured) -> tuple[Parity, dict[str, 
 class _Comparer:
     """Observes a run and collects the error of every named value."""
 
-    def __init__(self, compiled: Compiled, reference: Mapping[str, Array]) -> None:
+    def __init__(
+        self, compiled: Compiled, inputs: Mapping[str, Array], reference: Mapping[str, Array]
+    ) -> None:
         self._nodes = {node.result.name: node for node in compiled.graph.nodes}
         self._constants = {v.name: data for v, data in compiled.graph.constants.items()}
+        self._outputs = dict(_outputs(compiled))
         self._reference = reference
+        self._noise = ExpectedNoise(compiled.graph, inputs)
         self.errors: list[LayerError] = []
-        self.deepest = 0.0
 
     def __call__(self, launch: Launch, value: Array, read: ReadValue) -> None:
         node = self._nodes[launch.value]
-        oracle = self._locally(node, read)
-        local, budget = relative_error(value, oracle), budget_of(node)
+        inputs = [self._operand(operand, read) for operand in node.operands]
+        oracle = evaluate_node(node, inputs, "float64")
+        local = relative_error(value, oracle)
+        local_budget = self._local_budget(node, inputs, oracle, local)
         known = self._reference.get(launch.value)
-        limit = budget
+        limit = local_budget
         if known is None or known.shape != value.shape:
             known = oracle  # a value that only the compiler knows: nothing else to compare with
         else:
-            limit = accumulated_budget(budget, launch.depth)
-            self.deepest = max(self.deepest, limit)
+            limit = self._accumulated_budget(node.result, known)
         self.errors.append(
             LayerError(
                 name=launch.value,
@@ -94,15 +101,27 @@ class _Comparer:
                 cosine=cosine(value, known),
                 budget=limit,
                 local=local,
-                local_budget=budget,
+                local_budget=local_budget,
                 source=launch.source,
             )
         )
 
-    def _locally(self, node: Node, read: ReadValue) -> Array:
-        """The node's meaning in float64 on what the device itself holds."""
-        arrays = [self._operand(operand, read) for operand in node.operands]
-        return evaluate_node(node, arrays, "float64")
+    def _local_budget(self, node: Node, inputs: list[Array], oracle: Array, error: float) -> float:
+        budget = budget_of(node)
+        if error <= budget or not node.result.type.dtype.is_float:
+            return budget
+        moved = conditioning(node, inputs, oracle)
+        return budget + _relative(_SUMMING * math.sqrt(num_terms(node)) * moved, oracle)
+
+    def _accumulated_budget(self, value: Value, reference: Array) -> float:
+        if not value.type.dtype.is_float:
+            return 0.0
+        return _SAFETY * (_relative(self._noise.at(value), reference) + FP32)
+
+    def output_budget(self, name: str) -> float:
+        """Relative error allowed for an output of the program."""
+        budget = self._accumulated_budget(self._outputs[name], self._reference[name])
+        return min(_NO_SIGNAL, budget)
 
     def _operand(self, value: Value, read: ReadValue) -> Array:
         constant = self._constants.get(value.name)
@@ -118,16 +137,19 @@ def budget_of(node: Node) -> float:
     kind = node.result.type.dtype
     if not kind.is_float:
         return 0.0
-    terms = max(
-        (operand.type.shape[-1] for operand in node.operands if operand.type.rank), default=1
-    )
-    fp32 = dtype("float32").unit_roundoff
-    return _ROUNDINGS * kind.unit_roundoff + 8 * fp32 * math.sqrt(terms)
+    summing = _SUMMING * FP32 * math.sqrt(num_terms(node))
+    return _ROUNDINGS * kind.unit_roundoff + summing
 
 
-def accumulated_budget(local: float, depth: int) -> float:
-    """Relative error that may have gathered after `depth` launches."""
-    return local * math.sqrt(max(depth, 1)) * _AMPLIFY
+def _relative(error: float, reference: Array) -> float:
+    scale = rms(reference)
+    return error / scale if scale else error
+
+
+def _outputs(compiled: Compiled) -> Iterator[tuple[str, Value]]:
+    """Name of each output as the user's side knows it, and its value in the rewritten graph."""
+    for port, value in zip(compiled.program.outputs, compiled.graph.outputs, strict=True):
+        yield port.name, value
 
 
 # -- errors --------------------------------------------------------------------------------------
@@ -139,8 +161,7 @@ def relative_error(value: Array, reference: Array) -> float:
     if not np.array_equal(np.isnan(ours), np.isnan(theirs)):
         return math.inf
     ours, theirs = np.nan_to_num(ours), np.nan_to_num(theirs)
-    scale = _rms(theirs)
-    error = _rms(ours - theirs)
+    scale, error = rms(theirs), rms(ours - theirs)
     if scale == 0:
         return 0.0 if error == 0 else math.inf
     return error / scale
@@ -162,8 +183,4 @@ def cosine(value: Array, reference: Array) -> float:
 
 
 def _comparable(array: Array) -> Array:
-    return np.clip(np.asarray(array).astype(np.float64), -_MASKED, _MASKED)
-
-
-def _rms(array: Array) -> float:
-    return float(np.sqrt(np.mean(np.square(array)))) if array.size else 0.0
+    return np.clip(np.asarray(array).astype(np.float64), -MASKED, MASKED)
