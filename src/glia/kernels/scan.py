@@ -13,7 +13,13 @@ import glia.nki.isa as nisa
 import glia.nki.language as nl
 from glia.kernels._tiles import P, hbm, sbuf, spans
 
+DTYPES = ("float32", "bfloat16", "int32")
 _COLUMNS = 2048  # columns scanned by one instruction
+
+
+def accepts(dtype: str) -> bool:
+    """True for the dtypes of `cumsum`; any [T, N]."""
+    return dtype in DTYPES
 
 
 @nki.jit
