@@ -42,7 +42,8 @@ def compile_graph(
         for new, old in _pairs(optimised.outputs, graph.outputs)
     ]
     kept = {port.view.buffer for port in outputs}
-    buffers = plan_memory(lowering.buffers, lowering.launches, kept)
+    values = {value.name: view for value, view in lowering.views.items()}
+    buffers = plan_memory(lowering.buffers, lowering.launches, values, kept)
     program = Program(
         name=graph.name,
         chip=target.chip,
@@ -54,7 +55,7 @@ def compile_graph(
         launches=tuple(lowering.launches),
         streams=lowering.streams,
         sources=lowering.sources,
-        values={value.name: view for value, view in lowering.views.items()},
+        values=values,
         notes=notes,
         num_sequences=num_sequences,
     )

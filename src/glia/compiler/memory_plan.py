@@ -1,6 +1,8 @@
 """The HBM plan: where each buffer lies. Weights and ports keep their place; activations share it.
 
-An activation lives from the launch that writes it to the last one that reads it.
+An activation lives from the launch that writes it to the last one that reads it. A launch that
+computes a named value also holds on to the values it was computed from, even when it read them
+through a copy: whoever checks it can then read them.
 """
 
 from __future__ import annotations
@@ -9,15 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from glia.compiler.program import Buffer, Launch
+from glia.compiler.view import View
 
 _ALIGN_BYTES = 64
 
 
 def plan_memory(
-    buffers: Mapping[str, Buffer], launches: Sequence[Launch], kept: set[str]
+    buffers: Mapping[str, Buffer],
+    launches: Sequence[Launch],
+    values: Mapping[str, View],
+    kept: set[str],
 ) -> dict[str, Buffer]:
-    """Offsets for all buffers; `kept` (the program's outputs) never share."""
-    lives = _lives(launches)
+    """Offsets for all buffers; `values` says where named values lie; `kept` never share."""
+    lives = _lives(launches, values)
     placed: dict[str, Buffer] = {}
     top = 0
     for buffer in buffers.values():
@@ -31,11 +37,12 @@ def plan_memory(
     return placed
 
 
-def _lives(launches: Sequence[Launch]) -> dict[str, tuple[int, int]]:
-    """First and last launch that touches each buffer."""
+def _lives(launches: Sequence[Launch], values: Mapping[str, View]) -> dict[str, tuple[int, int]]:
+    """First and last launch that needs each buffer."""
     lives: dict[str, tuple[int, int]] = {}
     for index, launch in enumerate(launches):
-        for name, _ in launch.places:
+        read = [values[name].buffer for name in launch.reads if name in values]
+        for name in (*(name for name, _ in launch.places), *read):
             lives[name] = (lives.get(name, (index, 0))[0], index)
     return lives
 
