@@ -184,10 +184,11 @@ def masked_scores(
 ) -> tuple[Any, Any, float]:
     """Scores [rows, heads, keys], their row maxima, and the scale that is still to be applied.
 
-    Without any mask the scores stay in PSUM, as far as they fit there.
+    Those of a single head without a mask stay in PSUM, as far as they fit there; all others are
+    scaled on the way to SBUF, where GpSimd reaches them.
     """
     rows, count, num_keys = group.queries[1], group.count, group.num_keys
-    if masks.none and num_keys <= _WIDE:
+    if masks.none and count == 1 and num_keys <= _WIDE and scale > 0:
         scores = raw_scores(group, 0, num_keys, next(banks))
     else:
         scores = sbuf(rows, count, num_keys)
@@ -204,7 +205,10 @@ def masked_scores(
 
 
 def exponentials(scores: Any, top: Any, scale: float, dtype: Any) -> Any:
-    """exp((scores - top) * scale) as a tile [rows, heads, keys], not yet divided by its sum."""
+    """exp((scores - top) * scale) as a tile [rows, heads, keys], not yet divided by its sum.
+
+    Several heads are scaled already: for them `scale` is 1.
+    """
     _, count, num_keys = scores.shape
     result = sbuf(*scores.shape, dtype=dtype)
     if count == 1:
@@ -212,15 +216,10 @@ def exponentials(scores: Any, top: Any, scale: float, dtype: Any) -> Any:
         nisa.activation(dst=result, op=nl.exp, data=scores, bias=top[:, 0], scale=scale)
     else:
         shifted, top = sbuf(*scores.shape), top.broadcast(2, num_keys)
-        on = beside(scores)
+        on = nisa.engine.gpsimd  # the Vector engine has enough to do
         nisa.tensor_tensor(dst=shifted, data1=scores, data2=top, op=nl.subtract, engine=on)
-        nisa.activation(dst=result, op=nl.exp, data=shifted, scale=scale)
+        nisa.activation(dst=result, op=nl.exp, data=shifted)
     return result
-
-
-def beside(tile: Any) -> Any:
-    """GpSimd, to take work off the Vector engine; but only Vector reaches PSUM."""
-    return nisa.engine.vector if nl.is_psum(tile.buffer) else nisa.engine.gpsimd
 
 
 def raw_scores(group: Group, start: int, size: int, bank: Any) -> Any:
