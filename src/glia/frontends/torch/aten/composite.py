@@ -160,10 +160,18 @@ def attention(
     factor = 1 / math.sqrt(q.type.shape[-1]) if scale is None else scale
     outer = np.broadcast_shapes(*(part.type.shape[:-2] for part in (q, k, v)))
     parts = [_four_dims(e, e.broadcast(p, (*outer, *p.type.shape[-2:]))) for p in (q, k, v)]
-    if mask is not None:
+    if mask is not None and not _lets_all_pass(e, mask):
         parts.append(_mask(e, mask, q, outer))
     result = e.emit("attention", *parts, scale=float(factor), causal=is_causal)
     return e.reshape(result, e.out.shape)
+
+
+def _lets_all_pass(e: Emitter, mask: Value) -> bool:
+    """Whether the mask is known to change nothing, as when the model is called without one."""
+    data = e.known(mask)
+    if data is None:
+        return False
+    return bool(data.all() if mask.type.dtype.name == "bool" else (data == 0).all())
 
 
 def _shared_heads(e: Emitter, x: Value, num_heads: int) -> Value:
