@@ -88,7 +88,7 @@ class ConsoleProgress:
         mark = Text("failed " if failed else "", style="bold red")
         indent = "  " * self._depth
         line = Text(f"{indent}{step.name}".ljust(NAME_WIDTH), style="bold")
-        took = Text(f"  {format_quantity(elapsed_s, 's')}", style="dim")
+        took = Text(f"{'  ' if step.text else ''}{format_quantity(elapsed_s, 's')}", style="dim")
         self._console.print(line + Text(" ") + mark + Text(step.text) + took, soft_wrap=True)
 
 
