@@ -68,6 +68,7 @@ RELATIVES = {
         tf.Qwen3Config(**SIZES, num_key_value_heads=2, head_dim=8, use_cache=False)
     ),
 }
+SLOW = {"funnel", "deberta", "convbert"}
 HAS_SDPA = {"bert", "roberta", "distilbert", "albert", "electra"}
 
 
@@ -92,8 +93,7 @@ def batch(length):
     return {"input_ids": ids, "attention_mask": (torch.arange(length) < lengths[:, None]).long()}
 
 
-@pytest.mark.parametrize("length", [1, 7, 33])
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize(("attention", "length"), [("sdpa", 1), ("sdpa", 33), ("eager", 7)])
 @pytest.mark.parametrize("name", FAMILY)
 def test_bert_family(name, attention, length):
     chosen = attention if name in HAS_SDPA else None
@@ -105,7 +105,9 @@ def test_bert_family(name, attention, length):
     assert captured.summary.num_sequences == 3
 
 
-@pytest.mark.parametrize("name", RELATIVES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in RELATIVES]
+)
 def test_relatives(name):
     check(built(RELATIVES[name], None), (), batch(7), name=name)
 
