@@ -3,8 +3,8 @@
     python benchmarks/matmul_utilisation.py [CHIP] [SIZE]
 
 A bf16 product of SIZE^3 (default 2048) with both operands as the engine wants them (contraction
-outermost), as public matmul kernels take them. Published for such kernels on trn2: 521 to 522 cycles
-per step of 128 x 128 x 512 (aws-neuron/neuron-agentic-development, te_inefficiency.md and
+outermost), as public matmul kernels take them. Published for such kernels on trn2: 521 to 522
+cycles per step of 128 x 128 x 512 (aws-neuron/neuron-agentic-development, te_inefficiency.md and
 example-bounds-analysis.md, rows E and F of the public record). Predicted time, not measured.
 """
 
