@@ -178,7 +178,11 @@ def _run_dma(dma: DmaWork, ready: float, state: Scheduler) -> tuple[float, float
         state.busy_s["gpsimd"] = state.busy_s.get("gpsimd", 0.0) + issue
     state.free_s[queue] = start + issue
     transfer = _transfer_s(dma, timing)
-    begin = _reserve(state.dma_taken_s, start + timing.start_latency_s, transfer)
+    # A queue moves its transfers in order: none overtakes an earlier one of the same queue.
+    moved = f"moved {dma.queue}"
+    earliest = max(start + timing.start_latency_s, state.free_s.get(moved, 0.0))
+    begin = _reserve(state.dma_taken_s, earliest, transfer)
+    state.free_s[moved] = begin + transfer
     state.busy_s[DMA] = state.busy_s.get(DMA, 0.0) + transfer
     return start, begin + transfer
 
