@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from glia.chips import load_chip
-from glia.compiler.lowering import Lowering
+from glia.compiler.lowering import Lowering, check_supported
 from glia.compiler.memory_plan import plan_memory
 from glia.compiler.pipeline import optimise
 from glia.compiler.program import Compiled, Port, Program, chip_format
@@ -32,6 +32,7 @@ def compile_graph(
     choose("precision", precision, PRECISIONS)
     target = target_of(chip)
     optimised, notes = optimise(graph, precision)
+    check_supported(optimised, target)
     lowering = Lowering(optimised, target)
     inputs = [_input(lowering, new, old) for new, old in _pairs(optimised.inputs, graph.inputs)]
     for done, node in enumerate(optimised.nodes):

@@ -1,6 +1,9 @@
 """The kernel text of a group of elementwise nodes, and the kernel made from it.
 
 out[i, r, c] = body(x0[i, r, c], x1[r, 0], ...)    tile by tile, everything between in SBUF
+
+Each operand is loaded in the outermost loop that it depends on: what is the same for all rows is
+loaded once.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from glia.compiler.codegen.loops import Walk, plan_walk
-from glia.compiler.codegen.operations import Lines, Term, emit, working_format
+from glia.compiler.codegen.operations import emit
+from glia.compiler.codegen.text import Lines, Term, as_tile, working_format
 from glia.compiler.program import chip_format
 from glia.compiler.view import View
 from glia.graph.ir import Graph, Node, Value
@@ -21,6 +25,7 @@ from glia.nki.kernel import Kernel
 
 _TILE_BYTES = 64 * 1024  # of all tiles of one step, per partition: leaves room for two steps
 _HEADER = "import glia.nki as nki\nimport glia.nki.isa as nisa\nimport glia.nki.language as nl\n"
+_INDENT = "    "
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +60,24 @@ def compile_source(name: str, source: str) -> Kernel:
     return kernel
 
 
+# -- operands ------------------------------------------------------------------------------------
+
+
 def _uses(body: Graph, views: Sequence[View]) -> list[tuple[Value, View]]:
     """Each tensor as the body sees it in the result's shape: inputs, directly or broadcast."""
     shape = body.outputs[0].type.shape
     places: Mapping[Value, View] = dict(zip(body.inputs, views, strict=True))
-    found = [(v, places[v]) for v in body.inputs if v.type.shape == shape and _read(body, v)]
+    found = [(v, _in_shape(places[v], shape)) for v in body.inputs if _read(body, v)]
     for node in body.nodes:
         if node.op == "broadcast_in_dim" and node.operands[0] in places:
             dims = node.attrs["broadcast_dimensions"]
             found.append((node.result, places[node.operands[0]].broadcast(shape, dims)))
     return found
+
+
+def _in_shape(view: View, shape: tuple[int, ...]) -> View:
+    """Scalars (the predicate of a select, the bounds of a clamp) repeat."""
+    return view if view.shape == shape else view.broadcast(shape, ())
 
 
 def _read(body: Graph, value: Value) -> bool:
@@ -73,18 +86,31 @@ def _read(body: Graph, value: Value) -> bool:
     )
 
 
+def _numbers(body: Graph) -> dict[Value, Term]:
+    """Scalar constants, directly or broadcast, as numbers in the text."""
+    found: dict[Value, Term] = {}
+    for value, data in body.constants.items():
+        format = working_format(value.type.dtype)
+        found[value] = Term("", format, np.asarray(data).astype(np.float64).item())
+    for node in body.nodes:
+        if node.op == "broadcast_in_dim" and node.operands[0] in found:
+            found[node.result] = found[node.operands[0]]
+    return found
+
+
+# -- the text ------------------------------------------------------------------------------------
+
+
 def _text(body: Graph, tensors: Sequence[Value], walk: Walk) -> str:
-    depth = len(walk.shape) - 2
-    indent = "    " * (depth + 3)
-    lines = Lines(indent)
+    step = _column_step(body, tensors, walk)
+    depth = len(walk.loops) + 1
+    inner = Lines(_INDENT * (depth + 2))
+    levels = [Lines(_INDENT * (d + 2)) for d in range(depth)] + [inner]
     terms = _numbers(body)
-    index = "".join(f"i{d}, " for d in range(depth))
     for position, (value, view) in enumerate(zip(tensors, walk.operands, strict=True)):
-        terms[value] = _load(lines, f"x{position}", view, index)
-    result = _compute(lines, body, terms)
-    lines.add(f"nisa.dma_copy(dst=out[{index}r0 : r0 + rows, c0 : c0 + cols], src={result.text})")
-    num_tiles = sum(".ndarray(" in line for line in lines.lines)
-    step = min(walk.shape[-1], max(64, _TILE_BYTES // (4 * max(num_tiles, 1))))
+        terms[value] = _load(levels, f"x{position}", view, walk)
+    result = _compute(inner, body, terms)
+    inner.add(f"nisa.dma_copy(dst=out[{_index(walk)}], src={result.text})")
     arguments = ", ".join(f"x{i}" for i in range(len(tensors)))
     return "\n".join(
         [
@@ -92,45 +118,76 @@ def _text(body: Graph, tensors: Sequence[Value], walk: Walk) -> str:
             f"@nki.jit\ndef FUSED_NAME({arguments}):",
             f"    out = nl.ndarray({walk.shape}, dtype=nl.{_out_format(body)}, "
             "buffer=nl.shared_hbm)",
-            *_loops(walk.shape, step),
-            *lines.lines,
+            *_nest(walk, step, levels),
             "    return out\n",
         ]
     )
 
 
-def _loops(shape: tuple[int, ...], step: int) -> list[str]:
-    lines = []
-    for d, size in enumerate(shape[:-2]):
-        lines.append("    " * (d + 1) + f"for i{d} in range({size}):")
-    pad = "    " * (len(shape) - 1)
-    rows, columns = shape[-2:]
-    lines.append(f"{pad}for r0 in range(0, {rows}, nl.tile_size.pmax):")
-    lines.append(f"{pad}    rows = min(nl.tile_size.pmax, {rows} - r0)")
-    lines.append(f"{pad}    for c0 in range(0, {columns}, {step}):")
-    lines.append(f"{pad}        cols = min({step}, {columns} - c0)")
-    return [*lines[:-2], lines[-2], lines[-1]]
+def _column_step(body: Graph, tensors: Sequence[Value], walk: Walk) -> int:
+    """Columns of a tile: all tiles of a step fit their share of SBUF. Tiles are at most fp32."""
+    num_tiles = len(tensors) + 3 * len(body.nodes)
+    return min(walk.shape[-1], max(64, _TILE_BYTES // (4 * num_tiles)))
 
 
-def _load(lines: Lines, name: str, view: View, index: str) -> Term:
-    """One operand's tile; a column (stride 0 inside) is loaded once and repeated on chip."""
-    is_column = view.strides[-1] == 0 and view.shape[-1] > 1
-    tile = lines.tile(view.format, "1" if is_column else "cols", hint=f"{name}_")
-    columns = "0:1" if is_column else "c0 : c0 + cols"
-    lines.add(f"nisa.dma_copy(dst={tile.text}, src={name}[{index}r0 : r0 + rows, {columns}])")
-    shown = f"{tile.text}.broadcast(1, cols)" if is_column else tile.text
-    return Term(shown, view.format)
+def _nest(walk: Walk, step: int, levels: Sequence[Lines]) -> list[str]:
+    """Columns, then the loops, then rows; the statements of each level stand where it begins."""
+    size, rows = walk.shape[-1], walk.shape[walk.rows]
+    text = [
+        f"    for c0 in range(0, {size}, {step}):",
+        f"        cols = min({step}, {size} - c0)",
+        *levels[0].lines,
+    ]
+    for depth, d in enumerate(walk.loops):
+        text.append(_INDENT * (depth + 2) + f"for i{d} in range({walk.shape[d]}):")
+        text += levels[depth + 1].lines if depth + 2 < len(levels) else []
+    pad = _INDENT * (len(walk.loops) + 2)
+    text.append(f"{pad}for r0 in range(0, {rows}, nl.tile_size.pmax):")
+    text.append(f"{pad}    rows = min(nl.tile_size.pmax, {rows} - r0)")
+    return [*text, *levels[-1].lines]
 
 
-def _numbers(body: Graph) -> dict[Value, Term]:
-    """Scalar constants, directly or broadcast, as numbers in the text."""
-    found: dict[Value, Term] = {}
-    for value, data in body.constants.items():
-        found[value] = Term("", chip_format(value.type.dtype), float(np.asarray(data).item()))
-    for node in body.nodes:
-        if node.op == "broadcast_in_dim" and node.operands[0] in found:
-            found[node.result] = found[node.operands[0]]
-    return found
+def _load(levels: Sequence[Lines], name: str, view: View, walk: Walk) -> Term:
+    """One operand's tile, loaded in the outermost loop that it depends on.
+
+    A column (stride 0 inside) is loaded once and repeated on chip; so is a row, for its partitions.
+    """
+    level = _level(view, walk)
+    lines, by_row = levels[level], level == len(levels) - 1
+    height = min(128, walk.shape[walk.rows])
+    is_column = view.strides[-1] == 0
+    tile = lines.allocate(
+        view.format, "rows" if by_row else str(height), "1" if is_column else "cols", f"{name}_"
+    )
+    rows = None if by_row else f"0:{height}"
+    columns = "0:1" if is_column else None
+    lines.add(f"nisa.dma_copy(dst={tile.text}, src={name}[{_index(walk, rows, columns)}])")
+    text = tile.text if by_row else f"{tile.text}[0:rows]"
+    if not is_column:
+        return Term(text, view.format)
+    if not view.dtype.is_float:
+        return Term(f"{text}.broadcast(1, cols)", view.format)
+    if view.format != "float32":
+        # A column that is an instruction's scalar operand must be fp32.
+        height_text = "rows" if by_row else str(height)
+        wide = lines.allocate("float32", height_text, "1", f"{name}_")
+        lines.add(f"nisa.tensor_copy(dst={wide.text}, src={tile.text})")
+        text = wide.text if by_row else f"{wide.text}[0:rows]"
+    return Term(f"{text}.broadcast(1, cols)", "float32", column=text)
+
+
+def _level(view: View, walk: Walk) -> int:
+    """0: columns only; then one per loop; the last one: rows."""
+    if view.strides[walk.rows] != 0:
+        return len(walk.loops) + 1
+    depends = [i + 1 for i, d in enumerate(walk.loops) if view.strides[d] != 0]
+    return max(depends, default=0)
+
+
+def _index(walk: Walk, rows: str | None = None, columns: str | None = None) -> str:
+    parts = [f"i{d}" for d in range(len(walk.shape) - 1)]
+    parts[walk.rows] = rows or "r0 : r0 + rows"
+    return ", ".join([*parts, columns or "c0 : c0 + cols"])
 
 
 def _compute(lines: Lines, body: Graph, terms: dict[Value, Term]) -> Term:
@@ -143,16 +200,8 @@ def _compute(lines: Lines, body: Graph, terms: dict[Value, Term]) -> Term:
         dst = lines.tile(format)
         emit(lines, dst, [terms[o] for o in node.operands], node)
         terms[node.result] = dst
-    return _as_result(lines, terms[last], _out_format(body))
-
-
-def _as_result(lines: Lines, term: Term, format: str) -> Term:
-    """A group whose result is an operand or a number still needs a tile to store."""
-    if term.is_number:
-        made = lines.tile(format)
-        lines.add(f"nisa.memset(dst={made.text}, value={term.number!r})")
-        return made
-    return term
+    result = terms[last]
+    return as_tile(lines, result, _out_format(body)) if result.is_number else result
 
 
 def _out_format(body: Graph) -> str:

@@ -1,8 +1,8 @@
 """How an elementwise kernel walks its tensors: outer loops, rows on partitions, columns in tiles.
 
 All operands are seen in the result's shape (stride 0 where they repeat). Neighbouring dims merge
-when every operand's strides allow it; of what remains, the last two dims are rows and columns and
-the others are Python loops.
+when every operand's strides allow it; of what remains, the last dim gives columns, the longest of
+the others rows, and the rest are Python loops.
 """
 
 from __future__ import annotations
@@ -21,10 +21,19 @@ _MAX_COLUMNS = 2048
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The common shape after merging (rank >= 2), and each operand seen in it."""
+    """The common shape after merging (rank >= 2), and each operand seen in it.
+
+    Dim `rows` goes to partitions; the last dim to columns.
+    """
 
     shape: tuple[int, ...]
     operands: tuple[View, ...]
+    rows: int
+
+    @property
+    def loops(self) -> tuple[int, ...]:
+        """The dims that are neither rows nor columns."""
+        return tuple(d for d in range(len(self.shape) - 1) if d != self.rows)
 
 
 def plan_walk(shape: Sequence[int], operands: Sequence[View]) -> Walk:
@@ -35,7 +44,8 @@ def plan_walk(shape: Sequence[int], operands: Sequence[View]) -> Walk:
     views = tuple(
         View(v.buffer, v.format, sizes, s, v.offset) for v, s in zip(operands, strides, strict=True)
     )
-    return Walk(sizes, views)
+    outer = range(len(sizes) - 1)
+    return Walk(sizes, views, max(outer, key=lambda d: (min(sizes[d], 128), d)))
 
 
 def _merged(shape: tuple[int, ...], strides: Strides) -> tuple[tuple[int, ...], Strides]:
@@ -68,6 +78,6 @@ def _split(
 def _columns(total: int) -> int:
     divisors = [d for d in range(1, min(total, _MAX_COLUMNS) + 1) if total % d == 0]
     filling = [d for d in divisors if total // d >= 128 and d >= _MIN_COLUMNS]
-    return (
-        max(filling) if filling else min((d for d in divisors if d >= _MIN_COLUMNS), default=total)
-    )
+    if filling:
+        return max(filling)
+    return min((d for d in divisors if d >= _MIN_COLUMNS), default=total)

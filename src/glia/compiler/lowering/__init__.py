@@ -1,6 +1,6 @@
 """From graph nodes to kernel launches: one rule per op, one file per family.
 
-`context.py` says what a rule may do; `lower` runs the rules in program order.
+`context.py` says what a rule may do; `check_supported` refuses, all at once, what has no rule.
 """
 
 from glia.compiler.lowering import (
@@ -13,11 +13,13 @@ from glia.compiler.lowering import (
     shapes,
 )
 from glia.compiler.lowering.context import RULES, Lowering, lowers
+from glia.compiler.lowering.support import check_supported
 
 __all__ = [
     "RULES",
     "Lowering",
     "attention",
+    "check_supported",
     "elementwise",
     "indexing",
     "lowers",

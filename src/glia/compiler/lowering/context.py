@@ -22,10 +22,16 @@ from glia.core.errors import KernelError, UnsupportedError
 from glia.graph.ir import Graph, Node, Value
 from glia.isa.stream import Stream
 from glia.isa.target import Target
+from glia.kernels.copy import copy
+from glia.kernels.transpose import transpose
 from glia.nki.kernel import Kernel, TensorSpec
 
+_TURNED_MIN = 32  # rows and columns from which exchanging them is the Tensor engine's work
+
 Rule = Callable[["Lowering", Node], None]
+Refusal = Callable[[Node, Graph, Target], "str | None"]
 RULES: dict[str, Rule] = {}
+REFUSALS: dict[str, Refusal] = {}
 
 
 def lowers(*ops: str) -> Callable[[Rule], Rule]:
@@ -37,6 +43,16 @@ def lowers(*ops: str) -> Callable[[Rule], Rule]:
                 raise ValueError(f"op {op!r} has two lowering rules")
             RULES[op] = rule
         return rule
+
+    return decorate
+
+
+def refuses(*ops: str) -> Callable[[Refusal], Refusal]:
+    """Declare when ops cannot be lowered: `f(node, graph, target)` says why and what to do."""
+
+    def decorate(refusal: Refusal) -> Refusal:
+        REFUSALS.update(dict.fromkeys(ops, refusal))
+        return refusal
 
     return decorate
 
@@ -94,6 +110,12 @@ class Lowering:
             self._derived[value, tag] = self.constant(f"{value.name}.{tag}", made)
         return self._derived[value, tag]
 
+    def filled(self, node: Node, number: Any) -> View:
+        """A value that holds one number everywhere: one stored element, repeated."""
+        dtype_of = node.result.type.dtype
+        made = self.constant(f"{node.result.name}.fill", np.array(number, dtype_of.numpy))
+        return made.broadcast(node.result.type.shape, ())
+
     def define(self, node: Node, view: View) -> None:
         """The node's result is this view of memory that is already there."""
         self.views[node.result] = view
@@ -109,15 +131,19 @@ class Lowering:
     # -- launching -----------------------------------------------------------------------------
 
     def lower(self, node: Node) -> None:
-        """Run the rule of one node."""
-        rule = RULES.get(node.op)
-        if rule is None:
-            raise UnsupportedError(
-                f"lowering {node.op} at {node.source or node.layer}: got an op without a kernel, "
-                "expected one of: " + ", ".join(sorted(RULES))
-            )
+        """Run the rule of one node; `check_supported` has accepted it."""
         self._node = node
-        rule(self, node)
+        if 0 in node.result.type.shape:
+            self._define_empty(node)
+        else:
+            RULES[node.op](self, node)
+
+    def _define_empty(self, node: Node) -> None:
+        """A value without elements takes no memory and no launch."""
+        format = chip_format(node.result.type.dtype)
+        label = self._free_name(node.result.name)
+        self.buffers[label] = Buffer(label, "activation", 1)
+        self.define(node, dense_view(label, format, node.result.type.shape))
 
     def run(
         self,
@@ -187,7 +213,10 @@ class Lowering:
         return max((self.depths.get(o, 0) for o in node.operands), default=0)
 
     def trace(self, kernel: Kernel, tensors: Mapping[str, View], static: Mapping[str, Any]) -> str:
-        """The key of the stream for these argument layouts, traced if it is new."""
+        """The key of the stream for these argument layouts, traced if it is new.
+
+        A kernel is known by its function, which also tells generated ones apart.
+        """
         specs = {name: view.spec() for name, view in tensors.items()}
         layout = tuple((n, s.shape, s.dtype.name, s.strides) for n, s in specs.items())
         identity = (kernel.function.__module__, kernel.function.__name__)
@@ -210,7 +239,7 @@ class Lowering:
             raise UnsupportedError(
                 f"compiling {where} for {self.target.chip}: the kernel "
                 f"{kernel.function.__name__} does not fit: {error}"
-            ) from error
+            ) from None
 
     def _keep_source(self, kernel: Kernel) -> None:
         module = inspect.getmodule(kernel.function)
@@ -227,10 +256,25 @@ class Lowering:
         """The view's elements, row-major: itself, or a copy."""
         if view.is_dense:
             return view
-        from glia.kernels.copy import copy
-
-        made = self.launch(copy, {"x": self.flat(view, 3)}, name)
+        turned = self._turned(view)
+        if turned is not None:
+            made = self.launch(transpose, {"x": turned}, name)
+        else:
+            made = self.launch(copy, {"x": self.flat(view, 3)}, name)
         return dense_view(made.buffer, made.format, view.shape)
+
+    def _turned(self, view: View) -> View | None:
+        """The view as [B, C, R] when it is a batch of large exchanged matrices [B, R, C].
+
+        The Tensor engine exchanges them; a DMA would move one element at a time. NeuronCore-v2
+        multiplies by an identity there, which only finite floats survive, so it keeps to the DMA.
+        """
+        flat = self.flat(view, 3)
+        if len(flat.shape) != 3 or not self.target.can.transpose_bit_exact:
+            return None
+        if flat.dtype.itemsize == 1 or min(flat.shape[1:]) < _TURNED_MIN:
+            return None
+        return flat.permute((0, 2, 1)) if flat.strides[1] == 1 else None
 
     def flat(self, view: View, rank: int) -> View:
         """The view with leading dims merged (or added) until it has `rank` dims, if strides allow.

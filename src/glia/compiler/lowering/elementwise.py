@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from glia.compiler.codegen import generate
-from glia.compiler.codegen.operations import EMITTERS
-from glia.compiler.lowering.context import Lowering, lowers
+from glia.compiler.codegen.operations import EMITTERS, refusal
+from glia.compiler.lowering.context import Lowering, lowers, refuses
 from glia.graph.ir import Graph, Node, Value
+from glia.isa.target import Target
 
 
 @lowers("fused")
@@ -25,6 +26,20 @@ def single(lowering: Lowering, node: Node) -> None:
     inner = Node(node.op, tuple(renamed[o] for o in node.operands), node.result, node.attrs)
     body = Graph(node.result.name, inputs, MappingProxyType({}), (inner,), (node.result,))
     _run(lowering, node, body, operands)
+
+
+@refuses("fused")
+def refuse_fused(node: Node, graph: Graph, target: Target) -> str | None:
+    """The first member that no engine computes."""
+    members = (n for n in node.attrs["body"].nodes if n.op != "broadcast_in_dim")
+    reasons = ((n, refusal(n)) for n in members)
+    return next((f"{n.place or n.op}: {why}" for n, why in reasons if why), None)
+
+
+@refuses(*EMITTERS)
+def refuse_single(node: Node, graph: Graph, target: Target) -> str | None:
+    """An op or dtype that no engine computes."""
+    return refusal(node)
 
 
 def _run(

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from glia.compiler.lowering.context import Lowering, lowers
+from glia.compiler.lowering.context import Lowering, lowers, refuses
 from glia.compiler.view import View
-from glia.core.errors import UnsupportedError
-from glia.graph.ir import Node
+from glia.graph.ir import Graph, Node
+from glia.isa.target import Target
 from glia.kernels.matmul import batched_matmul
 from glia.kernels.matmul import linear as linear_kernel
 
@@ -34,11 +34,9 @@ def linear(lowering: Lowering, node: Node) -> None:
 def dot_general(lowering: Lowering, node: Node) -> None:
     """Batch dims, then free, then contracted: as one 2-D product or a batch of them."""
     lhs, rhs = node.operands
-    if not lhs.type.dtype.is_float:
-        raise UnsupportedError(
-            f"dot_general at {node.source or node.layer}: got {lhs.type.dtype} operands, expected "
-            "floats: the Tensor engine has no integer product; convert them to float32 first"
-        )
+    if 0 in lhs.type.shape:
+        lowering.define(node, lowering.filled(node, 0))
+        return
     name = node.result.name
     attrs = node.attrs
     left = _Side(
@@ -61,6 +59,18 @@ def dot_general(lowering: Lowering, node: Node) -> None:
     b = right.arranged(contracted_last=right.contraction_is_inner)
     tensors = {"a": left.arranged(contracted_last=True), "b": b}
     lowering.run(node, batched_matmul, tensors, rhs_transposed=right.contraction_is_inner)
+
+
+@refuses("linear", "dot_general")
+def refuse(node: Node, graph: Graph, target: Target) -> str | None:
+    """The Tensor engine multiplies floats of one format."""
+    kinds = sorted({o.type.dtype.name for o in (*node.operands[:2], node.result)})
+    if kinds in (["float32"], ["bfloat16"]):
+        return None
+    return (
+        f"got {', '.join(kinds)}, expected float32 or bfloat16 throughout: the Tensor engine has "
+        "no integer product; convert the operands to float32 first"
+    )
 
 
 def _matrix_product(lowering: Lowering, node: Node, left: _Side, right: _Side) -> None:

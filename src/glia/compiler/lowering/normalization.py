@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from glia.compiler.lowering.context import Lowering, lowers
-from glia.graph.ir import Node
+from glia.compiler.lowering.context import Lowering, lowers, refuses
+from glia.graph.ir import Graph, Node
+from glia.isa.target import Target
 from glia.kernels import layer_norm as norms
-from glia.kernels.softmax import log_softmax as log_softmax_kernel
-from glia.kernels.softmax import softmax as softmax_kernel
+from glia.kernels import softmax as softmaxes
 
 
 @lowers("layer_norm")
@@ -46,7 +46,7 @@ def rms_norm(lowering: Lowering, node: Node) -> None:
     lowering.run(node, norms.rms_norm, tensors, epsilon=float(node.attrs["epsilon"]))
 
 
-_SOFTMAX = {"softmax": softmax_kernel, "log_softmax": log_softmax_kernel}
+_SOFTMAX = {"softmax": softmaxes.softmax, "log_softmax": softmaxes.log_softmax}
 
 
 @lowers(*_SOFTMAX)
@@ -60,3 +60,14 @@ def softmax(lowering: Lowering, node: Node) -> None:
     back = tuple(order.index(d) for d in range(rank))
     tensors = {"x": lowering.matrix(turned, node.result.name)}
     lowering.run(node, _SOFTMAX[node.op], tensors, shape=turned.shape, permute=back)
+
+
+@refuses("layer_norm", "add_layer_norm", "rms_norm", *_SOFTMAX)
+def refuse(node: Node, graph: Graph, target: Target) -> str | None:
+    """Rows that do not fit on chip."""
+    operand = node.operands[0].type
+    accepts = softmaxes.accepts if node.op in _SOFTMAX else norms.accepts
+    columns = operand.shape[node.attrs.get("axis", -1)] if operand.rank else 1
+    if accepts(columns, operand.dtype.itemsize, target.sbuf_bytes):
+        return None
+    return f"got rows of {columns} elements, expected rows that fit on chip; split that dim"

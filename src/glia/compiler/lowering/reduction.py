@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from glia.compiler.lowering.context import Lowering, lowers
-from glia.graph.ir import Node
+import numpy as np
+
+from glia.compiler.lowering.context import Lowering, lowers, refuses
+from glia.graph.evaluate import evaluate_node
+from glia.graph.ir import Graph, Node
+from glia.isa.target import Target
 from glia.kernels.reduce import reduce_last, reduce_rows
 from glia.kernels.scan import cumsum as cumsum_kernel
 
@@ -18,6 +22,11 @@ def reduce(lowering: Lowering, node: Node) -> None:
     dims = sorted(d % len(view.shape) for d in node.attrs["dimensions"])
     kind, name = node.attrs["kind"], node.result.name
     rank = len(view.shape)
+    if 0 in view.shape:
+        operand = np.zeros(view.shape, view.dtype.numpy)
+        neutral = evaluate_node(node, [operand], "native").reshape(-1)[0]
+        lowering.define(node, lowering.filled(node, neutral))
+        return
     if not dims:
         lowering.define(node, view)
         return
@@ -32,6 +41,15 @@ def reduce(lowering: Lowering, node: Node) -> None:
     lowering.run(
         node, reduce_last, {"x": lowering.reshaped(turned, (rows, columns), name)}, kind=kind
     )
+
+
+@refuses("reduce")
+def refuse(node: Node, graph: Graph, target: Target) -> str | None:
+    """Bits of integers are not reduced: the kernels know `and` and `or` of 0 and 1."""
+    kind, dtype = node.attrs["kind"], node.operands[0].type.dtype
+    if kind in ("and", "or") and dtype.kind != "bool":
+        return f"got {kind} over {dtype}, expected bool; compare with 0 first"
+    return None
 
 
 def _size(shape: Sequence[int]) -> int:

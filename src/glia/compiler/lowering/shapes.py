@@ -7,7 +7,6 @@ import math
 from glia.compiler.lowering.context import Lowering, lowers
 from glia.compiler.lowering.indexing import gather_by_meaning
 from glia.compiler.view import View, dense_view
-from glia.core.errors import UnsupportedError
 from glia.graph.ir import Node
 from glia.kernels.copy import concatenate as concatenate_kernel
 
@@ -16,7 +15,12 @@ from glia.kernels.copy import concatenate as concatenate_kernel
 def reshape(lowering: Lowering, node: Node) -> None:
     """A view of the same elements, or of a dense copy."""
     view = lowering.view(node.operands[0])
-    lowering.define(node, lowering.reshaped(view, node.result.type.shape, node.result.name))
+    made = view.reshape(node.result.type.shape)
+    if made is not None:
+        lowering.define(node, made)
+    else:
+        copied = lowering.reshaped(view, node.result.type.shape, node.result.name)
+        lowering.finish(node, copied)
 
 
 @lowers("transpose")
@@ -49,7 +53,7 @@ def concatenate(lowering: Lowering, node: Node) -> None:
     shape = node.result.type.shape
     before, after = math.prod(shape[:dim]), math.prod(shape[dim + 1 :])
     tensors = {}
-    for i, part in enumerate(node.operands):
+    for i, part in enumerate(o for o in node.operands if 0 not in o.type.shape):
         view, name = lowering.view(part), node.result.name
         tensors[f"x{i}"] = lowering.reshaped(view, (before, view.shape[dim], after), name)
     lowering.run(node, concatenate_kernel(len(tensors)), tensors)
@@ -57,19 +61,48 @@ def concatenate(lowering: Lowering, node: Node) -> None:
 
 @lowers("pad")
 def pad(lowering: Lowering, node: Node) -> None:
-    """Low, then high padding of each dim in turn, as concatenation with a repeated value."""
-    view, a, name = lowering.view(node.operands[0]), node.attrs, node.result.name
-    if any(a["interior_padding"]) or min(*a["edge_padding_low"], *a["edge_padding_high"]) < 0:
-        raise UnsupportedError(
-            f"pad at {node.source or node.layer}: got interior or negative padding, expected "
-            "padding at the edges; use slices and concatenation"
-        )
+    """Each dim in turn: spread inside, cut where padding is negative, extend where positive."""
+    a, name = node.attrs, node.result.name
+    view = lowering.view(node.operands[0])
     filler = lowering.view(node.operands[1])
-    pairs = zip(a["edge_padding_low"], a["edge_padding_high"], strict=True)
-    for dim, (low, high) in enumerate(pairs):
-        if low or high:
-            view = _padded(lowering, view, filler, dim, low, high, name)
-    lowering.finish(node, view)
+    if 0 in view.shape:
+        lowering.define(node, filler.broadcast(node.result.type.shape, ()))
+        return
+    num_launches = len(lowering.launches)
+    paddings = (a["edge_padding_low"], a["edge_padding_high"], a["interior_padding"])
+    for dim, (low, high, interior) in enumerate(zip(*paddings, strict=True)):
+        if interior:
+            view = _spread(lowering, view, filler, dim, interior, name)
+        view = _cut(view, dim, low, high)
+        if low > 0 or high > 0:
+            view = _padded(lowering, view, filler, dim, max(low, 0), max(high, 0), name)
+    if len(lowering.launches) > num_launches:
+        lowering.finish(node, view)
+    else:
+        lowering.define(node, view)
+
+
+def _cut(view: View, dim: int, low: int, high: int) -> View:
+    """Drop elements where padding is negative."""
+    starts = [0] * len(view.shape)
+    limits = list(view.shape)
+    starts[dim], limits[dim] = max(-low, 0), view.shape[dim] - max(-high, 0)
+    return view.slice(starts, limits, [1] * len(limits))
+
+
+def _spread(
+    lowering: Lowering, view: View, filler: View, dim: int, interior: int, name: str
+) -> View:
+    """`interior` fillers between neighbours: after every element, and the last ones dropped."""
+    size = view.shape[dim]
+    before, after = math.prod(view.shape[:dim]), math.prod(view.shape[dim + 1 :])
+    parts = {
+        "x0": lowering.reshaped(view, (before * size, 1, after), name),
+        "x1": filler.broadcast((before * size, interior, after), ()),
+    }
+    made = lowering.launch(concatenate_kernel(2), parts, name)
+    shape = (*view.shape[:dim], size * (1 + interior), *view.shape[dim + 1 :])
+    return _cut(dense_view(made.buffer, made.format, shape), dim, 0, -interior)
 
 
 def _padded(
