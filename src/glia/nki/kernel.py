@@ -73,17 +73,23 @@ class Kernel:
         builder = StreamBuilder(name, target)
         inputs: list[NkiTensor] = []
         for key, value in bound.arguments.items():
-            if isinstance(value, TensorSpec):
-                tensor = builder.storage(
-                    value.shape, value.dtype, "hbm", key, "input", strides=value.strides
-                )
-                inputs.append(tensor)
-                bound.arguments[key] = tensor
+            bound.arguments[key] = _placed(value, key, builder, inputs)
         with tracing(builder):
             result = self.function(*bound.args, **bound.kwargs)
         for output in _outputs(result, name):
             builder.mark_output(output)
         return builder.finish(inputs)
+
+
+def _placed(value: Any, key: str, builder: StreamBuilder, inputs: list[NkiTensor]) -> Any:
+    """TensorSpecs, alone or in tuples and lists, as inputs in HBM; anything else as it is."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(_placed(v, f"{key}_{i}", builder, inputs) for i, v in enumerate(value))
+    if not isinstance(value, TensorSpec):
+        return value
+    made = builder.storage(value.shape, value.dtype, "hbm", key, "input", strides=value.strides)
+    inputs.append(made)
+    return made
 
 
 def _outputs(result: Any, name: str) -> list[NkiTensor]:
@@ -141,7 +147,14 @@ def _in_signature_order(kernel: Kernel, args: Any, kwargs: Any) -> list[np.ndarr
         bound = kernel.signature.bind(*args, **kwargs)
     except TypeError as error:
         raise KernelError(f"calling kernel {kernel.function.__name__}: {error}") from None
-    return [_array(v) for v in bound.arguments.values() if _is_array(v)]
+    return _arrays(tuple(bound.arguments.values()))
+
+
+def _arrays(values: Any) -> list[np.ndarray]:
+    """The arrays among arguments, tuples and lists opened."""
+    if isinstance(values, (tuple, list)):
+        return [array for value in values for array in _arrays(value)]
+    return [_array(values)] if _is_array(values) else []
 
 
 def _is_array(value: Any) -> bool:
@@ -153,6 +166,8 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _spec(value: Any, arrays: list[np.ndarray]) -> Any:
+    if isinstance(value, (tuple, list)):
+        return type(value)(_spec(v, arrays) for v in value)
     if not _is_array(value):
         return value
     array = _array(value)
