@@ -8,8 +8,8 @@ from glia.graph.ir import Graph
 # Activations are recognised while their constants still have all their digits; attention only when
 # one format reigns, so that no conversions stand in between.
 _DEFAULT = (
-    "eliminate-dead,fold-constants,simplify,reassociate-constants,fold-constants,simplify,"
-    "eliminate-common,narrow-types,"
+    "eliminate-dead,open-composites,fold-constants,simplify,reassociate-constants,"
+    "fold-constants,simplify,eliminate-common,narrow-types,"
     "recognise-activations,set-precision{{precision={precision}}},simplify,"
     "recognise-attention,simplify,eliminate-common,"
     "fuse-linear-activation,fuse-residual-norm,merge-linears,fuse-elementwise,eliminate-dead"
