@@ -159,9 +159,9 @@ def _load(levels: Sequence[Lines], name: str, view: View, walk: Walk) -> Term:
     tile = lines.allocate(
         view.format, "rows" if by_row else str(height), "1" if is_column else "cols", f"{name}_"
     )
-    rows = None if by_row else f"0:{height}"
-    columns = "0:1" if is_column else None
-    lines.add(f"nisa.dma_copy(dst={tile.text}, src={name}[{_index(walk, rows, columns)}])")
+    rows = "" if by_row else f"0:{height}"
+    columns = "0:1" if is_column else ""
+    lines.add(f"nisa.dma_copy(dst={tile.text}, src={name}[{_index(walk, view, rows, columns)}])")
     text = tile.text if by_row else f"{tile.text}[0:rows]"
     if not is_column:
         return Term(text, view.format)
@@ -184,8 +184,10 @@ def _level(view: View, walk: Walk) -> int:
     return max(depends, default=0)
 
 
-def _index(walk: Walk, rows: str | None = None, columns: str | None = None) -> str:
-    parts = [f"i{d}" for d in range(len(walk.shape) - 1)]
+def _index(walk: Walk, view: View | None = None, rows: str = "", columns: str = "") -> str:
+    """One step's place in the result, or in an operand: 0 in dims that it repeats along."""
+    strides = (1,) * len(walk.shape) if view is None else view.strides
+    parts = [f"i{d}" if strides[d] else "0" for d in range(len(walk.shape) - 1)]
     parts[walk.rows] = rows or "r0 : r0 + rows"
     return ", ".join([*parts, columns or "c0 : c0 + cols"])
 
