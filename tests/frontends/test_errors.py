@@ -152,3 +152,14 @@ def test_exception_of_the_users_own_is_shown():
 def test_hard_coded_device():
     text = refusal(lambda x: x + torch.ones(2, device="cuda"), torch.ones(2), expected=ModelError)
     assert "cuda" in text.lower()
+
+
+def test_a_cache_among_the_outputs_says_what_to_switch_off():
+    from transformers import GPT2Config, GPT2Model
+
+    config = GPT2Config(
+        n_embd=16, n_layer=1, n_head=2, vocab_size=20, bos_token_id=0, eos_token_id=0
+    )
+    model = GPT2Model(config).eval()
+    with pytest.raises(ModelError, match=r"DynamicCache among the outputs.*use_cache=False"):
+        capture(model, kwargs={"input_ids": torch.zeros(1, 4, dtype=torch.long)}, name="gpt2")

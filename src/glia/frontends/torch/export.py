@@ -150,6 +150,13 @@ def export_error(name: str, error: Exception) -> ModelError:
             f"capturing {name}: got a tensor put on a CUDA device{at}, expected the device of the "
             "inputs; write device=x.device"
         )
+    container = re.search(r"Found <class '([\w.]+)'> in output", text)
+    if container is not None:
+        kind = container.group(1).rpartition(".")[2]
+        return ModelError(
+            f"capturing {name}: got a {kind} among the outputs, expected tensors (in tuples, lists "
+            "or dicts); return the tensors, or for a transformers model set config.use_cache=False"
+        )
     return ModelError(
         f"capturing {name}: got {type(error).__name__}: {first_line(error)}{at}, expected a model "
         "that torch.export accepts; rewrite that line with tensor operations"
