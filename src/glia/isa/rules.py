@@ -93,6 +93,17 @@ def require(condition: bool, what: str, got: str, expected: str, do: str = "") -
         raise refusal(what, got, expected, do)
 
 
+def require_ints(what: str, *views: NkiTensor) -> None:
+    """Bit operations see integers only."""
+    for view in views:
+        require(
+            not view.dtype.is_float,
+            what,
+            f"{view.dtype} with a bit operation",
+            "integer types",
+        )
+
+
 def not_both_psum(what: str, one: NkiTensor, other: NkiTensor) -> None:
     """Two-input Vector instructions read at most one operand from PSUM."""
     require(

@@ -23,6 +23,7 @@ from glia.isa.rules import (
     pick_engine,
     refusal,
     require,
+    require_ints,
     same_shape,
     scalar_or_column,
     store,
@@ -154,7 +155,7 @@ def tensor_tensor(
         allowed = (Engine.vector,)
     on = pick_engine(what, engine, allowed, *views)
     if token.kind == "bitvec":
-        _require_ints(what, *views)
+        require_ints(what, *views)
     as_ints = token.kind == "bitvec" or (exact and on is Engine.gpsimd)
     n = dst.free_size
     work = engine_work(b.target, on, n, *views)
@@ -170,16 +171,6 @@ def tensor_tensor(
             store(out, token.apply(f32(x), f32(y)))
 
     return b.emit(what, on, (dst,), (data1, data2), work, meaning)
-
-
-def _require_ints(what: str, *views: NkiTensor) -> None:
-    for view in views:
-        require(
-            not view.dtype.is_float,
-            what,
-            f"{view.dtype} with a bit operation",
-            "integer types",
-        )
 
 
 @instruction
@@ -219,7 +210,7 @@ def tensor_scalar(
         elif isinstance(operand, NkiTensor) or operand not in (None, 0):
             raise refusal(f"{what} {role}", f"{operand!r}", f"None for the unary {token!r}")
     if bits:
-        _require_ints(what, dst, data)
+        require_ints(what, dst, data)
     n = dst.free_size
     slow = any(s[0].name == "reciprocal" for s in steps)
     rate = 1.0 if on is not Engine.vector else copy_rate(b.target, dst, data)
@@ -324,7 +315,7 @@ def tensor_reduce(
         f"({data.num_partitions}, {kept})",
     )
     if token.kind == "bitvec":
-        _require_ints(what, dst, data)
+        require_ints(what, dst, data)
         require(not negate, f"{what} negate", "a bit operation", "an arithmetic one")
     narrow = all(v.dtype.is_float and v.dtype.itemsize == 2 for v in (dst, data))
     fast = narrow and token.name in ("add", "maximum")
