@@ -27,7 +27,7 @@ from glia.frontends.captured import Captured
 from glia.port.check import source_findings
 from glia.port.price import assumptions_of, quote_all
 from glia.port.progress import Progress, Step
-from glia.port.prove import prove
+from glia.port.prove import Oracle, prove
 from glia.port.summaries import compile_note, compile_summary, prove_note, run_note
 
 
@@ -63,11 +63,12 @@ def port_model(
     clock = _Clock(progress)
     captured, findings = _capture(model, clock)
     reports, loaded = [], []
+    oracle = Oracle(captured)
     for chip in targets:
         device = VirtualDevice(chip)
         program = _compile(device, captured, precision, clock)
         loaded.append(program.compiled)
-        reports.append(_run_and_prove(program, captured, clock))
+        reports.append(_run_and_prove(program, oracle, clock))
     with clock.step("price") as step:
         quotes, notes = quote_all(captured, reports, against, precision)
         step.note(f"{len(quotes)} quotes" + (f"; {'; '.join(notes)}" if notes else ""))
@@ -192,14 +193,14 @@ def _compile(
     return loaded
 
 
-def _run_and_prove(loaded: LoadedProgram, captured: Captured, clock: _Clock) -> TargetReport:
+def _run_and_prove(loaded: LoadedProgram, oracle: Oracle, clock: _Clock) -> TargetReport:
     chip = loaded.compiled.program.chip
     with clock.step(f"run {chip}") as step:
-        loaded.run(captured.inputs)
+        loaded.run(oracle.captured.inputs)
         result = loaded.measured()
         step.note(run_note(result))
     with clock.step(f"prove {chip}") as step:
-        parity, _ = prove(loaded, captured)
+        parity, _ = prove(loaded, oracle)
         step.note(prove_note(parity))
     return TargetReport(compile_summary(loaded.compiled), result, parity)
 

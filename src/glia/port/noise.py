@@ -9,7 +9,7 @@ a graph that is wrong is wrong in both, so that it hides nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,11 @@ class ExpectedNoise:
             self._next += 1
         return self._noise[value]
 
+    def evaluated(self, value: Value) -> tuple[Array, Array]:
+        """An output of the graph with one rounding per node, and exact."""
+        self.at(value)
+        return self._rounded[value], self._exact[value]
+
     def _step(self, node: Node) -> None:
         exact = [self._operand(v, self._exact, exact=True) for v in node.operands]
         rounded = [self._operand(v, self._rounded, exact=False) for v in node.operands]
@@ -85,27 +90,19 @@ def _unrounded(data: Array, kind: DType) -> Array:
     return np.where(np.abs(wide) < MASKED, moved, wide)
 
 
-def conditioning(node: Node, inputs: Sequence[Array], exact: Array) -> float:
-    """RMS change of a node's result when its inputs change by one fp32 roundoff each.
-
-    Large beside the result where terms cancel: an fp32 sum cannot then have few relative errors.
-    """
-    disturbed = [
-        a.astype(np.float64) * (1 + FP32 * np.resize(_PATTERN, a.shape))
-        if a.dtype.kind not in "biu"
-        else a
-        for a in inputs
-    ]
-    with np.errstate(all="ignore"):
-        return rms(_difference(evaluate_node(node, disturbed, "float64"), exact))
-
-
 def num_terms(node: Node) -> int:
     """Elements that may be summed into one element of the result."""
     sizes = [math.prod(o.type.shape) for o in node.operands]
     last = [o.type.shape[-1] for o in node.operands if o.type.rank]
     if node.op == "reduce":
         return max(1, sizes[0] // max(1, node.result.type.num_elements))
+    if node.op == "cumsum":
+        return max(1, node.result.type.shape[node.attrs["dimension"]])
+    if node.op == "dot_general":
+        first = node.operands[0].type.shape
+        return math.prod(first[d] for d in node.attrs["lhs_contracting_dimensions"])
+    if node.op == "attention":
+        last.append(node.operands[1].type.shape[2])
     return max(last, default=1)
 
 
