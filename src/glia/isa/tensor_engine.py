@@ -208,13 +208,23 @@ def nc_transpose(
     _check_bank(what, dst, b.target)
     moving = data.num_partitions
     work = Work(
-        cycles=_matmul_cycles(b.target, moving, "", data.free_size),
+        cycles=_transpose_cycles(b.target, data),
         flops=2.0 * moving * moving * data.free_size,
         flop_kind=data.dtype.name,
         useful=False,
         sram=traffic(dst, data),
     )
     return b.emit(what, Engine.tensor, (dst,), (data,), work, _transpose)
+
+
+def _transpose_cycles(target: Target, data: NkiTensor) -> float:
+    """As a product with the identity; 4-byte data take half the passes where there is a transpose
+    mode (nki/guides/architecture/trainium2_arch.rst: fp32 transposes run twice as fast)."""
+    cycles = _matmul_cycles(target, data.num_partitions, "", data.free_size)
+    if data.dtype.itemsize < 4:
+        return cycles
+    passes = target.fp32_passes / (2 if target.can.transpose_bit_exact else 1)
+    return max(cycles, data.num_partitions * passes)
 
 
 def _on_vector(chosen: Engine, dst: NkiTensor, data: NkiTensor) -> bool:
