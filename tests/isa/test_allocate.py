@@ -1,0 +1,103 @@
+"""The allocator: whatever the live ranges, no two storages that live together share a byte."""
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glia.core.dtypes import dtype
+from glia.core.errors import KernelError
+from glia.isa.allocate import allocate, live_ranges
+from glia.isa.engines import engine
+from glia.isa.stream import Instruction, Work
+from glia.isa.target import target_of
+from glia.isa.tensor import Storage
+
+TARGET = target_of("trn2")
+LIMIT = {"sbuf": TARGET.sbuf_bytes, "psum": TARGET.psum_bytes}
+
+# memory, bytes per partition, first use, number of instructions it lives for
+storages = st.lists(
+    st.tuples(
+        st.sampled_from(["sbuf", "psum"]),
+        st.integers(1, 60_000),
+        st.integers(0, 30),
+        st.integers(0, 12),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+def build(rows):
+    """Storages, and instructions that touch each at its first and last index."""
+    made = [
+        Storage(i, f"s{i}", memory, (128, min(size, LIMIT[memory])), dtype("uint8"))
+        for i, (memory, size, _, _) in enumerate(rows)
+    ]
+    touched: dict[int, list[Storage]] = {}
+    for storage, (_, _, first, length) in zip(made, rows, strict=True):
+        touched.setdefault(first, []).append(storage)
+        touched.setdefault(first + length, []).append(storage)
+    instructions = [
+        Instruction(
+            index,
+            "touch",
+            engine.vector,
+            tuple(s.view() for s in touched.get(index, ())),
+            (),
+            Work(),
+            lambda *_: None,
+            0,
+            "",
+        )  # fmt: skip
+        for index in range(max(touched) + 1)
+    ]
+    return made, instructions
+
+
+@given(storages)
+@settings(deadline=None, max_examples=50)
+def test_no_two_live_storages_overlap(rows):
+    made, instructions = build(rows)
+    try:
+        sbuf_peak, psum_banks = allocate(made, instructions, TARGET)
+    except KernelError as error:
+        assert "live ones" in str(error)
+        return
+    ranges = live_ranges(instructions)
+    for storage in made:
+        top = storage.address + storage.partition_bytes
+        assert 0 <= storage.address and top <= LIMIT[storage.memory]
+        if storage.memory == "psum":
+            assert storage.address % TARGET.psum_bank_bytes == 0
+    for one, other in combinations(made, 2):
+        (a, b), (c, d) = ranges[one.index], ranges[other.index]
+        if one.memory == other.memory and a <= d and c <= b:
+            assert (
+                one.address + one.partition_bytes <= other.address
+                or other.address + other.partition_bytes <= one.address
+            )
+    assert 0 <= sbuf_peak <= TARGET.sbuf_bytes and 0 <= psum_banks <= TARGET.psum_banks
+
+
+def test_what_lives_at_once_must_fit():
+    half = TARGET.sbuf_bytes // 2 + 64
+    made, instructions = build([("sbuf", half, 0, 5), ("sbuf", half, 3, 5)])
+    with pytest.raises(KernelError, match=r"on top of \d+ live ones .* use smaller tiles"):
+        allocate(made, instructions, TARGET)
+
+
+def test_what_lives_one_after_the_other_shares():
+    half = TARGET.sbuf_bytes // 2 + 64
+    made, instructions = build([("sbuf", half, 0, 2), ("sbuf", half, 3, 5)])
+    allocate(made, instructions, TARGET)
+    assert made[0].address == made[1].address
+
+
+def test_small_pieces_do_not_keep_out_a_large_one():
+    """Rotation alone scatters the small ones; then packing by size finds the room."""
+    small = [("sbuf", 20_000, i, 9 - i) for i in range(8)]
+    made, instructions = build([*small, ("sbuf", TARGET.sbuf_bytes - 20_064, 12, 2)])
+    allocate(made, instructions, TARGET)
