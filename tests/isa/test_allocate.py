@@ -51,7 +51,7 @@ def build(rows):
             lambda *_: None,
             0,
             "",
-        )  # fmt: skip
+        )
         for index in range(max(touched) + 1)
     ]
     return made, instructions
@@ -69,7 +69,7 @@ def test_no_two_live_storages_overlap(rows):
     ranges = live_ranges(instructions)
     for storage in made:
         top = storage.address + storage.partition_bytes
-        assert 0 <= storage.address and top <= LIMIT[storage.memory]
+        assert storage.address >= 0 and top <= LIMIT[storage.memory]
         if storage.memory == "psum":
             assert storage.address % TARGET.psum_bank_bytes == 0
     for one, other in combinations(made, 2):
