@@ -26,6 +26,7 @@ from glia.kernels.copy import copy
 from glia.kernels.transpose import transpose
 from glia.nki.kernel import Kernel, TensorSpec
 
+_UNFOLDED_BYTES = 64 << 20  # up to here a constant that repeats is written out at compile time
 _TURNED_MIN = 32  # rows and columns from which exchanging them is the Tensor engine's work
 
 Rule = Callable[["Lowering", Node], None]
@@ -72,6 +73,7 @@ class Lowering:
     depths: dict[Value, int] = field(default_factory=dict)
     _traced: dict[Any, str] = field(default_factory=dict)
     _derived: dict[tuple[Value, str], View] = field(default_factory=dict)
+    _dense: dict[View, View] = field(default_factory=dict)
     _node: Node | None = None
 
     # -- where values live ---------------------------------------------------------------------
@@ -256,12 +258,25 @@ class Lowering:
         """The view's elements, row-major: itself, or a copy."""
         if view.is_dense:
             return view
+        if view.buffer in self.weights and self._num_bytes(view) <= _UNFOLDED_BYTES:
+            return self._unfolded(view)
         turned = self._turned(view)
         if turned is not None:
             made = self.launch(transpose, {"x": turned}, name)
         else:
             made = self.launch(copy, {"x": self.flat(view, 3)}, name)
         return dense_view(made.buffer, made.format, view.shape)
+
+    def _unfolded(self, view: View) -> View:
+        """A constant made dense at compile time, once: no launch at run time."""
+        if view not in self._dense:
+            data = self.weights[view.buffer].reshape(-1).view(np.uint8)
+            made = np.ascontiguousarray(view.bind(data, 0))
+            self._dense[view] = self.constant(f"{view.buffer}.dense", made)
+        return self._dense[view]
+
+    def _num_bytes(self, view: View) -> int:
+        return view.num_elements * view.dtype.itemsize
 
     def _turned(self, view: View) -> View | None:
         """The view as [B, C, R] when it is a batch of large exchanged matrices [B, R, C].

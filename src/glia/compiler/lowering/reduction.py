@@ -30,9 +30,10 @@ def reduce(lowering: Lowering, node: Node) -> None:
     if not dims:
         lowering.define(node, view)
         return
-    if dims[-1] != rank - 1 and dims == list(range(dims[0], dims[-1] + 1)):
+    trailing = _size(view.shape[dims[-1] + 1 :])
+    if trailing > 1 and dims == list(range(dims[0], dims[-1] + 1)):
         shape = (_size(view.shape[: dims[0]]), _size(view.shape[dims[0] : dims[-1] + 1]))
-        middle = lowering.reshaped(view, (*shape, _size(view.shape[dims[-1] + 1 :])), name)
+        middle = lowering.reshaped(view, (*shape, trailing), name)
         lowering.run(node, reduce_rows, {"x": middle}, kind=kind)
         return
     kept = [d for d in range(rank) if d not in dims]
