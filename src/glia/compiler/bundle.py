@@ -15,25 +15,37 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError
 
 from glia import __version__
-from glia.compiler.program import Buffer, Launch, Port, Program
-from glia.compiler.view import View
+from glia.compiler.manifest import Manifest, check_program
+from glia.compiler.program import Port, Program
 from glia.compiler.weights import read_tensors, write_tensors
 from glia.core.errors import FormatError, GliaError, UsageError
 from glia.core.figures import Estimate
-from glia.core.records import SourceLine
 from glia.isa.serial import load_stream, save_stream
 from glia.isa.target import target_of
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
+_DAMAGE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    IndexError,
+    RecursionError,
+    EOFError,
+    OSError,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +71,53 @@ def write_bundle(
     """Write to a temporary folder beside `folder`, then put it in place in one step.
 
     Raises:
-        UsageError: when `folder` exists and is not a bundle.
+        UsageError: when `folder` exists and is not a bundle, or cannot be written.
     """
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()) and not (folder / _MANIFEST).is_file():
+    try:
+        _check_free(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            made = work / "new"
+            made.mkdir()
+            _write_files(made, program, inputs, outputs)
+            manifest = _manifest(program, latency, _hashes(made))
+            manifest["seal"] = _seal(manifest)
+            (made / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            _put_in_place(made, folder, work / "old")
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(
+            f"writing the bundle to {folder}: got {error}, expected a folder that can be written; "
+            "make room or choose another place"
+        ) from None
+
+
+def _check_free(folder: Path) -> None:
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MANIFEST).is_file():
         raise UsageError(
             f"writing the bundle to {folder}: got a folder with other files, expected a new or "
             "empty one, or an older bundle; choose another name"
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        _write_files(made, program, inputs, outputs)
-        manifest = _manifest(program, latency, _hashes(made))
-        (made / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        made.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(
+            f"writing the bundle to {folder}: got a file, expected a folder; choose another name"
+        )
+
+
+def _put_in_place(made: Path, folder: Path, aside: Path) -> None:
+    """Rename `made` to `folder`; an older one comes back when that fails."""
+    if not folder.exists():
         os.replace(made, folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        return
+    os.replace(folder, aside)
+    try:
+        os.replace(made, folder)
+    except OSError:
+        os.replace(aside, folder)
+        raise
 
 
 def _write_files(
@@ -144,17 +183,20 @@ def read_bundle(folder: Path) -> Bundle:
     manifest = _read_manifest(folder)
     files = _checked_files(folder, manifest)
     try:
-        return _bundle(manifest, files)
-    except GliaError:
+        bundle = _bundle(manifest, files)
+        check_program(bundle.program)
+        _check_example("input", bundle.program.inputs, bundle.inputs)
+        _check_example("output", bundle.program.outputs, bundle.outputs)
+        return bundle
+    except FormatError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (GliaError, *_DAMAGE) as error:
         raise FormatError(
-            f"reading {folder / _MANIFEST}: got a damaged entry ({error!r}); compile the model "
-            "again"
+            f"reading {folder / _MANIFEST}: got a damaged entry ({error}); compile the model again"
         ) from None
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path) -> Manifest:
     path = folder / _MANIFEST
     if not path.is_file():
         raise UsageError(
@@ -162,88 +204,101 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             "`glia compile` wrote; check the path"
         )
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        version = int(manifest["format"])
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-        raise FormatError(
-            f"reading {path}: got a truncated or altered manifest; compile the model again"
-        ) from None
+        text = path.read_text(encoding="utf-8")
+        record = json.loads(text)
+        version = int(record["format"])
+    except (*_DAMAGE, OverflowError) as error:
+        raise _altered(path, str(error)) from None
     if version != FORMAT:
         raise FormatError(
             f"reading {path}: got bundle format {version}, expected {FORMAT}; "
             + ("upgrade glia" if version > FORMAT else "compile the model again")
         )
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the document"
+        raise _altered(path, f"{place}: {first['msg']}") from None
+    if manifest.seal != _seal(record):
+        raise _altered(path, "its hash differs")
     return manifest
 
 
-def _checked_files(folder: Path, manifest: dict[str, Any]) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
-    for name, digest in manifest.get("sha256", {}).items():
-        path = folder / name
-        if not path.is_file():
-            raise FormatError(f"reading {path}: got no such file; the bundle is incomplete")
-        data = path.read_bytes()
-        if _sha256(data) != digest:
-            raise FormatError(
-                f"reading {path}: got other bytes than were written (truncated or altered), "
-                "expected the hash in the manifest; compile the model again"
-            )
-        files[name] = data
-    return files
+def _altered(path: Path, why: str) -> FormatError:
+    return FormatError(
+        f"reading {path}: got a truncated or altered manifest ({why}), expected it as it was "
+        "written; compile the model again"
+    )
 
 
-def _bundle(manifest: dict[str, Any], files: Mapping[str, bytes]) -> Bundle:
-    target = target_of(manifest["chip"])
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """Hash of all entries but the seal."""
+    rest = {key: value for key, value in manifest.items() if key != "seal"}
+    return _sha256(json.dumps(rest, sort_keys=True).encode())
+
+
+def _checked_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    expected = manifest.file_names()
+    if set(manifest.sha256) != expected:
+        wrong = sorted(set(manifest.sha256) ^ expected)
+        raise _altered(folder / _MANIFEST, f"unknown or unlisted files {', '.join(wrong)}")
+    return {name: _checked(folder, name, manifest.sha256[name]) for name in sorted(expected)}
+
+
+def _checked(folder: Path, name: str, digest: str) -> bytes:
+    path = folder / name
+    if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+        raise FormatError(
+            f"reading {path}: got no such file inside the bundle, which is incomplete; compile the "
+            "model again"
+        )
+    data = path.read_bytes()
+    if _sha256(data) != digest:
+        raise FormatError(
+            f"reading {path}: got other bytes than were written (truncated or altered), "
+            "expected the hash in the manifest; compile the model again"
+        )
+    return data
+
+
+def _bundle(manifest: Manifest, files: Mapping[str, bytes]) -> Bundle:
+    target = target_of(manifest.chip)
     streams = {
         name: load_stream(json.loads(gzip.decompress(files[f"streams/{name}.json.gz"])), target)
-        for name in manifest["streams"]
+        for name in manifest.streams
     }
+    buffers = {b.name: b.made() for b in manifest.buffers}
+    if len(buffers) != len(manifest.buffers):
+        raise ValueError("two buffers of one name")
     program = Program(
-        name=manifest["name"],
-        chip=manifest["chip"],
-        precision=manifest["precision"],
-        buffers={b["name"]: Buffer(**b) for b in manifest["buffers"]},
+        name=manifest.name,
+        chip=manifest.chip,
+        precision=manifest.precision,
+        buffers=buffers,
         weights=read_tensors(files["weights.safetensors"]),
-        inputs=tuple(_port(p) for p in manifest["inputs"]),
-        outputs=tuple(_port(p) for p in manifest["outputs"]),
-        launches=tuple(_launch(one) for one in manifest["launches"]),
+        inputs=tuple(p.made() for p in manifest.inputs),
+        outputs=tuple(p.made() for p in manifest.outputs),
+        launches=tuple(one.made() for one in manifest.launches),
         streams=streams,
-        sources={n: files[f"kernels/{n}"].decode() for n in manifest["sources"]},
-        values={name: _view(view) for name, view in manifest["values"].items()},
-        notes=tuple(manifest["notes"]),
-        num_sequences=manifest["num_sequences"],
+        sources={n: files[f"kernels/{n}"].decode() for n in manifest.sources},
+        values={name: view.made() for name, view in manifest.values.items()},
+        notes=manifest.notes,
+        num_sequences=manifest.num_sequences,
     )
     return Bundle(
         program,
         read_tensors(files["inputs.safetensors"]),
         read_tensors(files["outputs.safetensors"]),
-        float(manifest["predicted_latency"]["likely"]),
+        manifest.predicted_latency.made().likely,
     )
 
 
-def _view(record: dict[str, Any]) -> View:
-    return View(
-        record["buffer"],
-        record["format"],
-        tuple(record["shape"]),
-        tuple(record["strides"]),
-        record["offset"],
-    )
-
-
-def _port(record: dict[str, Any]) -> Port:
-    shape, view = tuple(record["shape"]), _view(record["view"])
-    return Port(record["name"], shape, record["type_name"], view)
-
-
-def _launch(record: dict[str, Any]) -> Launch:
-    source = record["source"]
-    return Launch(
-        **{
-            **record,
-            "places": tuple((name, byte) for name, byte in record["places"]),
-            "view": _view(record["view"]),
-            "reads": tuple(record["reads"]),
-            "source": None if source is None else SourceLine(**source),
-        }
-    )
+def _check_example(what: str, ports: Sequence[Port], arrays: Mapping[str, np.ndarray]) -> None:
+    expected = {port.name: port.shape for port in ports}
+    found = {name: array.shape for name, array in arrays.items()}
+    if expected != found:
+        raise FormatError(
+            f"reading the example {what}s: got {found}, expected {expected}; compile the model "
+            "again"
+        )
