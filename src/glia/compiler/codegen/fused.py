@@ -103,9 +103,8 @@ def _numbers(body: Graph) -> dict[Value, Term]:
 
 def _text(body: Graph, tensors: Sequence[Value], walk: Walk) -> str:
     step = _column_step(body, tensors, walk)
-    depth = len(walk.loops) + 1
-    inner = Lines(_INDENT * (depth + 2))
-    levels = [Lines(_INDENT * (d + 2)) for d in range(depth)] + [inner]
+    levels = [Lines(_INDENT * (depth + 2)) for depth in range(len(walk.loops) + 1)]
+    inner = levels[-1]
     terms = _numbers(body)
     for position, (value, view) in enumerate(zip(tensors, walk.operands, strict=True)):
         terms[value] = _load(levels, f"x{position}", view, walk)
@@ -131,7 +130,7 @@ def _column_step(body: Graph, tensors: Sequence[Value], walk: Walk) -> int:
 
 
 def _nest(walk: Walk, step: int, levels: Sequence[Lines]) -> list[str]:
-    """Columns, then the loops, then rows; the statements of each level stand where it begins."""
+    """Columns, then the other loops; the statements of each level stand where it begins."""
     size, rows = walk.shape[-1], walk.shape[walk.rows]
     text = [
         f"    for c0 in range(0, {size}, {step}):",
@@ -139,12 +138,14 @@ def _nest(walk: Walk, step: int, levels: Sequence[Lines]) -> list[str]:
         *levels[0].lines,
     ]
     for depth, d in enumerate(walk.loops):
-        text.append(_INDENT * (depth + 2) + f"for i{d} in range({walk.shape[d]}):")
-        text += levels[depth + 1].lines if depth + 2 < len(levels) else []
-    pad = _INDENT * (len(walk.loops) + 2)
-    text.append(f"{pad}for r0 in range(0, {rows}, nl.tile_size.pmax):")
-    text.append(f"{pad}    rows = min(nl.tile_size.pmax, {rows} - r0)")
-    return [*text, *levels[-1].lines]
+        pad = _INDENT * (depth + 2)
+        if d == walk.rows:
+            text.append(f"{pad}for r0 in range(0, {rows}, nl.tile_size.pmax):")
+            text.append(f"{pad}    rows = min(nl.tile_size.pmax, {rows} - r0)")
+        else:
+            text.append(f"{pad}for i{d} in range({walk.shape[d]}):")
+        text += levels[depth + 1].lines
+    return text
 
 
 def _load(levels: Sequence[Lines], name: str, view: View, walk: Walk) -> Term:
@@ -152,8 +153,7 @@ def _load(levels: Sequence[Lines], name: str, view: View, walk: Walk) -> Term:
 
     A column (stride 0 inside) is loaded once and repeated on chip; so is a row, for its partitions.
     """
-    level = _level(view, walk)
-    lines, by_row = levels[level], level == len(levels) - 1
+    lines, by_row = levels[_level(view, walk)], view.strides[walk.rows] != 0
     height = min(128, walk.shape[walk.rows])
     is_column = view.strides[-1] == 0
     tile = lines.allocate(
@@ -177,10 +177,8 @@ def _load(levels: Sequence[Lines], name: str, view: View, walk: Walk) -> Term:
 
 
 def _level(view: View, walk: Walk) -> int:
-    """0: columns only; then one per loop; the last one: rows."""
-    if view.strides[walk.rows] != 0:
-        return len(walk.loops) + 1
-    depends = [i + 1 for i, d in enumerate(walk.loops) if view.strides[d] != 0]
+    """How many loops inside the columns the operand depends on, counted to the innermost one."""
+    depends = [depth + 1 for depth, d in enumerate(walk.loops) if view.strides[d] != 0]
     return max(depends, default=0)
 
 

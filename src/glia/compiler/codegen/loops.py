@@ -32,8 +32,16 @@ class Walk:
 
     @property
     def loops(self) -> tuple[int, ...]:
-        """The dims that are neither rows nor columns."""
-        return tuple(d for d in range(len(self.shape) - 1) if d != self.rows)
+        """All dims but the columns, outermost first: those that most operands depend on.
+
+        An operand that repeats along the inner ones is then loaded less often.
+        """
+
+        def num_repeating(d: int) -> int:
+            return sum(view.strides[d] == 0 for view in self.operands)
+
+        dims = range(len(self.shape) - 1)
+        return tuple(sorted(dims, key=lambda d: (num_repeating(d), d == self.rows)))
 
 
 def plan_walk(shape: Sequence[int], operands: Sequence[View]) -> Walk:
