@@ -9,6 +9,7 @@ from glia.compiler.lowering import Lowering, check_supported
 from glia.compiler.memory_plan import plan_memory
 from glia.compiler.pipeline import optimise
 from glia.compiler.program import Compiled, Port, Program, chip_format
+from glia.core.dtypes import dtype
 from glia.core.errors import UnsupportedError, choose
 from glia.core.units import format_quantity
 from glia.graph.ir import Graph, Value
@@ -31,6 +32,7 @@ def compile_graph(
     """
     choose("precision", precision, PRECISIONS)
     target = target_of(chip)
+    _check_weights(graph, target.chip, precision)
     optimised, notes = optimise(graph, precision)
     check_supported(optimised, target)
     lowering = Lowering(optimised, target)
@@ -74,11 +76,30 @@ def _input(lowering: Lowering, new: Value, old: Value) -> Port:
     return Port(old.name, old.type.shape, old.type.dtype.name, view)
 
 
+def _check_weights(graph: Graph, chip: str, precision: str) -> None:
+    """Refuse weights that can never fit, before any of them is converted or copied."""
+    itemsize = dtype(precision).itemsize
+    num_bytes = sum(
+        value.type.num_elements * (itemsize if value.type.dtype.is_float else 1)
+        for value in graph.constants
+    )
+    _check_bytes(graph.name, chip, num_bytes)
+
+
 def _check_capacity(program: Program) -> None:
-    capacity = load_chip(program.chip).memory.capacity
-    if capacity is not None and program.hbm_bytes > capacity.value:
+    _check_bytes(program.name, program.chip, program.hbm_bytes)
+    if not program.launches:
         raise UnsupportedError(
-            f"placing {program.name} in the HBM of {program.chip}: got "
-            f"{format_quantity(program.hbm_bytes, 'B')}, expected at most {capacity}; use a "
-            "smaller batch, --precision bf16, or a chip with more memory"
+            f"compiling {program.name}: got nothing to compute (empty inputs, or outputs that are "
+            "only views of inputs and constants), expected at least one operation on data; pass "
+            "other example inputs"
+        )
+
+
+def _check_bytes(name: str, chip: str, num_bytes: int) -> None:
+    capacity = load_chip(chip).memory.capacity
+    if capacity is not None and num_bytes > capacity.value:
+        raise UnsupportedError(
+            f"placing {name} in the HBM of {chip}: got {format_quantity(num_bytes, 'B')}, expected "
+            f"at most {capacity}; use a smaller batch, --precision bf16, or a chip with more memory"
         )
