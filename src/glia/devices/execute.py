@@ -11,6 +11,7 @@ import numpy as np
 
 from glia.compiler.program import Launch, Port, Program
 from glia.compiler.view import View
+from glia.core.dtypes import DTYPES, DType
 from glia.core.errors import UsageError
 from glia.isa.target import target_of
 from glia.silicon import Core, Hbm
@@ -62,12 +63,13 @@ class Executor:
         return view.bind(self.memory, self.program.buffers[view.buffer].offset)
 
     def _fill(self, inputs: Mapping[str, np.ndarray]) -> None:
+        names = {port.name for port in self.program.inputs}
+        if names != set(inputs):
+            raise UsageError(
+                f"running {self.program.name}: got inputs {sorted(inputs)}, expected "
+                f"{sorted(names)}; pass one array per input, by name"
+            )
         for port in self.program.inputs:
-            if port.name not in inputs:
-                raise UsageError(
-                    f"running {self.program.name}: got inputs {sorted(inputs)}, expected also "
-                    f"{port.name!r}"
-                )
             self.read(port.view)[...] = _as_stored(port, inputs[port.name])
 
     def _output(self, port: Port) -> np.ndarray:
@@ -85,6 +87,11 @@ def _as_stored(port: Port, array: np.ndarray) -> np.ndarray:
             f"input {port.name!r}: got shape {array.shape}, expected {port.shape}; the program is "
             "compiled for fixed shapes"
         )
+    wanted = DTYPES[port.type_name]
+    if not _takes(wanted, array.dtype):
+        raise UsageError(
+            f"input {port.name!r}: got {array.dtype}, expected {wanted}; convert the array"
+        )
     target = port.view.dtype.numpy
     if target.kind in "iu" and array.dtype.kind in "iu" and array.size:
         limits = np.iinfo(target)
@@ -95,3 +102,12 @@ def _as_stored(port: Port, array: np.ndarray) -> np.ndarray:
                 f"{limits.max}: the chip has 32-bit integers"
             )
     return array.astype(target)
+
+
+def _takes(wanted: DType, given: np.dtype) -> bool:
+    """Same kind of number; narrow floats of ml_dtypes count as floats."""
+    found = next((d for d in DTYPES.values() if d.numpy == given), None)
+    if found is None:
+        return False
+    kinds = {"int": "integer", "uint": "integer"}
+    return kinds.get(found.kind, found.kind) == kinds.get(wanted.kind, wanted.kind)
