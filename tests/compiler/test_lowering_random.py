@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from compiler.random_graphs import RandomGraph
 from glia.compiler import compile_graph
+from glia.core.dtypes import dtype
 from glia.devices.execute import Executor
 from glia.graph.evaluate import evaluate
+from glia.graph.ir import Graph, Node, TensorType, Value
 
 Arrays = dict[str, np.ndarray]
 
@@ -25,11 +27,25 @@ def _close(got: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
     return np.allclose(got, expected, rtol=tolerance, atol=tolerance * scale, equal_nan=True)
 
 
+def _with_work(graph: Graph, data: Arrays) -> tuple[Graph, Arrays]:
+    """One more node that computes something: the compiler refuses programs of views alone."""
+    beside = Value("beside", TensorType((3,), dtype("float32")))
+    node = Node("negate", (beside,), Value("other", beside.type))
+    graph = Graph(
+        graph.name,
+        (*graph.inputs, beside),
+        graph.constants,
+        (*graph.nodes, node),
+        (*graph.outputs, node.result),
+    )
+    return graph, {**data, "beside": np.ones(3, np.float32)}
+
+
 @pytest.mark.parametrize("chip", ["trn2", "inf2"])
 @settings(deadline=None, max_examples=50, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_random_graph_on_the_virtual_chip(chip: str, seed: int) -> None:
-    graph, data = RandomGraph(seed, "float32").build(num_nodes=25)
+    graph, data = _with_work(*RandomGraph(seed, "float32").build(num_nodes=25))
     exact = evaluate(graph, data)
     native = evaluate(graph, data, precision="native")
     assume(all(_close(native[v.name], exact[v.name], 1e-5) for v in graph.outputs))

@@ -16,7 +16,7 @@ from glia.core.errors import UnsupportedError
 from glia.devices.execute import Executor
 from glia.graph import OPS
 from glia.graph.evaluate import evaluate
-from glia.graph.ir import Graph
+from glia.graph.ir import Graph, Node, TensorType, Value
 from graph.op_row import Row
 from graph.op_rows_elementwise import ELEMENTWISE_ROWS
 from graph.op_rows_tensor import TENSOR_ROWS
@@ -30,6 +30,17 @@ CASES = [
     if crossed not in ("float64", "bfloat16")
 ]
 CHIPS = [("trn2", "fp32"), ("trn2", "bf16"), ("inf2", "fp32"), ("inf2", "bf16")]
+
+
+_BESIDE = {"beside": np.ones(3, np.float32)}
+
+
+def _graph(node: Node) -> Graph:
+    """The node, and one that computes something: the compiler refuses programs of views alone."""
+    beside = Value("beside", TensorType((3,), dtype("float32")))
+    other = Node("negate", (beside,), Value("other", beside.type))
+    inputs = (*node.operands, beside)
+    return Graph("one", inputs, MappingProxyType({}), (node, other), (node.result, other.result))
 
 
 def _refused(row: Row, crossed: str) -> str:
@@ -56,8 +67,8 @@ def _inputs(names: list[str], arrays: list[np.ndarray], precision: str) -> dict[
 @pytest.mark.parametrize(("row", "crossed"), CASES)
 def test_op_on_the_virtual_chip(row: Row, crossed: str, chip: str, precision: str) -> None:
     node, arrays = row.case(crossed)
-    graph = Graph("one", node.operands, MappingProxyType({}), (node,), (node.result,))
-    inputs = _inputs([v.name for v in node.operands], arrays, precision)
+    graph = _graph(node)
+    inputs = _inputs([v.name for v in node.operands], arrays, precision) | _BESIDE
     expected_text = _refused(row, crossed)
     if expected_text:
         with pytest.raises(UnsupportedError, match=expected_text):
