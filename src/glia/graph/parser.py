@@ -20,7 +20,8 @@ from glia.graph.verify import verify
 
 Data = Mapping[str, np.ndarray] | Literal["zeros"]
 
-_STRING = r'"(?:[^"\\\n]|\\.)*"'
+# Only what JSON takes as a string, so that reading one cannot fail later.
+_STRING = r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
 _TOKEN = re.compile(
     rf"(?P<place>//[^\n]*)|(?P<string>{_STRING})|(?P<value>%(?:{_STRING}|[A-Za-z0-9_.$]+))"
     r"|(?P<number>-?(?:\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|(?<=-)inf))|(?P<name>[A-Za-z_][A-Za-z0-9_.$-]*)"
