@@ -227,6 +227,10 @@ def _normalization_rows():
     summed = (t(2, 3, 16), t(2, 3, 16), *vectors)
     yield Row("add_layer_norm", summed, both, {"epsilon": 1e-12})
     rms = by_torch(lambda x, w: F.rms_norm(x, x.shape[-1:], w, eps=1e-6))
+    mean = by_torch(lambda x, m: (x * m[..., None]).sum(1) / m.sum(1, keepdim=True).clamp(min=1e-9))
+    yield Row("masked_mean", (t(3, 7, 16), t(3, 7, dist="positive")), mean, {"least": 1e-9})
+    unit = by_torch(lambda x: F.normalize(x, dim=-1))
+    yield Row("l2_normalise", (t(2, 3, 16),), unit, {"epsilon": 1e-12})
     yield Row("rms_norm", (t(2, 3, 16), t(16)), rms, {"epsilon": 1e-6})
     hidden = values(-np.inf, 1.0, 2.0, -np.inf)
     for axis in (-1, 0):

@@ -11,7 +11,7 @@ _DEFAULT = (
     "eliminate-dead,open-composites,fold-constants,simplify,reassociate-constants,"
     "fold-constants,simplify,eliminate-common,narrow-types,"
     "recognise-activations,set-precision{{precision={precision}}},simplify,"
-    "recognise-attention,simplify,eliminate-common,"
+    "recognise-attention,recognise-pooling,simplify,eliminate-common,"
     "fuse-linear-activation,fuse-residual-norm,merge-linears,fuse-elementwise,eliminate-dead"
 )
 

@@ -42,7 +42,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """What was captured: the graph in figures. `inputs` are texts such as `input_ids: int64[8,128]`."""
+    """What was captured: the graph in figures; `inputs` are texts, as `input_ids: int64[8,128]`."""
 
     name: str
     num_parameters: int

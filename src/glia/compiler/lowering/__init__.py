@@ -9,6 +9,7 @@ from glia.compiler.lowering import (
     indexing,
     matmul,
     normalization,
+    pooling,
     reduction,
     shapes,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "lowers",
     "matmul",
     "normalization",
+    "pooling",
     "reduction",
     "shapes",
 ]

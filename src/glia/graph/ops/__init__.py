@@ -14,6 +14,7 @@ from glia.graph.ops import (
     indexing,
     linear,
     normalization,
+    pooling,
     reduction,
     shape,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "indexing",
     "linear",
     "normalization",
+    "pooling",
     "reduction",
     "shape",
 ]

@@ -46,6 +46,13 @@ def along_last(builder: GraphBuilder, vector: Value, like: Value) -> Value:
     )
 
 
+def along_first(builder: GraphBuilder, vector: Value, like: Value) -> Value:
+    """vector[D] repeated to the shape [D, ...] of `like`."""
+    return builder.emit(
+        "broadcast_in_dim", vector, shape=like.type.shape, broadcast_dimensions=(0,)
+    )
+
+
 def fold(builder: GraphBuilder, x: Value, dim: int, kind: str) -> Value:
     """x reduced over `dim` and repeated back to x's shape."""
     reduced = builder.emit("reduce", x, dimensions=(dim,), kind=kind)

@@ -1,0 +1,113 @@
+"""Finds mean pooling and L2 normalisation that sentence encoders spell out, and names them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+from glia.compiler.passes._rewriter import Rewriter, rewrite
+from glia.compiler.passes.base import plural
+from glia.graph.ir import Graph, Node, Value
+
+_NAMED = ("masked_mean", "l2_normalise")
+
+
+@dataclass(frozen=True, slots=True)
+class RecognisePooling:
+    """Name what is spelled out: the mean of attended tokens, and division by a row's length.
+
+    %p = multiply(%x, %mask)              (mask repeated along the last dim)
+    %t = reduce(%p)                        -->   %y = masked_mean(%x, %mask)
+    %c = maximum(reduce(%mask), %least)
+    %y = divide(%t, %c)
+
+    %n = sqrt(reduce(multiply(%x, %x)))    -->   %y = l2_normalise(%x)
+    %y = divide(%x, maximum(%n, %epsilon))
+    """
+
+    name: ClassVar[str] = "recognise-pooling"
+
+    def run(self, graph: Graph) -> Graph:
+        """The graph with named poolings; their inner values go when nothing else reads them."""
+        return rewrite(graph, _recognise)
+
+    def notes(self, before: Graph, after: Graph) -> tuple[str, ...]:
+        """How many of which."""
+        gained = Counter(n.op for n in after.nodes) - Counter(n.op for n in before.nodes)
+        return tuple(
+            f"recognised {op} written in primitives, {plural(gained[op], 'time')}"
+            for op in _NAMED
+            if gained[op]
+        )
+
+
+def _recognise(rw: Rewriter, node: Node) -> Value | None:
+    if node.op != "divide" or not node.result.type.dtype.is_float:
+        return None
+    floor = rw.made_by(_seen_through(rw, node.operands[1]), "maximum")
+    if floor is None:
+        return None
+    least = rw.splat(floor.operands[1])
+    if least is None or not _repeats_rows(rw, node.operands[1]):
+        return None
+    return _mean(rw, node, floor.operands[0], float(least)) or _unit(
+        rw, node, floor.operands[0], float(least)
+    )
+
+
+def _mean(rw: Rewriter, node: Node, count: Value, least: float) -> Value | None:
+    total = rw.made_by(node.operands[0], "reduce")
+    if total is None or not _sums(total, dim=1, rank=3):
+        return None
+    counted = rw.made_by(_seen_through(rw, count), "reduce")
+    product = rw.made_by(total.operands[0], "multiply")
+    if counted is None or product is None or not _sums(counted, dim=1):
+        return None
+    mask = _seen_through(rw, counted.operands[0])
+    for x, weights in (product.operands, product.operands[::-1]):
+        tokens = x.type.shape[:2]
+        same = _seen_through(rw, weights) == mask and _repeats_rows(rw, weights)
+        if same and mask.type.shape in (tokens, (*tokens, 1)):
+            flat = rw.emit("reshape", mask, shape=tokens, hint="mask")
+            return rw.replace(node, "masked_mean", x, flat, least=least)
+    return None
+
+
+def _unit(rw: Rewriter, node: Node, length: Value, epsilon: float) -> Value | None:
+    x = node.operands[0]
+    root = rw.made_by(_seen_through(rw, length), "sqrt")
+    total = rw.made_by(_seen_through(rw, root.operands[0]), "reduce") if root else None
+    square = rw.made_by(total.operands[0], "multiply") if total else None
+    if total is None or square is None or square.operands != (x, x):
+        return None
+    if not _sums(total, dim=x.type.rank - 1, rank=x.type.rank):
+        return None
+    return rw.replace(node, "l2_normalise", x, epsilon=epsilon)
+
+
+def _sums(node: Node, dim: int, rank: int | None = None) -> bool:
+    fits = rank is None or node.operands[0].type.rank == rank
+    return fits and node.attrs["kind"] == "add" and tuple(node.attrs["dimensions"]) == (dim,)
+
+
+def _seen_through(rw: Rewriter, value: Value) -> Value:
+    """The value behind reshapes and repetitions."""
+    while (node := rw.made_by(value, "reshape", "broadcast_in_dim")) is not None:
+        value = node.operands[0]
+    return value
+
+
+def _repeats_rows(rw: Rewriter, value: Value) -> bool:
+    """True when repetition runs along the last dim only: leading dims stay where they are."""
+    while (node := rw.made_by(value, "reshape", "broadcast_in_dim")) is not None:
+        source = node.operands[0]
+        if node.op == "broadcast_in_dim":
+            dims = tuple(node.attrs["broadcast_dimensions"])
+            kept = value.type.shape[:-1]
+            if dims != tuple(range(len(dims))) or source.type.shape[: len(kept)] != kept:
+                return False
+        elif [n for n in source.type.shape if n != 1] != [n for n in value.type.shape if n != 1]:
+            return False
+        value = source
+    return True
