@@ -1,0 +1,34 @@
+"""Predicted cycles of a small random encoder, bit-identical from run to run; --update-golden."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from glia.chips import load_chip
+from glia.compiler import Program, compile_graph
+from glia.silicon import Timing, schedule
+from port.models import bert
+
+
+def cycles(program: Program) -> str:
+    """One line per stream: instructions, sum of engine cycles, makespan as written."""
+    silicon = load_chip(program.chip).silicon
+    assert silicon is not None
+    timing = Timing.of(silicon, "likely")
+    lines = []
+    for name, stream in program.streams.items():
+        total = sum(made.work.cycles for made in stream.instructions)
+        made = schedule(stream, timing)
+        lines.append(f"{name} {len(stream.instructions)} {total!r} {made.makespan_s!r}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("chip", ["inf2", "trn2"])
+def test_cycles_of_a_small_encoder(chip: str, precision: str, golden: Callable[[str, str], None]):
+    graph = bert(batch=2, length=33, layers=2).graph
+    text = cycles(compile_graph(graph, chip, precision, 2).program)
+    assert text == cycles(compile_graph(graph, chip, precision, 2).program)
+    golden(f"cycles/encoder-{chip}-{precision}.txt", text)
