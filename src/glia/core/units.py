@@ -49,6 +49,8 @@ def format_quantity(value: float, unit: str) -> str:
         return _money(value) + unit.removeprefix("USD")
     if style == "percent":
         return f"{100 * value:.3g} %"
+    if style == "binary" and value >= 1e9 and value % 1e9 == 0:
+        return f"{_digits(value / 1e9)} GB"  # a round decimal size is how its vendor prints it
     if style == "plain" or value == 0:
         return f"{_digits(value)} {unit}"
     return _prefixed(value, unit, _BINARY if style == "binary" else _SI + _SI_SMALL)
