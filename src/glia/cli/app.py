@@ -74,6 +74,13 @@ def main() -> None:
     """Entry point of the command `glia`."""
     try:
         typer.main.get_command(app)()
+    except MemoryError:
+        typer.echo(
+            "error: running the model: got more than this machine's memory holds, expected a "
+            "smaller one; use a smaller batch, or a machine with more memory",
+            err=True,
+        )
+        sys.exit(1)
     except Exception as error:
         if _is_debugging():
             traceback.print_exc()

@@ -28,6 +28,7 @@ class _Timed:
     fast: SequenceTimeline
     likely: SequenceTimeline
     slow: SequenceTimeline
+    sources: tuple[str, ...]
 
     def seconds(self, launch: int | None = None) -> Estimate:
         """The whole program, or from a launch's first start to its last end."""
@@ -35,7 +36,8 @@ class _Timed:
             low, likely, high = self.fast.dataflow_s, self.likely.makespan_s, self.slow.makespan_s
         else:
             low, likely, high = (_extent(t, launch) for t in (self.fast, self.likely, self.slow))
-        return Estimate(min(low, likely), likely, max(high, likely), "s", _REASON)
+        low, high = min(low, likely), max(high, likely)
+        return Estimate(low, likely, high, "s", _REASON, self.sources)
 
 
 def _extent(timeline: SequenceTimeline, launch: int) -> float:
@@ -95,7 +97,7 @@ def _time(program: Program, silicon: Silicon) -> _Timed:
     fast, likely, slow = (
         schedule_sequence(launches, buffers, Timing.of(silicon, bound)) for bound in BOUNDS
     )
-    return _Timed(fast, likely, slow)
+    return _Timed(fast, likely, slow, timing_sources(silicon))
 
 
 def _placed(program: Program, launch: Launch) -> Placed:
@@ -107,7 +109,7 @@ def _placed(program: Program, launch: Launch) -> Placed:
 
 def _latency(timed: _Timed, silicon: Silicon) -> Estimate:
     start = silicon.sync.launch_overhead.estimate("starting the program")
-    return replace(start.plus(timed.seconds()), sources=timing_sources(silicon))
+    return start.plus(timed.seconds())
 
 
 def _totals(program: Program, silicon: Silicon) -> tuple[float, int, Estimate]:
@@ -183,8 +185,9 @@ def _chip_power(
         dynamic.sources + static.sources,
     )
     tdp = chip.power.tdp
-    if tdp is not None and power.likely > tdp.value:
-        return power, (f"predicted power {power} is above the assumed TDP of {tdp}",)
+    if tdp is not None and power.high > tdp.value:
+        part = "" if power.likely > tdp.value else "the upper end of "
+        return power, (f"{part}the predicted power {power} is above the assumed TDP of {tdp}",)
     return power, ()
 
 
