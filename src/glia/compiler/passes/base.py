@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import pkgutil
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Protocol
@@ -42,6 +43,16 @@ def plural(count: int, noun: str) -> str:
 def count_ops(graph: Graph, *ops: str) -> int:
     """How many nodes of `graph` apply one of `ops`."""
     return sum(node.op in ops for node in graph.nodes)
+
+
+def recognised_notes(ops: Sequence[str], before: Graph, after: Graph) -> tuple[str, ...]:
+    """The note of a pass that names ops which the model spells out: how many of which."""
+    gained = {op: count_ops(after, op) - count_ops(before, op) for op in ops}
+    return tuple(
+        f"recognised {op} written in primitives, {plural(count, 'time')}"
+        for op, count in gained.items()
+        if count > 0
+    )
 
 
 def shrink_notes(verb: str, before: Graph, after: Graph) -> tuple[str, ...]:

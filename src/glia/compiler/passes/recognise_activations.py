@@ -7,12 +7,11 @@ in x; so every spelling of one formula looks the same.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from glia.compiler.passes._rewriter import Rewriter, rewrite
-from glia.compiler.passes.base import plural
+from glia.compiler.passes.base import recognised_notes
 from glia.graph.ir import Graph, Node, Value
 
 # Coefficients by power of x. Constants come in float32, so they agree to about 1e-7.
@@ -42,12 +41,7 @@ class RecogniseActivations:
 
     def notes(self, before: Graph, after: Graph) -> tuple[str, ...]:
         """How many of which."""
-        gained = Counter(n.op for n in after.nodes) - Counter(n.op for n in before.nodes)
-        return tuple(
-            f"recognised {op} written in primitives, {plural(gained[op], 'time')}"
-            for op in _NAMED
-            if gained[op]
-        )
+        return recognised_notes(_NAMED, before, after)
 
 
 def _recognise(rw: Rewriter, node: Node) -> Value | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
 from glia.compiler.passes._rewriter import Rewriter, rewrite
-from glia.compiler.passes.base import plural
+from glia.compiler.passes.base import recognised_notes
 from glia.graph.ir import Graph, Node, Value
 
 _NAMED = ("masked_mean", "l2_normalise")
@@ -34,12 +33,7 @@ class RecognisePooling:
 
     def notes(self, before: Graph, after: Graph) -> tuple[str, ...]:
         """How many of which."""
-        gained = Counter(n.op for n in after.nodes) - Counter(n.op for n in before.nodes)
-        return tuple(
-            f"recognised {op} written in primitives, {plural(gained[op], 'time')}"
-            for op in _NAMED
-            if gained[op]
-        )
+        return recognised_notes(_NAMED, before, after)
 
 
 def _recognise(rw: Rewriter, node: Node) -> Value | None:
