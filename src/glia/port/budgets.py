@@ -84,7 +84,7 @@ def _operand_noise(node: Node, place: int) -> float:
     """Attention weighs its values with probabilities in the stored format."""
     if node.op == "attention" and place == 2:
         return node.result.type.dtype.unit_roundoff
-    return _fp32_noise(node)
+    return _AMPLIFY * _fp32_noise(node)
 
 
 def _rounded(array: Array, unit: float, rng: np.random.Generator) -> Array:
