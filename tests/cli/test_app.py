@@ -67,7 +67,7 @@ BAD_USAGE = {
     "device typo": (["run", "m.py:f", "--on", "virtual:trn4"], "did you mean 'virtual:trn"),
     "out is a file": (["port", "m.py:f", "--to", "trn2", "--out", "taken"], "taken is a file"),
     "nothing to run": (["run", "bundel"], "got no file or folder of that name"),
-    "run with bundle": (["run", ".", "--on", "cpu"], "leave them out"),
+    "folder without a model": (["run", ".", "--on", "cpu"], "without config.json"),
 }
 
 

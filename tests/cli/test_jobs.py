@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 import glia.port.job as job
 from glia.cli.app import app
 
+FILES = ["report.html", "report.json", "trace-trn2.json"]
+
 MODEL = f"{Path(__file__).parents[2] / 'examples' / 'tiny.py'}:model"
 
 
@@ -27,7 +29,7 @@ def test_port_writes_the_report_and_json_alone(tmp_path):
     assert printed["ok"] is True
     assert printed == json.loads((tmp_path / "report.json").read_text())
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == FILES
 
 
 def test_a_failed_proof_fails_the_command_but_leaves_the_report(tmp_path, monkeypatch):

@@ -98,7 +98,9 @@ def test_a_place_below_a_file_is_refused(tmp_path):
 
 
 def test_a_model_folder_is_no_bundle(tmp_path):
-    assert is_bundle(str(tmp_path))
+    assert not is_bundle(str(tmp_path))
     (tmp_path / "config.json").touch()
     assert not is_bundle(str(tmp_path))
+    (tmp_path / "kernels").mkdir()
+    assert is_bundle(str(tmp_path))
     assert not is_bundle("model.py:function")

@@ -141,7 +141,7 @@ def test_no_wider_format_is_unknown_and_never_guessed():
 def test_weights_that_do_not_fit_are_noted():
     graph = matmul(1, 200_000, 100_000)
     (note,) = estimate(graph, load_chip("l4"), "bf16").notes
-    assert note == "does not fit: 37.3 GiB of weights, and NVIDIA L4 has 22.4 GiB"
+    assert note == "does not fit: 40 GB of weights, and NVIDIA L4 has 24 GB"
     assert estimate(graph, load_chip("h100"), "bf16").notes == ()
 
 

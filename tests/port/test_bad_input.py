@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 
 from glia.cli.app import app
 
+FILES = ["report.html", "report.json", "trace-trn2.json"]
+
 MODELS = '''
 import torch
 from torch import nn
@@ -143,4 +145,4 @@ def test_a_failed_proof_is_a_failed_command_with_its_report(
     assert result.exit_code == 1
     assert result.stderr.count("error: ") == 1
     assert "trn2" in result.stderr and "gelu" in result.stderr
-    assert sorted(p.name for p in (folder / "out").iterdir()) == ["report.html", "report.json"]
+    assert sorted(p.name for p in (folder / "out").iterdir()) == FILES

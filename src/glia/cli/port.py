@@ -71,12 +71,19 @@ def _read_rivals(text: str | None, targets: list[str]) -> list[str]:
 
 
 def _write(report: PortReport, out: Path) -> Path:
-    """The report as `report.html`, and as `report.json` for programs; the page's path."""
+    """`report.html`, `report.json` for programs, and a trace of one layer per target.
+
+    Returns the page's path. Traces open in Perfetto or chrome://tracing.
+    """
     from glia.report.files import write_json, write_text_atomic
     from glia.report.html import render_port
+    from glia.report.trace import trace_json
 
     page = render_port(report)
     write_json(out / "report.json", report)
+    for target in report.targets:
+        trace = trace_json(target.run.timeline, target.run.timeline_title)
+        write_text_atomic(out / f"trace-{target.run.chip}.json", trace)
     return write_text_atomic(out / "report.html", page)
 
 

@@ -54,9 +54,10 @@ def run_verb(
 
 
 def is_bundle(what: str) -> bool:
-    """True for a folder that is not a Hugging Face model: those have a config.json."""
+    """True for a folder that `glia compile` wrote, whole or damaged."""
     folder = Path(what)
-    return folder.is_dir() and not (folder / "config.json").is_file()
+    parts = ("manifest.json", "weights.safetensors", "streams", "kernels")
+    return folder.is_dir() and any((folder / part).exists() for part in parts)
 
 
 def read_device(text: str) -> str:

@@ -121,7 +121,8 @@ def exact(value: float, unit: str, reason: str, *sources: str) -> Estimate:
 
 def join_reasons(*reasons: str) -> str:
     """The distinct non-empty reasons, in order, as one sentence list."""
-    return "; ".join(dict.fromkeys(r for r in reasons if r))
+    parts = (part for reason in reasons for part in reason.split("; "))
+    return "; ".join(dict.fromkeys(part for part in parts if part))
 
 
 def merge_sources(*groups: tuple[str, ...]) -> tuple[str, ...]:

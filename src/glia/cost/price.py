@@ -32,7 +32,7 @@ def rental_price(chip: Chip) -> RentalPrice | None:
     """The cheapest rental that is neither interrupted nor bound to a year; None when none is known.
 
     Falls back to spot and reserved prices where a chip is listed with nothing else. The range goes
-    from the lowest price of any kind to the dearest that is not spot.
+    from the lowest to the dearest price of any kind.
     """
     rental = cheapest(uncommitted(chip)) or cheapest(chip.rentals)
     if rental is None:
@@ -41,9 +41,9 @@ def rental_price(chip: Chip) -> RentalPrice | None:
     price = Estimate(
         min(r.price.estimate().low for r in chip.rentals),
         rental.price.value,
-        max(r.price.value for r in chip.rentals if r is rental or r.kind != "spot"),
+        max(r.price.estimate().high for r in chip.rentals),
         "USD/h",
-        f"cheapest listed {kind} rental; down to the lowest spot or reserved, up to the dearest",
+        f"cheapest listed {kind} rental; from the lowest to the dearest of any kind",
         merge_sources((rental.price.source,), tuple(r.price.source for r in chip.rentals)),
     )
     return RentalPrice(price, rental)

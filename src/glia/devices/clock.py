@@ -18,7 +18,7 @@ def measured_result(
     num_sequences = captured.summary.num_sequences
     latency = Estimate(
         min(seconds), statistics.median(seconds), max(seconds), "s",
-        f"wall clock over {len(seconds)} runs on this machine", mark="measured",
+        f"wall clock over {len(seconds)} runs", ("the clock of this machine",), mark="measured",
     )  # fmt: skip
     return RunResult(
         device=device,

@@ -47,12 +47,23 @@ def _extent(timeline: SequenceTimeline, launch: int) -> float:
 
 def timing_sources(silicon: Silicon) -> tuple[str, ...]:
     """Where the constants that time follows from were published or measured."""
+    return tuple(dict.fromkeys(figure.source for figure in _timing_figures(silicon)))
+
+
+def _extrapolated(chip: Chip, silicon: Silicon) -> tuple[str, ...]:
+    """Said beside the numbers of a chip whose timing nobody has measured."""
+    if any("extrapolated" in figure.note for figure in _timing_figures(silicon)):
+        return (f"the timing of {chip.title} is extrapolated: no public measurement exists",)
+    return ()
+
+
+def _timing_figures(silicon: Silicon) -> list[Figure]:
     sections = (
         silicon.clock, silicon.tensor, silicon.vector, silicon.scalar, silicon.gpsimd,
         silicon.dma, silicon.hbm, silicon.sync,
     )  # fmt: skip
     figures = (figure for section in sections for _, figure in section)
-    return tuple(dict.fromkeys(f.source for f in figures if isinstance(f, Figure)))
+    return [figure for figure in figures if isinstance(figure, Figure)]
 
 
 def predict(program: Program) -> RunResult:
@@ -84,7 +95,7 @@ def predict(program: Program) -> RunResult:
         mfu=_mfu(flops, silicon, latency),
         energy=energy,
         power=power,
-        assumptions=(_CORES, *notes),
+        assumptions=(_CORES, *_extrapolated(chip, silicon), *notes),
         launches=tuple(_record(i, program, timed) for i in range(len(program.launches))),
         timeline=_spans(program, timed),
         timeline_title=_layer(program)[0],

@@ -160,7 +160,6 @@ def describe(outputs: dict[str, np.ndarray]) -> dict[str, Any]:
 
 def _capture(model: str, clock: _Clock) -> tuple[Captured, tuple[Finding, ...]]:
     from glia.frontends.load import load_model
-    from glia.frontends.torch.capture import capture
 
     with clock.step("check") as step:
         found = load_model(model)
@@ -168,6 +167,8 @@ def _capture(model: str, clock: _Clock) -> tuple[Captured, tuple[Finding, ...]]:
         tied = source_findings(source) if source.is_file() else ()
         step.note(f"{found.name} from {found.source}; {_findings_text(tied)} in its code")
     with clock.step("capture") as step:
+        from glia.frontends.torch.capture import capture  # after load_model asked for PyTorch
+
         captured = capture(found.module, found.args, found.kwargs, found.name)
         findings = (*tied, *found.findings, *captured.findings)
         size = format_quantity(captured.summary.parameter_bytes, "B")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from glia.chips import Chip, load_chip
 from glia.chips.catalogue import assumption, assumptions
 from glia.core.errors import UnsupportedError
 from glia.core.figures import Figure
-from glia.core.records import Assumption, Quote, TargetReport
+from glia.core.records import Assumption, Quote, RunResult, TargetReport
 from glia.cost import assumptions as cost_assumptions
 from glia.cost import estimate, quote, quote_roofline
 from glia.frontends.captured import Captured
@@ -27,7 +28,26 @@ def quote_all(
         _append_roofline(quotes, notes, captured, chip, precision, target.run.num_cores)
     for name in against:
         _append_roofline(quotes, notes, captured, load_chip(name), precision, None)
+        if quotes and quotes[-1].chip == name:
+            quotes[-1] = replace(quotes[-1], notes=(*quotes[-1].notes, _in_flight(targets)))
     return tuple(quotes), tuple(notes)
+
+
+def _in_flight(targets: Sequence[TargetReport]) -> str:
+    """The comparison is not at equal work: say so beside it."""
+    runs = [target.run for target in targets]
+    sizes = "; ".join(f"{_batches(run)} on {load_chip(run.chip).title}" for run in runs)
+    return (
+        f"estimated with one batch of {runs[0].num_sequences} in flight, against {sizes} (one per "
+        "core): larger batches raise the throughput of a chip that runs one at a time, so compare "
+        "at the batch that you will serve"
+    )
+
+
+def _batches(run: RunResult) -> str:
+    silicon = load_chip(run.chip).silicon
+    count = silicon.num_cores if silicon is not None else 1
+    return f"{count} batches" if count > 1 else "1 batch"
 
 
 def _virtual(chip: Chip, target: TargetReport) -> Quote:

@@ -53,7 +53,7 @@ _MAX_WRONG = 12
 
 
 def port_view(report: PortReport) -> RenderableType:
-    """All of a port report: findings, compile, run, proof, prices, verdict, then the sources."""
+    """All of a port report; the verdict comes last, below the sources."""
     index = SourceIndex()
     titles = chip_titles(report)
     parts: list[RenderableType] = []
@@ -68,8 +68,8 @@ def port_view(report: PortReport) -> RenderableType:
         parts += [_proof_line(t.parity, titles[t.compiled.chip]) for t in report.targets]
     if report.quotes:
         parts.append(_price_table(report.quotes, index))
-    parts += [_verdict(report, t, titles[t.compiled.chip]) for t in report.targets]
-    return Group(*parts, _source_list(index))
+    verdicts = [_verdict(report, t, titles[t.compiled.chip]) for t in report.targets]
+    return Group(*parts, _source_list(index), *verdicts)
 
 
 def run_view(run: RunResult) -> RenderableType:

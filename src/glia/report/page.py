@@ -70,9 +70,9 @@ def comparison(report: PortReport, index: SourceIndex) -> Markup:
     rows = [_quote_row(q, colours[q.chip], index) for q in report.quotes]
     intro = (
         "One chip of each kind. Cost and energy are per sequence of the captured inputs, at full "
-        "load, at the cheapest listed rental. A target stands here twice where both methods were "
-        "applied to it, so that the roofline can be judged; like is compared with like when both "
-        "rows are rooflines."
+        "load, at the cheapest listed rental that is neither spot nor bound to a year. A target "
+        "stands here twice where both methods were applied to it, so that the roofline can be "
+        "judged; like is compared with like when both rows are rooflines."
     )
     return section(
         "comparison",

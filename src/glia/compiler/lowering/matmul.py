@@ -68,8 +68,8 @@ def refuse(node: Node, graph: Graph, target: Target) -> str | None:
     if kinds in (["float32"], ["bfloat16"]):
         return None
     return (
-        f"got {', '.join(kinds)}, expected float32 or bfloat16 throughout: the Tensor engine has "
-        "no integer product; convert the operands to float32 first"
+        f"got {', '.join(kinds)}, expected float32 or bfloat16 throughout, which is what glia's "
+        "kernels multiply; convert the operands to float32 first"
     )
 
 

@@ -23,7 +23,13 @@ from torch.fx.proxy import TracerBase
 from glia.core.errors import ModelError
 from glia.frontends.torch.sources import is_outside, source_of_error
 
-_LOGGERS = ("torch.export", "torch._export", "torch.fx.experimental", "torch._dynamo")
+_LOGGERS = (
+    "torch.export",
+    "torch._export",
+    "torch.fx.experimental",
+    "torch._dynamo",
+    "torch._subclasses",
+)
 _TABLES = ("_parameters", "_buffers", "_modules")
 
 

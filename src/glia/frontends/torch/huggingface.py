@@ -85,18 +85,19 @@ def _offline() -> Iterator[None]:
 
 
 def _model(folder: Path) -> tuple[Any, tuple[Finding, ...]]:
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     if hasattr(config, "use_cache"):
         config.use_cache = False
+    kind = _class_of(config)
     findings: list[Finding] = []
     if any(next(folder.glob(pattern), None) for pattern in _WEIGHTS):
-        model = AutoModel.from_pretrained(folder, config=config, local_files_only=True)
+        model = kind.from_pretrained(folder, config=config, local_files_only=True)
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = AutoModel.from_config(config)
+            model = _unweighted(kind, config)
         what = f"{folder} holds no weights; random weights are used"
         do = "put model.safetensors into the folder"
         findings.append(Finding("random-weights", "warns", what, do))
@@ -106,6 +107,21 @@ def _model(folder: Path) -> tuple[Any, tuple[Finding, ...]]:
         do = "write a file.py:function that returns the part that you need"
         findings.append(Finding("encoder-only", "note", what, do))
     return model.eval(), tuple(findings)
+
+
+def _class_of(config: Any) -> Any:
+    """The class that was saved, head included; the bare model where the folder does not say."""
+    import transformers
+
+    names = getattr(config, "architectures", None) or []
+    saved = getattr(transformers, names[0], None) if len(names) == 1 else None
+    if saved is None or getattr(config, "is_encoder_decoder", False):
+        return transformers.AutoModel
+    return saved
+
+
+def _unweighted(kind: Any, config: Any) -> Any:
+    return kind.from_config(config) if hasattr(kind, "from_config") else kind(config)
 
 
 def _inputs(folder: Path, config: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ the tensor graph that it judges. Half-precision models run as their float32 copy
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -34,6 +35,18 @@ class Reference:
         with torch.no_grad():
             interpreter.run(*(widened(self._bindings[p.name]) for p in placeholders))
         return interpreter.seen
+
+    def timed(self, repeats: int) -> list[float]:
+        """Wall seconds of plain runs of the exported module, after one to warm up."""
+        run = self._program.module()
+        args, kwargs = self._program.example_inputs
+        seconds = []
+        with torch.no_grad():
+            for _ in range(repeats + 1):
+                start = time.perf_counter()
+                run(*args, **kwargs)
+                seconds.append(time.perf_counter() - start)
+        return seconds[1:]
 
 
 class _Interpreter(torch.fx.Interpreter):
