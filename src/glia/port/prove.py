@@ -18,6 +18,7 @@ import numpy as np
 
 from glia.compiler import Compiled, Launch
 from glia.core.records import LayerError, OutputCheck, Parity
+from glia.core.threads import one_blas_thread
 from glia.devices.virtual import LoadedProgram
 from glia.frontends.captured import Captured
 from glia.graph.evaluate import evaluate_node
@@ -61,8 +62,9 @@ def prove(loaded: LoadedProgram, oracle: Oracle) -> tuple[Parity, dict[str, Arra
     names = {launch.value for launch in program.launches}
     reference = oracle.values(names | {value.name for value in captured.graph.outputs})
     comparer = _Comparer(loaded.compiled, captured, reference, oracle.judged)
-    results = loaded.run(captured.inputs, comparer)
-    checks = tuple(comparer.output(name, results[name]) for name in results)
+    with one_blas_thread():
+        results = loaded.run(captured.inputs, comparer)
+        checks = tuple(comparer.output(name, results[name]) for name in results)
     parity = Parity(
         device=f"virtual:{program.chip}",
         oracle="PyTorch on the CPU in float32",

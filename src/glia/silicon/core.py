@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from glia.core.errors import KernelError
+from glia.core.threads import one_blas_thread
 from glia.isa.builder import located
 from glia.isa.stream import Instruction, Stream
 from glia.isa.target import PARTITIONS, Target
@@ -62,7 +61,7 @@ class Core:
                 the kernel's file and line.
         """
         # Engines give inf and NaN without a word.
-        with _blas().limit(limits=1, user_api="blas"), np.errstate(all="ignore"):
+        with one_blas_thread(), np.errstate(all="ignore"):
             self._execute(stream, self._places(stream, hbm))
 
     def _execute(self, stream: Stream, places: Mapping[int, Hbm]) -> None:
@@ -108,12 +107,6 @@ class Core:
                 hbm.append((len(arrays), view))
                 arrays.append(None)
         return _Step(made.meaning, arrays, tuple(hbm), made)
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """Tile-sized products are too small to share between threads: waking them costs more."""
-    return ThreadpoolController()
 
 
 def _initial(storage: Storage) -> np.ndarray:
