@@ -7,6 +7,7 @@ from collections.abc import Callable
 from glia.chips import load_chip
 from glia.compiler.lowering import Lowering, check_supported
 from glia.compiler.memory_plan import plan_memory
+from glia.compiler.passes.open_composites import open_refused
 from glia.compiler.pipeline import optimise
 from glia.compiler.program import Compiled, Port, Program, chip_format
 from glia.core.dtypes import dtype
@@ -34,6 +35,7 @@ def compile_graph(
     target = target_of(chip)
     _check_weights(graph, target.chip, precision)
     optimised, notes = optimise(graph, precision)
+    optimised = open_refused(optimised, target)
     check_supported(optimised, target)
     lowering = Lowering(optimised, target)
     inputs = [_input(lowering, new, old) for new, old in _pairs(optimised.inputs, graph.inputs)]

@@ -16,7 +16,7 @@ import numpy as np
 from glia.graph.evaluate import evaluate_node
 from glia.graph.ir import Node
 from glia.port.errors import row_errors
-from glia.port.noise import FP32, num_terms
+from glia.port.noise import FP32, num_terms, rms
 
 Array = np.ndarray[Any, Any]
 
@@ -63,6 +63,8 @@ def local_error(
 ) -> float:
     """The worst row's relative error; rows over `budget` get the second look."""
     error, scale = row_errors(value, oracle)
+    # Functions are computed in fp32: a tail far below the tensor's scale has no digits left.
+    error = np.maximum(error - _FP32_ROUNDINGS * FP32 * rms(oracle), 0.0)
     if (error > budget * scale).any() and np.isfinite(error).all():
         spread = _AMPLIFY * _spread(node, oracle, operands())
         error = np.maximum(error - spread, 0.0)
@@ -78,6 +80,13 @@ def _spread(node: Node, oracle: Array, operands: Sequence[Array]) -> Array:
         _rounded(array, _operand_noise(node, place), rng) for place, array in enumerate(operands)
     ]
     return row_errors(evaluate_node(node, changed, "float64"), oracle)[0]
+
+
+def disturbed(node: Node, operands: Sequence[Array], relative: Sequence[float]) -> Array:
+    """The node's float64 result when each operand is off by its relative error, at random."""
+    rng = np.random.default_rng(0)
+    changed = [_rounded(a, unit, rng) for a, unit in zip(operands, relative, strict=True)]
+    return evaluate_node(node, changed, "float64")
 
 
 def _operand_noise(node: Node, place: int) -> float:

@@ -58,7 +58,7 @@ def cosine(value: Array, reference: Array) -> float:
 
 def _comparable(value: Array, reference: Array) -> tuple[Array, Array] | None:
     """Difference and reference in float64, without masked entries; None for NaN or a mismatch."""
-    ours, theirs = (np.asarray(a).astype(np.float64) for a in (value, reference))
+    ours, theirs = (np.atleast_1d(a).astype(np.float64) for a in (value, reference))
     with np.errstate(invalid="ignore"):
         difference = ours - theirs
     if not np.isfinite(difference).all() or _reaches(theirs) or _reaches(ours):

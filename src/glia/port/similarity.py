@@ -13,11 +13,14 @@ import numpy as np
 
 from glia.core.records import OutputCheck
 from glia.port.budgets import LIMIT
+from glia.port.noise import MASKED
 
 Array = np.ndarray[Any, Any]
 
 _AMPLIFY = 4  # of the error that rounding alone gives the worst sequence
 _EXACT = 1e-12  # what float64 may lose in a cosine of equal vectors
+_RANKED = 128  # sequences whose order is compared; pairs grow with the square, rows on top
+_TIE = 0.1  # similarities further apart than this are an order in any format
 
 
 def check_output(
@@ -50,6 +53,7 @@ def worst_cosine(value: Array, reference: Array, num_sequences: int) -> float:
 def _rows(array: Array, num_sequences: int) -> Array:
     """One vector per sequence; a single one where a sequence has only one number."""
     flat = np.asarray(array).astype(np.float64)
+    flat = np.where(np.abs(flat) >= MASKED, 0.0, flat)  # a mask's infinity has no direction
     leads = flat.ndim > 0 and flat.shape[0] == num_sequences and flat.size > num_sequences
     return flat.reshape(num_sequences if leads else 1, -1)
 
@@ -66,22 +70,26 @@ def _ranking(value: Array, ours: Array, theirs: Array, budget: float) -> tuple[b
         return None, "no ranking: not one vector for each of three or more sequences"
     if not np.isfinite(ours).all():
         return False, "the output is not finite"
-    device, oracle = _similarities(ours), _similarities(theirs)
-    swapped, gap = 0, 0.0
-    for row in range(len(oracle)):
-        others = [i for i in range(len(oracle)) if i != row]
-        for i in others:
-            for j in others:
-                if oracle[row, i] > oracle[row, j] and device[row, i] < device[row, j]:
-                    swapped += 1
-                    gap = max(gap, float(oracle[row, i] - oracle[row, j]))
+    swapped, gap = _swaps(_similarities(ours[:_RANKED]), _similarities(theirs[:_RANKED]))
     if not swapped:
         return True, "identical order"
-    tellable = 4 * budget
+    tellable = min(4 * budget, _TIE)
     what = f"{swapped} pairs swap; the largest gap between them is {gap:.2g} in cosine"
     if gap <= tellable:
         return True, f"{what}, below the {tellable:.2g} that the format can tell apart"
     return False, what
+
+
+def _swaps(device: Array, oracle: Array) -> tuple[int, float]:
+    """Pairs that the two order differently, over all rows, and the widest of them in the oracle."""
+    swapped, widest = 0, 0.0
+    for row in range(len(oracle)):
+        ours, theirs = np.delete(device[row], row), np.delete(oracle[row], row)
+        gaps = theirs[:, None] - theirs[None, :]
+        wrong = (gaps > 0) & (ours[:, None] < ours[None, :])
+        swapped += int(wrong.sum())
+        widest = max(widest, float(gaps[wrong].max(initial=0.0)))
+    return swapped, widest
 
 
 def _similarities(rows: Array) -> Array:

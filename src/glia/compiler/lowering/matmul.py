@@ -67,9 +67,13 @@ def refuse(node: Node, graph: Graph, target: Target) -> str | None:
     kinds = sorted({o.type.dtype.name for o in (*node.operands[:2], node.result)})
     if kinds in (["float32"], ["bfloat16"]):
         return None
+    if node.result.type.dtype.is_float:
+        why = "glia's kernels multiply no other format yet"
+    else:
+        why = "the Tensor engine has no integer product"
     return (
-        f"got {', '.join(kinds)}, expected float32 or bfloat16 throughout, which is what glia's "
-        "kernels multiply; convert the operands to float32 first"
+        f"got {', '.join(kinds)}, expected float32 or bfloat16 throughout: {why}; convert the "
+        "operands to float32 first"
     )
 
 

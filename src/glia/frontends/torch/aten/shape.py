@@ -78,7 +78,8 @@ def movedim(e: Emitter, x: Value, source: Any, destination: Any) -> Value:
 @rule("cat", "concat", "concatenate")
 def cat(e: Emitter, xs: Sequence[Value], dim: int = 0) -> Value:
     """Join along a dim."""
-    return join(e, [e.convert(x, e.out.dtype) for x in xs if x.type.shape != (0,)], dim)
+    parts = [e.convert(x, e.out.dtype) for x in xs]
+    return join(e, [x for x in parts if x.type.shape != (0,)] or parts[:1], dim)
 
 
 def join(e: Emitter, xs: Sequence[Value], dim: int) -> Value:
