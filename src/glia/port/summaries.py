@@ -41,10 +41,11 @@ def compile_note(summary: CompileSummary) -> str:
 
 
 def run_note(result: RunResult) -> str:
-    """One line: what it takes, with its range and mark."""
-    kind = "measured" if result.basis == "measured" else "predicted"
-    energy = "" if result.energy is None else f", {result.energy} per batch"
-    return f"{result.latency} {kind}{energy}"
+    """One line: what it takes, with its range, its mark and where its sources stand."""
+    if result.basis == "measured":
+        return f"{result.latency} measured"
+    sources = f"[sources: glia chips show {result.chip}]"
+    return f"{result.latency}, {result.energy} per batch, predicted {sources}"
 
 
 def prove_note(parity: Parity) -> str:
