@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +68,30 @@ def test_a_correct_run_is_proved(name, precision):
     module, data = CORRECT[name]
     parity = proved(module, data, precision=precision)
     assert parity.ok, (parity.first_failure, parity.outputs)
+
+
+class NormedThenLinear(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(33, 17)
+        self.last = nn.Linear(17, 5)
+
+    def forward(self, x):
+        return self.last(torch.tanh(self.linear(twice_normed(x))))
+
+
+@pytest.mark.parametrize("name", ["linear.weight", "last.weight"])
+def test_what_cancels_first_hides_no_fault_after_it(name):
+    """A near-zero mean may be all noise; that is no licence for the launches behind it."""
+    torch.manual_seed(0)
+    captured = capture(NormedThenLinear().eval(), (torch.randn(4, 33),), name="reported")
+    graph = captured.graph
+    wrong = {v: d * 1.001 if v.name == name else d for v, d in graph.constants.items()}
+    broken = replace(captured, graph=replace(graph, constants=wrong))
+    parity, _ = prove(VirtualDevice("trn2").load(broken, "fp32"), Oracle(captured))
+    assert not parity.ok
+    failure = parity.first_failure
+    assert failure is not None and failure.op == "linear"
 
 
 def test_head_dims_that_the_kernel_refuses_run_opened():

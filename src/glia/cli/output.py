@@ -46,7 +46,10 @@ def check_folder(option: str, folder: Path) -> None:
     Raises:
         UsageError: when `folder`, or a folder it would stand in, is a file or is not writable.
     """
-    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    try:
+        existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    except OSError as error:
+        raise UsageError(f"{option}: got {error.strerror}; choose another folder") from None
     if not existing.is_dir():
         raise UsageError(f"{option}: got {folder}, but {existing} is a file; choose a folder")
     if not os.access(existing, os.W_OK | os.X_OK):

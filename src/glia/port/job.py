@@ -62,12 +62,11 @@ def port_model(
     """
     clock = _Clock(progress)
     captured, findings = _capture(model, clock)
-    reports, loaded = [], []
+    reports = []
     oracle = Oracle(captured)
     for chip in targets:
         device = VirtualDevice(chip)
         program = _compile(device, captured, precision, clock)
-        loaded.append(program.compiled)
         reports.append(_run_and_prove(program, oracle, clock))
     with clock.step("price") as step:
         quotes, notes = quote_all(captured, reports, against, precision)

@@ -47,7 +47,9 @@ class Oracle:
         self.captured = captured
         self._asked: set[str] = set()
         self._values: dict[str, Array] = {}
-        self.judged: dict[tuple[Any, ...], LayerError] = {}  # launches, by all their bits
+        self.judged: dict[
+            tuple[Any, ...], tuple[LayerError, float]
+        ] = {}  # launches, by all their bits
 
     def values(self, names: set[str]) -> Mapping[str, Array]:
         """PyTorch's values of these names, as far as PyTorch knows them."""
@@ -84,7 +86,7 @@ class _Comparer:
         compiled: Compiled,
         captured: Captured,
         reference: Mapping[str, Array],
-        judged: dict[tuple[Any, ...], LayerError],
+        judged: dict[tuple[Any, ...], tuple[LayerError, float]],
     ) -> None:
         self._nodes = {node.result.name: node for node in compiled.graph.nodes}
         self._constants = {v.name: data for v, data in compiled.graph.constants.items()}
@@ -113,8 +115,10 @@ class _Comparer:
         key = (launch.value, node.op, node.result.type, launch.depth, stale, *digests)
         if key not in self._judged:
             error = self._judge(launch, node, value, operands)
-            self._judged[key] = replace(error, local=math.inf) if stale else error
-        self.errors.append(self._judged[key])
+            judged = replace(error, local=math.inf) if stale else error
+            self._judged[key] = judged, self._allowed[launch.value]
+        error, self._allowed[launch.value] = self._judged[key]
+        self.errors.append(error)
 
     def _judge(self, launch: Launch, node: Node, value: Array, operands: list[Array]) -> LayerError:
         budget = local_budget(node)
@@ -124,13 +128,16 @@ class _Comparer:
         if known is None or known.shape != value.shape:
             # Only the compiler knows this value: the launch alone is all that can be judged.
             error = replace(_compared(launch, value, exact, budget), relative=local)
+            limit = accumulated_budget(budget, launch.depth)
+            allowed = max(limit, self._handed_on(node, operands, exact, exact))
         else:
             limit = accumulated_budget(budget, launch.depth)
             error = self._second_look(_compared(launch, value, known, limit), node.result, known)
             if error.relative > error.budget and math.isfinite(error.relative):
                 handed_on = self._handed_on(node, operands, exact, known)
                 error = replace(error, budget=max(error.budget, handed_on))
-        self._allowed[launch.value] = error.budget
+            allowed = error.budget
+        self._allowed[launch.value] = allowed
         return replace(error, local=local, local_budget=budget)
 
     def output(self, name: str, value: Array) -> OutputCheck:
@@ -188,11 +195,18 @@ class _Comparer:
         """The error that operands inside their budgets may cause here: large where they cancel."""
         if any(own.name == node.result.name for own in self._results.values()):
             return 0.0
-        typical = max(self._allowed.values(), default=0.0)
-        budgets = [self._allowed.get(operand.name, typical) for operand in node.operands]
-        moved = rms(disturbed(node, operands, budgets) - exact)
+        budgets = [self._allowed_of(operand) for operand in node.operands]
         scale = rms(reference)
-        return moved / scale if scale else math.inf
+        return rms(disturbed(node, operands, budgets) - exact) / scale if scale else 0.0
+
+    def _allowed_of(self, value: Value) -> float:
+        """The relative error that a value may carry, seen through views; a weight was rounded."""
+        while value.name not in self._allowed:
+            maker = self._nodes.get(value.name)
+            if maker is None or not maker.operands:
+                return value.type.dtype.unit_roundoff
+            value = maker.operands[0]
+        return self._allowed[value.name]
 
     def _is_stale(self, operand: Value, read: ReadValue) -> bool:
         written = self._written.get(operand.name)
