@@ -177,6 +177,8 @@ class RandomGraph:
         grown = tuple(2 if n == 1 and self.rng.random() < 0.5 else n for n in x.type.shape)
         shape = front + grown
         dims = tuple(range(len(front), len(shape)))
+        if len(set(x.type.shape)) < len(dims) and self.rng.random() < 0.3:
+            dims, shape = dims[::-1], front + grown[::-1]
         return self.builder.emit("broadcast_in_dim", x, shape=shape, broadcast_dimensions=dims)
 
     def gather(self) -> Value | None:

@@ -54,3 +54,15 @@ def test_values_are_those_of_pytorch(kind):
     captured = capture(Pool(kind).eval(), inputs(), name="pool")
     (result,) = VirtualDevice("trn2").load(captured, "fp32").run(captured.inputs).values()
     assert torch.allclose(torch.from_numpy(result), Pool(kind)(*inputs()), atol=1e-6)
+
+
+def test_lengths_that_repeat_along_the_other_dim_are_no_row_norms():
+    class Turned(nn.Module):
+        def forward(self, x):
+            lengths = (x * x).sum(1).sqrt().unsqueeze(1).expand(4, 4)
+            return x / lengths.t().clamp(min=1e-9)
+
+    x = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    captured = capture(Turned(), (x,), name="turned")
+    (result,) = VirtualDevice("trn2").load(captured, "fp32").run(captured.inputs).values()
+    assert torch.allclose(torch.from_numpy(result), Turned()(x), atol=1e-6)

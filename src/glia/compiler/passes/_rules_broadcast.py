@@ -52,9 +52,9 @@ def _spread(
     rw: Rewriter, core: _Core, dims: tuple[int, ...], small: tuple[int, ...], hint: str
 ) -> Value:
     value, own = core
-    if value.type.shape == small:
-        return value
     places = tuple(dims.index(d) for d in own)
+    if places == tuple(range(len(small))):
+        return value
     return rw.emit("broadcast_in_dim", value, hint=hint, shape=small, broadcast_dimensions=places)
 
 
@@ -103,6 +103,9 @@ def unbroadcast(rw: Rewriter, node: Node, hint: str) -> Value:
     x, dims = node.operands[0], node.attrs["broadcast_dimensions"]
     sizes = dict(zip(dims, x.type.shape, strict=True))
     shape = tuple(sizes.get(d, 1) for d in range(node.result.type.rank))
+    order = tuple(sorted(range(len(dims)), key=lambda i: dims[i]))
+    if order != tuple(range(len(dims))):
+        x = rw.emit("transpose", x, hint=hint, permutation=order)
     return reshape_to(rw, x, shape, hint)
 
 

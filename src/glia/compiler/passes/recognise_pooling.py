@@ -43,7 +43,7 @@ def _recognise(rw: Rewriter, node: Node) -> Value | None:
     if floor is None:
         return None
     least = rw.splat(floor.operands[1])
-    if least is None or not _repeats_rows(rw, node.operands[1]):
+    if least is None:
         return None
     return _mean(rw, node, floor.operands[0], float(least)) or _unit(
         rw, node, floor.operands[0], float(least)
@@ -61,7 +61,7 @@ def _mean(rw: Rewriter, node: Node, count: Value, least: float) -> Value | None:
     mask = _seen_through(rw, counted.operands[0])
     for x, weights in (product.operands, product.operands[::-1]):
         tokens = x.type.shape[:2]
-        same = _seen_through(rw, weights) == mask and _repeats_rows(rw, weights)
+        same = _seen_through(rw, weights) == mask
         if same and mask.type.shape in (tokens, (*tokens, 1)):
             flat = rw.emit("reshape", mask, shape=tokens, hint="mask")
             return rw.replace(node, "masked_mean", x, flat, least=least)
@@ -86,22 +86,19 @@ def _sums(node: Node, dim: int, rank: int | None = None) -> bool:
 
 
 def _seen_through(rw: Rewriter, value: Value) -> Value:
-    """The value behind reshapes and repetitions."""
+    """The value behind reshapes and repetitions that leave the leading dims where they are."""
     while (node := rw.made_by(value, "reshape", "broadcast_in_dim")) is not None:
+        if not _keeps_rows(node):
+            return value
         value = node.operands[0]
     return value
 
 
-def _repeats_rows(rw: Rewriter, value: Value) -> bool:
-    """True when repetition runs along the last dim only: leading dims stay where they are."""
-    while (node := rw.made_by(value, "reshape", "broadcast_in_dim")) is not None:
-        source = node.operands[0]
-        if node.op == "broadcast_in_dim":
-            dims = tuple(node.attrs["broadcast_dimensions"])
-            kept = value.type.shape[:-1]
-            if dims != tuple(range(len(dims))) or source.type.shape[: len(kept)] != kept:
-                return False
-        elif [n for n in source.type.shape if n != 1] != [n for n in value.type.shape if n != 1]:
-            return False
-        value = source
-    return True
+def _keeps_rows(node: Node) -> bool:
+    """True when only size-1 dims come or go, or when repetition runs along the last dim only."""
+    source, shape = node.operands[0].type.shape, node.result.type.shape
+    if node.op == "reshape":
+        return [n for n in source if n != 1] == [n for n in shape if n != 1]
+    dims = tuple(node.attrs["broadcast_dimensions"])
+    kept = shape[:-1]
+    return dims == tuple(range(len(dims))) and source[: len(kept)] == kept
