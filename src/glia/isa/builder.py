@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -20,11 +21,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from glia.core.dtypes import DType
+from glia.core.dtypes import dtype as find_dtype
 from glia.core.errors import KernelError
 from glia.isa.allocate import allocate
 from glia.isa.engines import engine
 from glia.isa.initialised import Shadow
-from glia.isa.stream import Call, Instruction, Stream, Work
+from glia.isa.stream import Call, Instruction, Stream, Sync, Work
 from glia.isa.target import PARTITIONS, Target
 from glia.isa.tensor import NkiTensor, Storage
 
@@ -32,6 +34,8 @@ _CURRENT: ContextVar[StreamBuilder | None] = ContextVar("glia_stream", default=N
 _PACKAGE = str(Path(__file__).parents[1])
 _INTERNAL = tuple(f"{_PACKAGE}/{room}/" for room in ("isa", "nki", "silicon"))
 F = TypeVar("F", bound=Callable[..., Any])
+
+FIRST_REGISTER_FILE = 1 << 30  # storage numbers of engine state, apart from those of tensors
 
 INSTRUCTIONS: dict[str, Callable[..., Any]] = {}
 """Every public instruction by name; filled by the decorator that declares it."""
@@ -123,16 +127,33 @@ def _misfit(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> 
     raise AssertionError(f"nki.isa.{name}: arguments that bind were refused")
 
 
-class StreamBuilder:
-    """Collects storages, calls and instructions of one launch; `finish` allocates and freezes."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which of several programs this one is: `core` of `num_cores`, `rank` of `num_ranks`."""
 
-    def __init__(self, name: str, target: Target) -> None:
+    core: int = 0
+    num_cores: int = 1
+    rank: int = 0
+    num_ranks: int = 1
+
+
+class StreamBuilder:
+    """Collects storages, calls and instructions of one launch; `finish` allocates and freezes.
+
+    `peek`, when set, returns a copy of what a view holds after everything issued so far; it is
+    absent when a kernel is traced for its shapes only.
+    """
+
+    def __init__(self, name: str, target: Target, place: Place = Place()) -> None:
         self.name = name
         self.target = target
+        self.place = place
+        self.peek: Callable[[NkiTensor], np.ndarray] | None = None
         self.storages: list[Storage] = []
         self.calls: list[Call] = []
         self.instructions: list[Instruction] = []
-        self._shadows: list[Shadow] = []
+        self._shadows: dict[int, Shadow] = {}
+        self._registers: dict[str, Storage] = {}
         self._outputs: list[Storage] = []
         self._at = ("", 0)
 
@@ -157,8 +178,39 @@ class StreamBuilder:
         made = Storage(index, label, memory, sizes, dtype, role, pinned, strides, data)
         self._check_fits(made)
         self.storages.append(made)
-        self._shadows.append(Shadow(made))
+        self._shadows[index] = Shadow(made)
         return made.view()
+
+    def register_file(self, name: str, words: int = 1, kind: str = "float32") -> NkiTensor:
+        """State that an engine keeps from one instruction to the next: [128, words] of `kind`.
+
+        Accumulators and random generators are such state. The first call of a name makes it, never
+        written; it has no address in SBUF or PSUM, and instructions read and write it as any
+        operand, so that order and initialisation are checked as for memory.
+        """
+        made = self._registers.get(name)
+        if made is None:
+            index = FIRST_REGISTER_FILE + len(self._registers)
+            shape = (PARTITIONS, words)
+            made = Storage(index, name, "register", shape, find_dtype(kind), address=0)
+            self._registers[name] = made
+            self._shadows[index] = Shadow(made)
+        return made.view()
+
+    def value_of(self, view: NkiTensor, what: str) -> np.ndarray:
+        """A copy of what `view` holds now, for whatever in a kernel depends on data.
+
+        Raises:
+            KernelError: when the kernel is traced for shapes only.
+        """
+        if self.peek is None:
+            raise self.error(
+                f"{what} of {view!r}",
+                "a kernel traced without data",
+                "arrays as arguments",
+                "run it with nki.simulate(kernel)(arrays...)",
+            )
+        return self.peek(view)
 
     def _check_shape(self, sizes: tuple[int, ...], memory: str, name: str) -> None:
         if any(n <= 0 for n in sizes):
@@ -241,6 +293,7 @@ class StreamBuilder:
         work: Work,
         meaning: Callable[..., None],
         accumulates: bool = False,
+        sync: Sync | None = None,
     ) -> Instruction:
         """Append an instruction after the checks that hold for all of them."""
         for view in reads:
@@ -258,6 +311,7 @@ class StreamBuilder:
             meaning,
             self._at[1],
             self._at[0],
+            sync,
         )
         self.instructions.append(made)
         return made

@@ -7,7 +7,7 @@ replayed any number of times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,8 +59,27 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Sync:
+    """A meeting of cores or ranks: none of `group` passes before all have come to `key`.
+
+    `kind` is `barrier`, `sendrecv` or `collective`. `group` holds the members' numbers (cores of a
+    logical core, or ranks). Members meet at the same `key` in the order in which each comes to it.
+    `exchange(operands)` carries out what the meeting does: for each member in the order of `group`
+    its bound arrays, writes first. None where only order is made.
+    """
+
+    kind: str
+    group: tuple[int, ...]
+    key: str
+    exchange: Callable[[Sequence[Sequence[np.ndarray]]], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction. `meaning(*writes, *reads)` takes the bound arrays, writes first."""
+    """One instruction. `meaning(*writes, *reads)` takes the bound arrays, writes first.
+
+    One with a `sync` waits for its partners and has no meaning of its own.
+    """
 
     index: int
     op: str
@@ -71,6 +90,7 @@ class Instruction:
     meaning: Callable[..., None]
     line: int
     file: str
+    sync: Sync | None = None
 
     @property
     def where(self) -> str:

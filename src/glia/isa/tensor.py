@@ -19,12 +19,12 @@ import numpy as np
 from glia.core.dtypes import DType, dtype
 from glia.core.errors import KernelError
 
-ON_CHIP = ("sbuf", "psum")
+ON_CHIP = ("sbuf", "psum", "register")
 
 
 @dataclass(eq=False, slots=True)
 class Storage:
-    """Memory behind tensors. `memory` is `hbm`, `sbuf` or `psum`.
+    """Memory behind tensors. `memory` is `hbm`, `sbuf`, `psum` or `register` (engine state).
 
     `role` is `input`, `output`, `constant` or `scratch`. `partition_bytes` is, on chip, the bytes
     used in each partition, and for HBM the pitch of one row. `address` is the byte offset inside a

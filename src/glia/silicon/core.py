@@ -49,6 +49,7 @@ class Core:
         self.target = target
         self.sbuf = np.zeros((PARTITIONS, target.sbuf_bytes), np.uint8)
         self.psum = np.zeros((PARTITIONS, target.psum_bytes), np.uint8)
+        self._registers: dict[str, np.ndarray] = {}
         self._plans: dict[int, tuple[Stream, list[_Step]]] = {}
 
     def run(self, stream: Stream, hbm: Mapping[int, Hbm]) -> None:
@@ -102,11 +103,17 @@ class Core:
         hbm: list[tuple[int, NkiTensor]] = []
         for view in (*made.writes, *made.reads):
             if view.on_chip:
-                arrays.append(view.bind(self.sbuf if view.buffer == "sbuf" else self.psum))
+                arrays.append(view.bind(self._memory(view.storage)))
             else:
                 hbm.append((len(arrays), view))
                 arrays.append(None)
         return _Step(made.meaning, arrays, tuple(hbm), made)
+
+    def _memory(self, storage: Storage) -> np.ndarray:
+        if storage.memory == "register":
+            shape = (PARTITIONS, storage.partition_bytes)
+            return self._registers.setdefault(storage.name, np.zeros(shape, np.uint8))
+        return self.sbuf if storage.memory == "sbuf" else self.psum
 
 
 def _initial(storage: Storage) -> np.ndarray:

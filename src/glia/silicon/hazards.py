@@ -162,7 +162,7 @@ def _history(
     found = histories.get(storage.index)
     if found is None:
         found = histories[storage.index] = _History()
-        if storage.on_chip:
+        if storage.memory in occupants:
             previous = occupants[storage.memory].replace(storage)
             last = [i for p in previous for i in histories[p].last_by_track.values()]
             found.predecessors = tuple(last)
