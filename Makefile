@@ -1,5 +1,6 @@
 # make demo   install into .venv and carry the MiniLM sentence encoder to two chips
 # make test   all checks: lint, format, types, tests
+# make explore  the property tests again, with fresh random examples until one fails (ROUNDS times)
 # make clean  remove what the above made
 #
 # A second run installs nothing, unless the requirements changed. Needs Python 3.11 or newer.
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: demo test clean
+.PHONY: demo test explore clean
 
 demo: $(VENV)/.demo
 	$(BIN)/glia port examples/minilm.py:encoder --to inf2,trn2 --against h100,l4
@@ -21,6 +22,14 @@ test: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+ROUNDS ?= 5
+
+explore: $(VENV)/.dev
+	for round in $$(seq $(ROUNDS)); do \
+	  HYPOTHESIS_PROFILE=explore OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q -m "hypothesis and not slow" \
+	    || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) build glia-report src/*.egg-info

@@ -1,12 +1,22 @@
-"""What all tests share: golden files, renewed with `--update-golden`."""
+"""What all tests share: golden files, renewed with `--update-golden`, and how examples are drawn.
+
+Property tests draw the same examples in every run, so that what passes here passes anywhere;
+`make explore` draws fresh ones, many more, and is where to look for what nobody thought of.
+"""
 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("explore", print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 GOLDEN = Path(__file__).parent / "golden"
 
