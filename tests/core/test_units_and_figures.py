@@ -83,7 +83,7 @@ def test_a_closed_set_suggests_and_lists():
         choose("chip", "trn22", ["trn2", "trn1", "inf2"])
 
 
-@pytest.mark.parametrize("name", sorted(DTYPES))
+@pytest.mark.parametrize("name", sorted(set(DTYPES) - {"tfloat32"}))  # float32 in memory
 def test_every_dtype_is_found_by_name_and_by_numpy(name):
     kind = dtype(name)
     assert dtype(kind.numpy) is kind and kind.itemsize == kind.numpy.itemsize

@@ -110,7 +110,10 @@ def test_every_kind_of_attribute_survives(value: object) -> None:
     assert repr(parsed) == repr(value)
 
 
-@pytest.mark.parametrize("name", DTYPES)
+# Packed formats and tfloat32 are the chip's: graphs hold numbers that NumPy tells apart.
+@pytest.mark.parametrize(
+    "name", [n for n, d in DTYPES.items() if dtype(d.numpy) is d and not d.is_packed]
+)
 def test_constants_of_every_dtype_survive(name: str) -> None:
     b = GraphBuilder("g")
     for i, shape in enumerate([(), (1,), (3,), (0, 2)]):
