@@ -62,8 +62,11 @@ class TensorEngine(Section):
     rows: Count
     columns: Count
     max_moving_free: Count
+    max_moving_free_2byte: Count
     max_stationary_free: Count
     fp32_passes: Count
+    fp32_passes_onezero: Count
+    min_row_tile: Count
     fp8_rate: Ratio
     issue_overhead_cycles: Cycles
     min_cycles: Cycles
@@ -145,6 +148,14 @@ class Capabilities(Section):
     lnc2: bool
     dma_accumulate_full_rate: bool
     psum_bf16_output: bool
+    psum_accumulate_any: bool
+    ocp_fp8: bool
+    matmul_double_row: bool
+    matmul_mx: bool
+    activate2: bool
+    activation_reciprocal_bias: bool
+    alu_abs_extrema: bool
+    nonzero_with_count: bool
 
 
 class Energy(Section):

@@ -26,8 +26,12 @@ class Target:
     psum_banks: int
     psum_bank_bytes: int
     max_moving: int
+    max_moving_2byte: int
     max_stationary: int
     fp32_passes: float
+    fp32_passes_onezero: float
+    min_row_tile: int
+    fp8_rate: float
     matmul_min: float
     stationary_load: float
     vector_min: float
@@ -71,8 +75,12 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         psum_banks=int(s.psum.num_banks.value),
         psum_bank_bytes=int(s.psum.bank_bytes.value),
         max_moving=int(s.tensor.max_moving_free.value),
+        max_moving_2byte=int(s.tensor.max_moving_free_2byte.value),
         max_stationary=int(s.tensor.max_stationary_free.value),
         fp32_passes=s.tensor.fp32_passes.value,
+        fp32_passes_onezero=s.tensor.fp32_passes_onezero.value,
+        min_row_tile=int(s.tensor.min_row_tile.value),
+        fp8_rate=s.tensor.fp8_rate.value,
         matmul_min=s.tensor.min_cycles.value,
         stationary_load=s.tensor.stationary_load_cycles.value,
         vector_min=s.vector.min_cycles.value,

@@ -22,6 +22,9 @@ class Token:
         return f"nl.{self.name}"
 
 
+_OTHER = ("average",)  # a reduction of tensor_partition_reduce only
+
 TOKENS = {
-    name: Token(name, ALU.get(name), FUNCTIONS.get(name)) for name in sorted({*ALU, *FUNCTIONS})
+    name: Token(name, ALU.get(name), FUNCTIONS.get(name))
+    for name in sorted({*ALU, *FUNCTIONS, *_OTHER})
 }
