@@ -12,26 +12,38 @@ Source: aws-neuron-sdk nki/api/nki.api.shared.rst, nki/deep-dives/mxfp-matmul.rs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import ml_dtypes
 import numpy as np
 
 from glia.core.errors import choose
 
 
-@dataclass(frozen=True, slots=True)
-class DType:
-    """One number format. `kind` is one of `float`, `int`, `uint`, `bool`, `complex`, `packed`.
+class DType(str):
+    """One number format; a string, its name, as the public kernel language has it.
 
-    `element` is, for a packed format, the format of its four numbers.
+    `kind` is one of `float`, `int`, `uint`, `bool`, `complex`, `packed`. `element` is, for a packed
+    format, the format of its four numbers.
     """
 
-    name: str
+    __slots__ = ("element", "itemsize", "kind", "numpy")
+
     kind: str
     itemsize: int
     numpy: np.dtype
-    element: DType | None = None
+    element: DType | None
+
+    def __new__(
+        cls, name: str, kind: str, itemsize: int, numpy: np.dtype, element: DType | None = None
+    ) -> DType:
+        """A format of this name, `itemsize` bytes per element."""
+        made = super().__new__(cls, name)
+        made.kind, made.itemsize, made.numpy, made.element = kind, itemsize, numpy, element
+        return made
+
+    @property
+    def name(self) -> str:
+        """The name as a plain string."""
+        return str(self)
 
     @property
     def is_float(self) -> bool:
@@ -56,7 +68,10 @@ class DType:
         return float(ml_dtypes.finfo(self.numpy).eps) / 2 if self.is_float else 0.0
 
     def __str__(self) -> str:
-        return self.name
+        return str.__str__(self)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return dtype, (str(self),)
 
 
 def _table() -> dict[str, DType]:
