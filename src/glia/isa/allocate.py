@@ -2,24 +2,30 @@
 
 A storage lives from the first to the last instruction that touches it. Free space that was
 released longest ago is reused first: reuse makes the new owner wait for the old one, so a rotation
-keeps double-buffered loops overlapping. Pinned addresses are honoured; two live storages on one
-address are an error.
+keeps double-buffered loops overlapping. Pinned addresses are honoured (`pinned.py`), and the others
+are placed around them.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from glia.core.errors import KernelError
+from glia.isa.located import located
+from glia.isa.pinned import place_pinned
 from glia.isa.stream import Instruction
 from glia.isa.target import Target
 from glia.isa.tensor import Storage
 
 _ALIGN_BYTES = 32  # smallest unit handed out; keeps 32-byte SBUF accesses whole
+_MAX_PIECES = 128  # free pieces whose ages are kept apart
+
+Ranges = dict[int, tuple[int, int]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, order=True)
 class _Piece:
     """A run of bytes in every partition, free since instruction `since` (-1: never used)."""
 
@@ -27,47 +33,74 @@ class _Piece:
     size: int
     since: int
 
+    @property
+    def end(self) -> int:
+        return self.start + self.size
+
 
 class _Space:
-    """Free pieces of one memory."""
+    """Free pieces of one memory, in order of address."""
 
-    def __init__(self, size: int, unit: int) -> None:
+    def __init__(self, free: Sequence[tuple[int, int]], unit: int) -> None:
         self.unit = unit
-        self.pieces = [_Piece(0, size, -1)]
+        self.pieces = [_Piece(start, end - start, -1) for start, end in free]
         self.used = 0
         self.peak = 0
 
     def take(self, size: int) -> int | None:
-        """Reserve `size` bytes from the piece that fits and was released longest ago."""
+        """Reserve `size` bytes of neighbouring pieces, those whose youngest is the oldest."""
         size = -(-size // self.unit) * self.unit
-        fitting = [p for p in self.pieces if p.size >= size]
-        if not fitting and not self._merge(size):
+        found = self._oldest_run(size)
+        if found is None:
             return None
-        best = min((p for p in self.pieces if p.size >= size), key=lambda p: (p.since, p.start))
-        start = best.start
-        best.start += size
-        best.size -= size
-        self.pieces = [p for p in self.pieces if p.size]
+        first, last = found
+        start = self.pieces[first].start
+        rest = self.pieces[last]
+        left = rest.end - (start + size)
+        kept = [_Piece(rest.end - left, left, rest.since)] if left else []
+        self.pieces[first : last + 1] = kept
         self.used += size
         self.peak = max(self.peak, self.used)
         return start
+
+    def _oldest_run(self, size: int) -> tuple[int, int] | None:
+        """Positions of the first and last piece of the best run, or None when none is as long."""
+        best, found = None, None
+        pieces = self.pieces
+        for first, head in enumerate(pieces):
+            age, have, end = -1, 0, head.start
+            for last in range(first, len(pieces)):
+                piece = pieces[last]
+                if piece.start != end:
+                    break
+                age, have, end = max(age, piece.since), have + piece.size, piece.end
+                if best is not None and age >= best:
+                    break
+                if have >= size:
+                    best, found = age, (first, last)
+                    break
+        return found
 
     def give(self, start: int, size: int, now: int) -> None:
         """Release bytes; kept apart from their neighbours so that their age stays known."""
         size = -(-size // self.unit) * self.unit
         self.used -= size
-        self.pieces.append(_Piece(start, size, now))
+        insort(self.pieces, _Piece(start, size, now))
+        if len(self.pieces) > _MAX_PIECES:
+            self._join_oldest()
 
-    def _merge(self, size: int) -> bool:
-        merged: list[_Piece] = []
-        for piece in sorted(self.pieces, key=lambda p: p.start):
-            if merged and merged[-1].start + merged[-1].size == piece.start:
-                merged[-1].size += piece.size
-                merged[-1].since = max(merged[-1].since, piece.since)
+    def _join_oldest(self) -> None:
+        """Join neighbours that were both released in the older half of what is free."""
+        limit = sorted(p.since for p in self.pieces)[len(self.pieces) // 2]
+        joined: list[_Piece] = []
+        for piece in self.pieces:
+            last = joined[-1] if joined else None
+            if last and last.end == piece.start and max(last.since, piece.since) <= limit:
+                last.size += piece.size
+                last.since = max(last.since, piece.since)
             else:
-                merged.append(piece)
-        self.pieces = merged
-        return any(p.size >= size for p in merged)
+                joined.append(piece)
+        self.pieces = joined
 
 
 def allocate(
@@ -79,18 +112,18 @@ def allocate(
         Peak SBUF bytes per partition and peak PSUM banks in use.
 
     Raises:
-        KernelError: when live storages do not fit, or pinned ones overlap while both live.
+        KernelError: when live storages do not fit, or when one is read whose bytes another, pinned
+            to the same address, has written since.
     """
     ranges = live_ranges(instructions)
-    sbuf = _allocate_memory("sbuf", storages, ranges, target.sbuf_bytes, _ALIGN_BYTES, target)
-    bank = target.psum_bank_bytes
-    psum = _allocate_memory("psum", storages, ranges, target.psum_bytes, bank, target)
-    return sbuf, -(-psum // bank)
+    sbuf = _Placing("sbuf", target.sbuf_bytes, _ALIGN_BYTES, target, ranges, instructions)
+    psum = _Placing("psum", target.psum_bytes, target.psum_bank_bytes, target, ranges, instructions)
+    return sbuf.place(storages), -(-psum.place(storages) // target.psum_bank_bytes)
 
 
-def live_ranges(instructions: Iterable[Instruction]) -> dict[int, tuple[int, int]]:
+def live_ranges(instructions: Iterable[Instruction]) -> Ranges:
     """First and last instruction index that touches each storage."""
-    ranges: dict[int, tuple[int, int]] = {}
+    ranges: Ranges = {}
     for made in instructions:
         for view in (*made.writes, *made.reads):
             first, _ = ranges.get(view.storage.index, (made.index, 0))
@@ -98,124 +131,113 @@ def live_ranges(instructions: Iterable[Instruction]) -> dict[int, tuple[int, int
     return ranges
 
 
-def _allocate_memory(
-    memory: str,
-    storages: Sequence[Storage],
-    ranges: dict[int, tuple[int, int]],
-    size: int,
-    unit: int,
-    target: Target,
-) -> int:
-    mine = [s for s in storages if s.memory == memory and s.index in ranges]
-    mine.sort(key=lambda s: (ranges[s.index][0], s.index))
-    pinned_top = _place_pinned([s for s in mine if s.pinned is not None], ranges, size)
-    free = [s for s in mine if s.pinned is None]
-    try:
-        return pinned_top + _rotate(memory, free, ranges, size, unit, pinned_top, target)
-    except KernelError:
-        packed = _pack(free, ranges, size, unit, pinned_top)
-        if packed is None:
-            raise
-        return packed
+@dataclass(frozen=True)
+class _Placing:
+    """The allocation of one memory: its bytes per partition, its unit, and who lives when."""
+
+    memory: str
+    size: int
+    unit: int
+    target: Target
+    ranges: Ranges
+    instructions: Sequence[Instruction]
+
+    def place(self, storages: Sequence[Storage]) -> int:
+        """Address every used storage of this memory; returns the peak bytes in use."""
+        mine = [s for s in storages if s.memory == self.memory and s.index in self.ranges]
+        mine.sort(key=lambda s: (self.ranges[s.index][0], s.index))
+        pinned = [s for s in mine if s.pinned is not None]
+        place_pinned(pinned, self.ranges, self.instructions)
+        free = [s for s in mine if s.pinned is None]
+        taken = _merged([(s.address, s.address + s.partition_bytes) for s in pinned])
+        try:
+            return self._rotate(free, taken) + sum(end - start for start, end in taken)
+        except KernelError:
+            packed = self._pack(free, pinned)
+            if packed is None:
+                raise
+            return packed
+
+    def _rotate(self, storages: Sequence[Storage], taken: Sequence[tuple[int, int]]) -> int:
+        """In program order, each on the memory released longest ago; returns the peak in use.
+
+        What is pinned at any time is left alone.
+        """
+        space = _Space(_gaps(taken, self.size, self.unit), self.unit)
+        live: list[Storage] = []
+        for storage in storages:
+            now = self.ranges[storage.index][0]
+            for ended in [s for s in live if self.ranges[s.index][1] < now]:
+                live.remove(ended)
+                space.give(ended.address, ended.partition_bytes, self.ranges[ended.index][1])
+            start = space.take(storage.partition_bytes)
+            if start is None:
+                raise self._does_not_fit(storage, live, taken)
+            storage.address = start
+            live.append(storage)
+        return space.peak
+
+    def _pack(self, storages: Sequence[Storage], pinned: Sequence[Storage]) -> int | None:
+        """Largest first, each at the lowest address that is free while it lives; the top, or None.
+
+        Holds more than rotation, which scatters small pieces and leaves alone what is pinned at any
+        time, but makes more instructions wait.
+        """
+        placed = list(pinned)
+        top = max((s.address + s.partition_bytes for s in pinned), default=0)
+        for storage in sorted(storages, key=lambda s: (-s.partition_bytes, s.index)):
+            first, last = self.ranges[storage.index]
+            at = 0
+            rivals = [
+                s
+                for s in placed
+                if self.ranges[s.index][0] <= last and first <= self.ranges[s.index][1]
+            ]
+            for rival in sorted(rivals, key=lambda s: s.address):
+                if rival.address >= at + storage.partition_bytes:
+                    break
+                at = max(at, -(-(rival.address + rival.partition_bytes) // self.unit) * self.unit)
+            if at + storage.partition_bytes > self.size:
+                return None
+            storage.address = at
+            placed.append(storage)
+            top = max(top, at + storage.partition_bytes)
+        return top
+
+    def _does_not_fit(
+        self, storage: Storage, live: Sequence[Storage], taken: Sequence[tuple[int, int]]
+    ) -> KernelError:
+        largest = sorted(live, key=lambda s: -s.partition_bytes)[:4]
+        listing = ", ".join(f"{s.name} {s.partition_bytes}" for s in largest)
+        held = sum(s.partition_bytes for s in live)
+        size = self.size - sum(end - start for start, end in taken)
+        pinned = f" beside {self.size - size} pinned" if taken else ""
+        where = self.instructions[self.ranges[storage.index][0]]
+        error = KernelError(
+            f"allocating {storage.name} in {self.memory} of {self.target.chip}: got "
+            f"{storage.partition_bytes} bytes per partition on top of {held} live ones (largest: "
+            f"{listing or 'none'}){pinned}, expected at most {size}; use smaller tiles, or let "
+            "tiles die earlier"
+        )
+        return located(error, where.file, where.line)
 
 
-def _rotate(
-    memory: str,
-    storages: Sequence[Storage],
-    ranges: dict[int, tuple[int, int]],
-    size: int,
-    unit: int,
-    pinned_top: int,
-    target: Target,
-) -> int:
-    """In program order, each on the memory released longest ago; returns the peak in use."""
-    space = _Space(size - pinned_top, unit)
-    live: list[Storage] = []
-    for storage in storages:
-        now = ranges[storage.index][0]
-        for ended in [s for s in live if ranges[s.index][1] < now]:
-            live.remove(ended)
-            space.give(ended.address - pinned_top, ended.partition_bytes, ranges[ended.index][1])
-        start = space.take(storage.partition_bytes)
-        if start is None:
-            raise _does_not_fit(memory, storage, live, size - pinned_top, target)
-        storage.address = start + pinned_top
-        live.append(storage)
-    return space.peak
+def _merged(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The union of spans, as spans that do not touch."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+        else:
+            merged.append((start, end))
+    return merged
 
 
-def _pack(
-    storages: Sequence[Storage],
-    ranges: dict[int, tuple[int, int]],
-    size: int,
-    unit: int,
-    pinned_top: int,
-) -> int | None:
-    """Largest first, each at the lowest address that is free while it lives; the top, or None.
-
-    Holds more than rotation, which scatters small pieces, but makes more instructions wait.
-    """
-    placed: list[Storage] = []
-    top = pinned_top
-    for storage in sorted(storages, key=lambda s: (-s.partition_bytes, s.index)):
-        mine = ranges[storage.index]
-        rivals = [s for s in placed if _both_live(ranges[s.index], mine)]
-        at = pinned_top
-        for rival in sorted(rivals, key=lambda s: s.address):
-            if rival.address >= at + storage.partition_bytes:
-                break
-            at = max(at, -(-(rival.address + rival.partition_bytes) // unit) * unit)
-        if at + storage.partition_bytes > size:
-            return None
-        storage.address = at
-        placed.append(storage)
-        top = max(top, at + storage.partition_bytes)
-    return top
-
-
-def _place_pinned(pinned: Sequence[Storage], ranges: dict[int, tuple[int, int]], size: int) -> int:
-    """Honour explicit addresses; returns the first byte above all of them."""
-    for storage in pinned:
-        storage.start_partition, storage.address = storage.pinned or (0, 0)
-        if storage.address + storage.partition_bytes > size:
-            raise KernelError(
-                f"placing {storage.name}: got address {storage.address} for "
-                f"{storage.partition_bytes} bytes, expected it inside {size}"
-            )
-    for i, one in enumerate(pinned):
-        for other in pinned[i + 1 :]:
-            if _both_live(ranges[one.index], ranges[other.index]) and _overlap(one, other):
-                raise KernelError(
-                    f"placing {other.name}: got an address inside {one.name}, which is live at the "
-                    "same time; move one of them"
-                )
-    return max((s.address + s.partition_bytes for s in pinned), default=0)
-
-
-def _both_live(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] <= other[1] and other[0] <= one[1]
-
-
-def _overlap(one: Storage, other: Storage) -> bool:
-    rows = (
-        one.start_partition < other.start_partition + other.num_partitions
-        and other.start_partition < one.start_partition + one.num_partitions
-    )
-    columns = (
-        one.address < other.address + other.partition_bytes
-        and other.address < one.address + one.partition_bytes
-    )
-    return rows and columns
-
-
-def _does_not_fit(
-    memory: str, storage: Storage, live: Sequence[Storage], size: int, target: Target
-) -> KernelError:
-    largest = sorted(live, key=lambda s: -s.partition_bytes)[:4]
-    listing = ", ".join(f"{s.name} {s.partition_bytes}" for s in largest)
-    held = sum(s.partition_bytes for s in live)
-    return KernelError(
-        f"allocating {storage.name} in {memory} of {target.chip}: got {storage.partition_bytes} "
-        f"bytes per partition on top of {held} live ones (largest: {listing}), expected at most "
-        f"{size}; use smaller tiles, or let tiles die earlier"
-    )
+def _gaps(taken: Sequence[tuple[int, int]], size: int, unit: int) -> list[tuple[int, int]]:
+    """What of 0..size no span takes, from one multiple of `unit` on."""
+    gaps, at = [], 0
+    for start, end in (*taken, (size, size)):
+        if start - at > 0:
+            gaps.append((at, start))
+        at = -(-end // unit) * unit
+    return gaps
