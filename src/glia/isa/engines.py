@@ -5,7 +5,7 @@ Source: aws-neuron-sdk nki/api/nki/isa/__init__.py (names and values of the publ
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, IntEnum
 
 
 class engine(Enum):
@@ -49,12 +49,19 @@ class oob_mode(Enum):
 class matmul_perf_mode(Enum):
     """Performance modes of the Tensor engine."""
 
-    none = 0
-    double_row = 1
+    none = "none"
+    double_row = "double_row"
 
 
-class nc_version(Enum):
-    """Generations of the NeuronCore that NKI targets."""
+class dma_engine(Enum):
+    """Which DMA engines carry a transfer between the cores of a logical core."""
+
+    dma = 1
+    gpsimd_dma = 2
+
+
+class nc_version(IntEnum):
+    """Generations of the NeuronCore that NKI targets; kernels compare them."""
 
     gen2 = 2
     gen3 = 3

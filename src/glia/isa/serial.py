@@ -38,6 +38,7 @@ _ENUMS = {
         engines.reduce_cmd,
         engines.dge_mode,
         engines.oob_mode,
+        engines.dma_engine,
         engines.matmul_perf_mode,
         engines.nc_version,
     )
