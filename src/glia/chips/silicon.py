@@ -76,7 +76,10 @@ class TensorEngine(Section):
 
 
 class VectorEngine(Section):
-    """The elementwise and reduction engine; rates are elements per lane and cycle."""
+    """The elementwise and reduction engine; rates are elements per lane and cycle.
+
+    Rates of instructions that a generation lacks are absent.
+    """
 
     lanes: Count
     fixed_cycles: Cycles
@@ -86,6 +89,15 @@ class VectorEngine(Section):
     copy_rate_2byte_mixed: Ratio
     tensor_tensor_rate_2byte: Ratio
     reciprocal_cycles_per_element: Cycles
+    two_operand_cycles_per_element: Cycles
+    reduce_rate_2byte: Ratio
+    memset_zero_rate_2byte: Ratio
+    bn_aggr_cycles_per_triple: Cycles
+    select_reduce_cycles_per_element: Cycles
+    cumulative_cycles_per_element: Cycles
+    exponential_rate: Ratio | None = None
+    quantize_mx_rate: Ratio | None = None
+    xorwow_rate: Ratio | None = None
 
 
 class ScalarEngine(Section):
@@ -156,6 +168,11 @@ class Capabilities(Section):
     activation_reciprocal_bias: bool
     alu_abs_extrema: bool
     nonzero_with_count: bool
+    gpsimd_rng: bool
+    vector_xorwow: bool
+    vector_exponential: bool
+    quantize_mx: bool
+    scalar_tensor_scalar: bool
 
 
 class Energy(Section):

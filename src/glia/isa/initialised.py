@@ -16,11 +16,21 @@ _NONE = np.zeros(0, bool)
 class Shadow:
     """Written-flags of one storage. `full` skips the work once everything was written."""
 
-    __slots__ = ("_flags", "_pitch", "_size", "_started", "_started_missing", "_unwritten", "full")
+    __slots__ = (
+        "_flags",
+        "_num_bytes",
+        "_pitch",
+        "_size",
+        "_started",
+        "_started_missing",
+        "_unwritten",
+        "full",
+    )
 
     def __init__(self, storage: Storage) -> None:
         self.full = storage.role in ("input", "constant")
         self._size = storage.dtype.itemsize
+        self._num_bytes = storage.num_bytes
         self._pitch = max(storage.partition_bytes // self._size, 1)
         self._flags = np.zeros(0 if self.full else storage.num_bytes // self._size, bool)
         self._unwritten = self._flags.size
@@ -39,6 +49,14 @@ class Shadow:
             self.full = self._unwritten == 0
             if self.full:
                 self._flags = _NONE  # nothing is ever unwritten again
+
+    def forget(self, view: NkiTensor) -> None:
+        """Record that what the view holds is undefined from here on."""
+        if self.full:
+            self.full = False
+            self._flags = np.ones(self._num_bytes // self._size, bool)
+        self._select(view, "_flags")[...] = False
+        self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
 
     def is_written(self, view: NkiTensor) -> bool:
         """True when every element of the view was written."""
@@ -77,10 +95,10 @@ class Shadow:
         if view.dtype.itemsize < self._size:
             self._refine(view.dtype.itemsize)
         ratio = view.dtype.itemsize // self._size
-        shape, strides = view.shape, tuple(s * ratio for s in view.strides)
-        offset = view.offset * ratio
+        shape, strides = view.shape, tuple(s * ratio for s in view.steps)
+        offset = view.start * ratio
         if view.on_chip:
-            strides = (view.strides[0] * self._pitch, *strides[1:])
+            strides = (view.steps[0] * self._pitch, *strides[1:])
             offset += view.partition * self._pitch
         if ratio > 1:
             shape, strides = (*shape, ratio), (*strides, 1)

@@ -10,6 +10,7 @@ from functools import cache
 
 from glia.chips import Capabilities, Silicon, load_chip
 from glia.core.errors import UnsupportedError
+from glia.core.figures import Figure
 
 PARTITIONS = 128
 QUADRANT = 32
@@ -40,6 +41,15 @@ class Target:
     copy_rate_fp32: float
     tensor_tensor_rate_2byte: float
     reciprocal_cycles: float
+    two_operand_cycles: float
+    reduce_rate_2byte: float
+    memset_zero_rate_2byte: float
+    bn_aggr_cycles: float
+    select_reduce_cycles: float
+    cumulative_cycles: float
+    exponential_rate: float
+    quantize_mx_rate: float
+    xorwow_rate: float
     scalar_min: float
     scalar_rate_2byte: float
     gpsimd_min: float
@@ -66,6 +76,11 @@ def target_of(chip_name: str) -> Target:
     return _from_silicon(chip.name, chip.silicon)
 
 
+def _rate(figure: Figure | None) -> float:
+    """Elements per cycle; 1 where the chip has no such instruction, so that nothing asks for it."""
+    return 1.0 if figure is None else figure.value
+
+
 def _from_silicon(name: str, s: Silicon) -> Target:
     return Target(
         chip=name,
@@ -89,6 +104,15 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         copy_rate_fp32=s.vector.copy_rate_fp32.value,
         tensor_tensor_rate_2byte=s.vector.tensor_tensor_rate_2byte.value,
         reciprocal_cycles=s.vector.reciprocal_cycles_per_element.value,
+        two_operand_cycles=s.vector.two_operand_cycles_per_element.value,
+        reduce_rate_2byte=s.vector.reduce_rate_2byte.value,
+        memset_zero_rate_2byte=s.vector.memset_zero_rate_2byte.value,
+        bn_aggr_cycles=s.vector.bn_aggr_cycles_per_triple.value,
+        select_reduce_cycles=s.vector.select_reduce_cycles_per_element.value,
+        cumulative_cycles=s.vector.cumulative_cycles_per_element.value,
+        exponential_rate=_rate(s.vector.exponential_rate),
+        quantize_mx_rate=_rate(s.vector.quantize_mx_rate),
+        xorwow_rate=_rate(s.vector.xorwow_rate),
         scalar_min=s.scalar.min_cycles.value,
         scalar_rate_2byte=s.scalar.rate_2byte.value,
         gpsimd_min=s.gpsimd.min_cycles.value,
