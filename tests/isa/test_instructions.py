@@ -230,8 +230,11 @@ def test_against_float64(row: Row):
     assert np.max(np.abs(got - expected) / scale) <= row.tolerance
 
 
+TESTED_ELSEWHERE = {"register_store"}  # tests/isa/test_registers.py
+
+
 def test_every_instruction_has_a_row():
-    assert {row.op for row in ROWS} == set(INSTRUCTIONS)
+    assert {row.op for row in ROWS} | TESTED_ELSEWHERE == set(INSTRUCTIONS)
 
 
 FLOAT_ROWS = [r for r in ROWS if r.kind is np.float32 and not r.psum and r.op != "bn_aggr"]

@@ -4,7 +4,21 @@ An instruction function has its operands as parameters, its legality as checks, 
 function on NumPy arrays and its cycles as a formula over the chip's figures.
 """
 
-from glia.isa import dma_engine, gpsimd_engine, scalar_engine, tensor_engine, vector_engine
+from glia.isa import (
+    dma_engine,
+    gpsimd_engine,
+    scalar_engine,
+    sequencer,
+    tensor_engine,
+    vector_engine,
+)
 
 # Importing every engine's file declares all instructions: see `builder.INSTRUCTIONS`.
-__all__ = ["dma_engine", "gpsimd_engine", "scalar_engine", "tensor_engine", "vector_engine"]
+__all__ = [
+    "dma_engine",
+    "gpsimd_engine",
+    "scalar_engine",
+    "sequencer",
+    "tensor_engine",
+    "vector_engine",
+]

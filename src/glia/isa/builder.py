@@ -2,7 +2,7 @@
 
 One context variable holds it and refuses nesting. Every instruction passes through `emit`, which
 checks what holds for all of them: no read of memory that was never written, PSUM accumulation
-only where a matmul started it.
+only where a matmul started it, no operand that overlaps the result.
 """
 
 from __future__ import annotations
@@ -11,77 +11,61 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from pathlib import Path
-from types import FrameType
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
-import numpy as np
-
-from glia.core.dtypes import DType
-from glia.core.dtypes import dtype as find_dtype
-from glia.core.errors import KernelError
+from glia.core.errors import GliaError, KernelError
 from glia.isa.allocate import allocate
+from glia.isa.context import CURRENT, current
 from glia.isa.engines import engine
-from glia.isa.initialised import Shadow
-from glia.isa.stream import Call, Instruction, Stream, Sync, Work
-from glia.isa.target import PARTITIONS, Target
-from glia.isa.tensor import NkiTensor, Storage
+from glia.isa.limits import Budget
+from glia.isa.located import error_place, kernel_error, kernel_place, located
+from glia.isa.memory import FIRST_REGISTER_FILE, LaunchMemory
+from glia.isa.registers import VirtualRegister
+from glia.isa.schedule import Schedule
+from glia.isa.stream import ALONE, Call, Instruction, Place, Stream, Sync, Work
+from glia.isa.target import Target
+from glia.isa.tensor import NkiTensor
 
-_CURRENT: ContextVar[StreamBuilder | None] = ContextVar("glia_stream", default=None)
-_PACKAGE = str(Path(__file__).parents[1])
-_INTERNAL = tuple(f"{_PACKAGE}/{room}/" for room in ("isa", "nki", "silicon"))
+__all__ = [
+    "FIRST_REGISTER_FILE",
+    "INSTRUCTIONS",
+    "Place",
+    "StreamBuilder",
+    "current",
+    "instruction",
+    "located",
+    "tracing",
+]
+
 F = TypeVar("F", bound=Callable[..., Any])
-
-FIRST_REGISTER_FILE = 1 << 30  # storage numbers of engine state, apart from those of tensors
 
 INSTRUCTIONS: dict[str, Callable[..., Any]] = {}
 """Every public instruction by name; filled by the decorator that declares it."""
 
 
-def current(what: str = "this call") -> StreamBuilder:
-    """The builder of the kernel being traced.
-
-    Raises:
-        KernelError: outside a kernel.
-    """
-    builder = _CURRENT.get()
-    if builder is None:
-        raise KernelError(
-            f"calling {what}: got a call outside a kernel, expected it inside a function under "
-            "@nki.jit; run the kernel with nki.simulate(kernel)(...)"
-        )
-    return builder
-
-
 @contextmanager
 def tracing(builder: StreamBuilder) -> Iterator[StreamBuilder]:
-    """Make `builder` the ambient one; refuses nesting."""
-    if _CURRENT.get() is not None:
+    """Make `builder` the ambient one; refuses nesting. Errors leave it with the kernel's line.
+
+    An ordinary Python error of the kernel becomes a KernelError with that error as its cause.
+    """
+    if CURRENT.get() is not None:
         raise KernelError(
-            "tracing a kernel: got a jitted kernel called inside another, expected a plain "
-            "function; leave helpers undecorated"
+            "tracing a kernel: got another kernel being traced, expected none; call the function "
+            "itself, not a launch of it"
         )
-    token = _CURRENT.set(builder)
+    token = CURRENT.set(builder)
     try:
         yield builder
     except KernelError as error:
-        raise located(error, *_error_place(error)) from None
+        raise located(error, *error_place(error)) from error.__cause__
+    except GliaError:
+        raise
+    except Exception as error:
+        raise kernel_error(error) from error
     finally:
-        _CURRENT.reset(token)
-
-
-class LocatedError(KernelError):
-    """A KernelError whose text already starts with the kernel's file and line."""
-
-
-def located(error: KernelError, file: str, line: int) -> KernelError:
-    """The error with the kernel's file and line before it, once."""
-    if isinstance(error, LocatedError):
-        return error
-    return LocatedError(f"{Path(file).name}:{line}: {error}")
+        CURRENT.reset(token)
 
 
 def instruction(function: F) -> F:
@@ -105,7 +89,7 @@ def instruction(function: F) -> F:
         arguments = dict(zip(names, args, strict=False))
         arguments.update(kwargs)
         fits = len(arguments) == len(args) + len(kwargs) and known >= arguments.keys() >= required
-        at = _kernel_place(sys._getframe(1))
+        at = kernel_place(sys._getframe(1))
         if not fits:
             raise located(_misfit(name, signature, args, kwargs), *at)
         return builder.issue(name, function, arguments, at)
@@ -115,8 +99,10 @@ def instruction(function: F) -> F:
 
 
 def _frozen(value: Any) -> Any:
-    """Lists as tuples: the kernel may go on changing its own."""
-    return tuple(_frozen(v) for v in value) if isinstance(value, (list, tuple)) else value
+    """Lists as tuples and registers as their numbers: the kernel may go on changing its own."""
+    if isinstance(value, (list, tuple)):
+        return tuple(_frozen(v) for v in value)
+    return value.number() if isinstance(value, VirtualRegister) else value
 
 
 def _misfit(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> KernelError:
@@ -127,141 +113,16 @@ def _misfit(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> 
     raise AssertionError(f"nki.isa.{name}: arguments that bind were refused")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which of several programs this one is: `core` of `num_cores`, `rank` of `num_ranks`."""
+class StreamBuilder(LaunchMemory):
+    """Collects storages, calls and instructions of one launch; `finish` allocates and freezes."""
 
-    core: int = 0
-    num_cores: int = 1
-    rank: int = 0
-    num_ranks: int = 1
-
-
-class StreamBuilder:
-    """Collects storages, calls and instructions of one launch; `finish` allocates and freezes.
-
-    `peek`, when set, returns a copy of what a view holds after everything issued so far; it is
-    absent when a kernel is traced for its shapes only.
-    """
-
-    def __init__(self, name: str, target: Target, place: Place = Place()) -> None:
+    def __init__(self, name: str, target: Target, place: Place = ALONE) -> None:
+        super().__init__(target, place)
         self.name = name
-        self.target = target
-        self.place = place
-        self.peek: Callable[[NkiTensor], np.ndarray] | None = None
-        self.storages: list[Storage] = []
         self.calls: list[Call] = []
         self.instructions: list[Instruction] = []
-        self._shadows: dict[int, Shadow] = {}
-        self._registers: dict[str, Storage] = {}
-        self._outputs: list[Storage] = []
-        self._at = ("", 0)
-
-    # -- memory --------------------------------------------------------------------------------
-
-    def storage(
-        self,
-        shape: Sequence[int],
-        dtype: DType,
-        memory: str,
-        name: str = "",
-        role: str = "scratch",
-        pinned: tuple[int, int] | None = None,
-        strides: tuple[int, ...] | None = None,
-        data: np.ndarray | None = None,
-    ) -> NkiTensor:
-        """Declare memory and return it whole. Shape in elements; dim 0 = partitions on chip."""
-        sizes = tuple(int(n) for n in shape)
-        self._check_shape(sizes, memory, name)
-        index = len(self.storages)
-        label = name or f"{memory}{index}"
-        made = Storage(index, label, memory, sizes, dtype, role, pinned, strides, data)
-        self._check_fits(made)
-        self.storages.append(made)
-        self._shadows[index] = Shadow(made)
-        return made.view()
-
-    def register_file(self, name: str, words: int = 1, kind: str = "float32") -> NkiTensor:
-        """State that an engine keeps from one instruction to the next: [128, words] of `kind`.
-
-        Accumulators and random generators are such state. The first call of a name makes it, never
-        written; it has no address in SBUF or PSUM, and instructions read and write it as any
-        operand, so that order and initialisation are checked as for memory.
-        """
-        made = self._registers.get(name)
-        if made is None:
-            index = FIRST_REGISTER_FILE + len(self._registers)
-            shape = (PARTITIONS, words)
-            made = Storage(index, name, "register", shape, find_dtype(kind), address=0)
-            self._registers[name] = made
-            self._shadows[index] = Shadow(made)
-        return made.view()
-
-    def value_of(self, view: NkiTensor, what: str) -> np.ndarray:
-        """A copy of what `view` holds now, for whatever in a kernel depends on data.
-
-        Raises:
-            KernelError: when the kernel is traced for shapes only.
-        """
-        if self.peek is None:
-            raise self.error(
-                f"{what} of {view!r}",
-                "a kernel traced without data",
-                "arrays as arguments",
-                "run it with nki.simulate(kernel)(arrays...)",
-            )
-        return self.peek(view)
-
-    def _check_shape(self, sizes: tuple[int, ...], memory: str, name: str) -> None:
-        if any(n <= 0 for n in sizes):
-            raise self.error(f"allocating {name or memory}", f"shape {sizes}", "sizes above 0")
-        if memory == "hbm":
-            return
-        if len(sizes) < 2 or sizes[0] > PARTITIONS:
-            raise self.error(
-                f"allocating {name or memory} in {memory}",
-                f"shape {sizes}",
-                f"[partitions <= {PARTITIONS}, free...]",
-                "dim 0 is the partition dim; tile it by nl.tile_size.pmax",
-            )
-
-    def _check_fits(self, made: Storage) -> None:
-        if not made.on_chip:
-            return
-        limit = self.target.sbuf_bytes if made.memory == "sbuf" else self.target.psum_bytes
-        if made.partition_bytes > limit:
-            raise self.error(
-                f"allocating {made.name} in {made.memory}",
-                f"{made.partition_bytes} bytes per partition",
-                f"at most {limit} on {self.target.chip}",
-                "split its free dims",
-            )
-
-    def shadow(self, view: NkiTensor) -> Shadow:
-        """The written-flags of the view's storage."""
-        return self._shadows[view.storage.index]
-
-    def mark_output(self, tensor: NkiTensor) -> None:
-        """Declare that the kernel returns this tensor."""
-        storage = tensor.storage
-        if storage.on_chip:
-            raise self.error(
-                "returning from the kernel",
-                f"{tensor!r}",
-                "a tensor in nl.shared_hbm",
-                "store it to HBM with dma_copy",
-            )
-        if not self._shadows[storage.index].is_written(storage.view()):
-            raise self.error(
-                f"returning {tensor!r}",
-                "elements never written",
-                "every element stored",
-                "check the ragged edges of the loops that store it",
-            )
-        storage.role = "output" if storage.role == "scratch" else storage.role
-        self._outputs.append(storage)
-
-    # -- instructions --------------------------------------------------------------------------
+        self.schedule = Schedule()
+        self.budget = Budget()
 
     def issue(
         self, op: str, function: Callable[..., Any], arguments: dict[str, Any], at: tuple[str, int]
@@ -272,17 +133,20 @@ class StreamBuilder:
             KernelError: for whatever the instruction refuses, with the kernel's file and line.
         """
         self._at = at
-        kept = {k: _frozen(v) if type(v) is list else v for k, v in arguments.items()}
-        self.calls.append(Call(op, kept, *at))
+        first = len(self.instructions)
         try:
-            return function(**arguments)
+            kept = {
+                k: _frozen(v) if type(v) in (list, VirtualRegister) else v
+                for k, v in arguments.items()
+            }
+            self.calls.append(Call(op, kept, *at))
+            made = function(**arguments)
         except KernelError as error:
             raise located(error, *at) from None
-
-    def error(self, what: str, got: str, expected: str, do: str = "") -> KernelError:
-        """A KernelError in the house form."""
-        tail = f"; {do}" if do else ""
-        return KernelError(f"{what}: got {got}, expected {expected}{tail}")
+        name = arguments.get("name")
+        if name:
+            self.schedule.named(name, range(first, len(self.instructions)))
+        return made
 
     def emit(
         self,
@@ -314,7 +178,25 @@ class StreamBuilder:
             sync,
         )
         self.instructions.append(made)
+        self.budget.spend()
+        if self.schedule.loops:
+            self.schedule.inside(made.index)
         return made
+
+    def depend(self, consumer: Instruction, producers: Sequence[Instruction]) -> None:
+        """Add scheduling dependences: `consumer` runs after each producer."""
+        for one in (consumer, *producers):
+            known = isinstance(one, Instruction) and one.index < len(self.instructions)
+            if not known or self.instructions[one.index] is not one:
+                raise self.error(
+                    "depends_on", f"{type(one).__name__}", "instructions of the kernel being traced"
+                )
+        for producer in producers:
+            self.schedule.edge(consumer, producer)
+
+    def no_reorder(self) -> AbstractContextManager[None]:
+        """The block of `nl.no_reorder()`: program order, as everywhere; no device loops inside."""
+        return self.schedule.no_reorder()
 
     def _unwritten(self, op: str, view: NkiTensor) -> KernelError:
         return self.error(
@@ -348,32 +230,20 @@ class StreamBuilder:
 
     def finish(self, inputs: Sequence[NkiTensor]) -> Stream:
         """Allocate addresses and freeze."""
-        peaks = allocate(self.storages, self.instructions, self.target)
+        extra = self.schedule.edges(self.instructions)
+        sbuf, psum = allocate(self.storages, self.instructions, self.target)
         return Stream(
-            self.name,
-            self.target.generation,
-            tuple(self.storages),
-            tuple(t.storage for t in inputs),
-            tuple(self._outputs),
-            tuple(self.calls),
-            tuple(self.instructions),
-            *peaks,
+            name=self.name,
+            generation=self.target.generation,
+            storages=tuple(self.storages),
+            inputs=tuple(t.storage for t in inputs),
+            outputs=tuple(self._outputs),
+            calls=tuple(self.calls),
+            instructions=tuple(self.instructions),
+            sbuf_peak_bytes=sbuf,
+            psum_peak_banks=psum,
+            place=self.place,
+            shared=tuple(self.shared),
+            extra=extra,
+            data_dependent=self.data_dependent,
         )
-
-
-def _kernel_place(frame: FrameType) -> tuple[str, int]:
-    """File and line of the innermost frame that is not glia's own instruction code."""
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INTERNAL):
-        frame = frame.f_back
-    return (frame.f_code.co_filename, frame.f_lineno)
-
-
-def _error_place(error: KernelError) -> tuple[str, int]:
-    """The kernel's file and line where an error left it (views raise outside instructions)."""
-    found, trace = ("kernel", 0), error.__traceback__
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(_INTERNAL):
-            found = (file, trace.tb_lineno)
-        trace = trace.tb_next
-    return found

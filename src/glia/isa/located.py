@@ -5,6 +5,7 @@ The kernel's line is that of the innermost frame that is not glia's own instruct
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,10 @@ from types import FrameType
 from glia.core.errors import GliaError, KernelError
 
 _PACKAGE = str(Path(__file__).parents[1])
-CALLER = "call_kernel"  # the function of glia that calls the kernel's: frames beyond are not the kernel's
+CALLER = "call_kernel"  # the function of glia that calls the kernel's; beyond it is no kernel
+_PYTHON = sysconfig.get_path("stdlib")
 _INTERNAL = tuple(f"{_PACKAGE}/{room}/" for room in ("isa", "nki", "silicon"))
+_HIDDEN = (*_INTERNAL, f"{_PYTHON}/contextlib.py", f"{_PYTHON}/functools.py")
 
 
 class LocatedError(KernelError):
@@ -36,7 +39,7 @@ def kernel_error(error: Exception) -> KernelError:
     """
     file, line = error_place(error)
     text = str(error) or "no message"
-    return _kind(type(error))(f"{Path(file).name}:{line}: {type(error).__name__}: {text}")
+    return _kind(type(error))(f"{Path(file).name}:{line}: {type(error).__name__}: {text}")  # type: ignore[arg-type]
 
 
 @cache
@@ -52,12 +55,12 @@ def _kind(plain: type[Exception]) -> type[LocatedError]:
 
 def is_internal(file: str) -> bool:
     """True for the files of glia that carry out what a kernel calls."""
-    return file.startswith(_INTERNAL)
+    return file.startswith(_HIDDEN)
 
 
 def kernel_place(frame: FrameType) -> tuple[str, int]:
     """File and line of the innermost frame, from `frame` outwards, of the kernel's own code."""
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INTERNAL):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HIDDEN):
         frame = frame.f_back
     return (frame.f_code.co_filename, frame.f_lineno)
 
@@ -81,7 +84,7 @@ def error_place(error: BaseException) -> tuple[str, int]:
     found, trace = ("kernel", 0), error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith(_INTERNAL):
+        if not is_internal(file):
             found = (file, trace.tb_lineno)
         trace = trace.tb_next
     return found

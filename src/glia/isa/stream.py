@@ -13,8 +13,23 @@ from typing import Any
 
 import numpy as np
 
+from glia.isa.context import current
 from glia.isa.engines import engine
 from glia.isa.tensor import NkiTensor, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which of several programs this one is: `core` of `num_cores`, `rank` of `num_ranks`."""
+
+    core: int = 0
+    num_cores: int = 1
+    rank: int = 0
+    num_ranks: int = 1
+
+
+ALONE = Place()
+"""The place of a program that has no partners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,19 @@ class DmaWork:
     queue: str
     software: bool = False
     transpose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CollectiveWork:
+    """What a collective moves, whatever its algorithm.
+
+    `num_bytes` is the payload of one rank by the usual convention: the full vector of a reduction,
+    the gathered result of an all-gather, what one rank sends otherwise.
+    """
+
+    kind: str
+    group_size: int
+    num_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +84,7 @@ class Work:
     useful: bool = True
     table: str = ""
     dma: DmaWork | None = None
+    collective: CollectiveWork | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +126,15 @@ class Instruction:
         """The kernel's file and line."""
         return f"{self.file}:{self.line}"
 
+    def depends_on(self, *producers: Instruction) -> Instruction:
+        """Run after every producer, whatever the scheduler does; returns this instruction.
+
+        Raises:
+            KernelError: for a producer issued later, or across the border of a device loop.
+        """
+        current("depends_on").depend(self, producers)
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -110,7 +148,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One kernel launch on one core: its storages, its calls, its instructions."""
+    """One kernel launch on one core: its storages, its calls, its instructions.
+
+    `shared` are the HBM storages that all cores of `place` have in common beside the inputs, in the
+    order in which the kernel made them. `extra` holds (consumer, producer) pairs of instruction
+    indices that the kernel asked for (depends_on, with_schedule). `data_dependent` is the kernel's
+    file and line where its control flow asked for data, else empty: such a stream is right for
+    the data it was traced with and for no other.
+    """
 
     name: str
     generation: str
@@ -121,6 +166,10 @@ class Stream:
     instructions: tuple[Instruction, ...]
     sbuf_peak_bytes: int = 0
     psum_peak_banks: int = 0
+    place: Place = ALONE
+    shared: tuple[Storage, ...] = ()
+    extra: tuple[tuple[int, int], ...] = ()
+    data_dependent: str = ""
     cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
