@@ -80,7 +80,7 @@ def facts(stream: Stream) -> list[tuple]:
 
 
 def view_facts(v) -> tuple:
-    return (v.storage.index, v.storage.address, v.dtype, v.shape, v.strides, v.offset, v.partition)
+    return (v.storage.index, v.storage.address, v.dtype, v.shape, v.steps, v.start, v.partition)
 
 
 @pytest.mark.parametrize("name", ["product", "rows"])

@@ -33,7 +33,7 @@ def order_edges(stream: Stream) -> list[set[int]]:
 def touched(view: NkiTensor) -> set[tuple[str, int]]:
     """Every byte that a view covers, by memory and address."""
     if view.on_chip:
-        memory, name = np.zeros((128, 1 << 14), np.uint8), view.buffer
+        memory, name = np.zeros((128, 1 << 14), np.uint8), view.storage.memory
     else:
         memory, name = np.zeros(view.storage.num_bytes, np.uint8), view.storage.name
     view.bind(memory).view(np.uint32)[...] = 0xFFFFFFFF
@@ -76,7 +76,7 @@ def test_any_order_that_respects_them_gives_the_same_values(program: list[Step],
         arrays = []
         for view in (*one.writes, *one.reads):
             place = hbm.get(view.storage.index)
-            memory = core.sbuf if view.buffer == "sbuf" else core.psum
+            memory = core.sbuf if view.storage.memory == "sbuf" else core.psum
             arrays.append(view.bind(memory) if place is None else view.bind(place.memory))
         one.meaning(*arrays)
     assert np.array_equal(result, run(stream))

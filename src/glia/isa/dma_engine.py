@@ -13,13 +13,14 @@ import math
 import numpy as np
 
 from glia.core.errors import KernelError
+from glia.isa.addressing import reach
 from glia.isa.builder import current, instruction
 from glia.isa.engines import dge_mode as DgeMode
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import oob_mode as OobMode
 from glia.isa.rules import f32, refusal, require, store, traffic
 from glia.isa.stream import DmaWork, Instruction, Work
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensor import NkiTensor, Rows
 
 _PACKET_BYTES = 4096  # default packet: a longer contiguous run is cut into packets of 4 KiB
 _ISSUERS = (Engine.unknown, Engine.sync, Engine.scalar, Engine.gpsimd, Engine.vector, Engine.tensor)
@@ -41,7 +42,7 @@ def dma_copy(
     """
     what, b = "dma_copy", current()
     for role, view in (("dst", dst), ("src", src)):
-        if not isinstance(view, NkiTensor) or view.buffer == "psum":
+        if not isinstance(view, NkiTensor) or view.storage.memory == "psum":
             raise refusal(
                 f"{what} {role}",
                 f"{view!r}",
@@ -78,20 +79,8 @@ def _convert(dst: np.ndarray, src: np.ndarray) -> None:
 
 def _gather(dst: NkiTensor, src: NkiTensor, oob: OobMode, work: Work) -> Instruction:
     what, index = "dma_copy", src.indirection
-    assert index is not None
+    assert isinstance(index, Rows)
     rows = index.index
-    require(
-        src.buffer == "hbm" and index.dim == 0,
-        f"{what} src",
-        f"vector_offset on {src!r}",
-        "an HBM tensor gathered along dim 0",
-    )
-    require(
-        rows.buffer == "sbuf" and rows.dtype.name in ("int32", "uint32"),
-        f"{what} vector_offset",
-        f"{rows!r}",
-        "int32 or uint32 row numbers in SBUF",
-    )
     require(
         rows.num_partitions == src.shape[0] == dst.shape[0] and rows.free_size == 1,
         f"{what} vector_offset",
@@ -99,14 +88,7 @@ def _gather(dst: NkiTensor, src: NkiTensor, oob: OobMode, work: Work) -> Instruc
         f"({src.shape[0]}, 1), and as many rows in dst",
     )
     limit = index.num_rows
-    table = NkiTensor(
-        src.storage,
-        src.dtype,
-        (limit, *src.shape[1:]),
-        (index.row_stride, *src.strides[1:]),
-        src.offset,
-    )
-    table.check_bounds()
+    table = reach(src)
     # Skipped rows keep what dst held, which must therefore be something.
     kept = (dst,) if oob is OobMode.skip else ()
 
@@ -146,8 +128,8 @@ def _dma_work(dst: NkiTensor, src: NkiTensor, engine: Engine, software: bool) ->
         num_bytes=num_bytes,
         num_elements=-(-num_bytes // run),
         element_bytes=run,
-        hbm_read_bytes=total * src.dtype.itemsize if src.buffer == "hbm" else 0,
-        hbm_write_bytes=total * dst.dtype.itemsize if dst.buffer == "hbm" else 0,
+        hbm_read_bytes=total * src.dtype.itemsize if not src.on_chip else 0,
+        hbm_write_bytes=total * dst.dtype.itemsize if not dst.on_chip else 0,
         queue=_queue(dst, engine, software),
         software=software,
     )
@@ -168,7 +150,7 @@ def _run_bytes(view: NkiTensor) -> int:
     """
     first = 1 if view.on_chip or view.indirection is not None else 0
     run = 1
-    dims = zip(view.shape[first:], view.strides[first:], strict=True)
+    dims = zip(view.shape[first:], view.steps[first:], strict=True)
     for size, stride in reversed([d for d in dims if d[0] != 1]):
         if stride != run:
             break

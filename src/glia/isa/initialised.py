@@ -95,10 +95,10 @@ class Shadow:
         if view.dtype.itemsize < self._size:
             self._refine(view.dtype.itemsize)
         ratio = view.dtype.itemsize // self._size
-        shape, strides = view.shape, tuple(s * ratio for s in view.strides)
-        offset = view.offset * ratio
+        shape, strides = view.shape, tuple(s * ratio for s in view.steps)
+        offset = view.start * ratio
         if view.on_chip:
-            strides = (view.strides[0] * self._pitch, *strides[1:])
+            strides = (view.steps[0] * self._pitch, *strides[1:])
             offset += view.partition * self._pitch
         if ratio > 1:
             shape, strides = (*shape, ratio), (*strides, 1)

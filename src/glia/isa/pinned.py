@@ -131,6 +131,6 @@ def _owned(
             continue
         size = view.dtype.itemsize
         start = (storage.start_partition + view.partition) * row
-        start += (storage.address - low + view.offset * size) * item
-        strides = (view.strides[0] * row, *(s * size * item for s in view.strides[1:]), item)
+        start += (storage.address - low + view.start * size) * item
+        strides = (view.steps[0] * row, *(s * size * item for s in view.steps[1:]), item)
         yield view, np.ndarray((*view.shape, size), owners.dtype, owners, start, strides)

@@ -32,10 +32,10 @@ def on_chip(what: str, **operands: NkiTensor) -> None:
             raise refusal(
                 f"{what} {role}", f"{view!r}", "a tile in SBUF or PSUM", "load it with dma_copy"
             )
-        if view.strides[0] != 1 and view.shape[0] > 1:
+        if view.steps[0] != 1 and view.shape[0] > 1:
             raise refusal(
                 f"{what} {role}",
-                f"a partition step of {view.strides[0]}",
+                f"a partition step of {view.steps[0]}",
                 "consecutive partitions",
                 "only a DMA can pick every n-th partition",
             )
@@ -47,7 +47,7 @@ def on_chip(what: str, **operands: NkiTensor) -> None:
 def _check_dims(what: str, role: str, view: NkiTensor) -> None:
     """An engine's access pattern has the partitions and up to four free dims."""
     merged, expected = 1, None
-    for size, stride in zip(view.shape[1:], view.strides[1:], strict=True):
+    for size, stride in zip(view.shape[1:], view.steps[1:], strict=True):
         if size != 1:
             merged += 0 if expected == size * stride else 1
             expected = stride
@@ -196,4 +196,4 @@ def traffic(*views: NkiTensor) -> Traffic:
 
 def contiguous(view: NkiTensor) -> bool:
     """True when the innermost dim has unit stride."""
-    return view.shape[-1] == 1 or view.strides[-1] == 1
+    return view.shape[-1] == 1 or view.steps[-1] == 1

@@ -8,6 +8,7 @@ cycles are derived again; nothing in a file is believed. Views, which repeat, ar
 from __future__ import annotations
 
 import base64
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -24,13 +25,14 @@ from glia.isa.builder import INSTRUCTIONS, StreamBuilder, tracing
 from glia.isa.functions import Activation
 from glia.isa.stream import Call, Stream
 from glia.isa.target import Target
-from glia.isa.tensor import Indirection, NkiTensor, Storage
+from glia.isa.tensor import Columns, Indirection, NkiTensor, Rows, Shift, Storage
 from glia.isa.tokens import TOKENS, Token
 
 FORMAT = 1
 _KEYS = ("format", "name", "generation", "storages", "inputs", "outputs", "files", "views", "calls")
 _STORAGE_KEYS = ("name", "memory", "shape", "dtype", "role", "pinned", "strides", "data")
 _ROLES = ("input", "constant", "scratch")
+_INDIRECTIONS = {kind.__name__: kind for kind in (Shift, Rows, Columns)}
 _ENUMS = {
     kind.__name__: kind
     for kind in (
@@ -125,15 +127,18 @@ class _Writer:
             view.storage.index,
             view.dtype.name,
             list(view.shape),
-            list(view.strides),
-            view.offset,
+            list(view.steps),
+            view.start,
             view.partition,
             None if picked is None else self._picked(picked),
         ]
         return self._numbered(record)
 
-    def _picked(self, rows: Indirection) -> list[int]:
-        return [self._view(rows.index), rows.dim, rows.num_rows, rows.row_stride]
+    def _picked(self, by: Indirection) -> list[Any]:
+        """The kind, then its fields in order, views by number."""
+        fields = [getattr(by, f.name) for f in dataclasses.fields(by)]
+        known = [self._view(f) if isinstance(f, NkiTensor) else f for f in fields]
+        return [type(by).__name__, *known]
 
     def _numbered(self, record: list[Any]) -> int:
         key = repr(record)
@@ -241,7 +246,7 @@ class _Reader:
             raise _damaged(self.name, f"a view of dtype {kind!r}", "a known dtype")
         storage = _item("storage", self.builder.storages, index)
         sizes = _ints("view shape", shape)
-        view = NkiTensor(
+        view = NkiTensor.of(
             storage,
             DTYPES[kind],
             sizes,
@@ -256,8 +261,22 @@ class _Reader:
         return view
 
     def _indirection(self, record: Any) -> Indirection:
-        index, *rest = _ints("indirection", record, 4)
-        return Indirection(_item("view", self.views, index), *rest)
+        name, *values = _of("run-time address", record, list) or [None]
+        kind = _INDIRECTIONS.get(name)
+        if kind is None or len(values) != len(dataclasses.fields(kind)):
+            raise _damaged(self.name, f"run-time address {record}", "a known kind")
+        found = []
+        for field, value in zip(dataclasses.fields(kind), values, strict=True):
+            if field.name == "index":
+                found.append(_item("view", self.views, value))
+            elif isinstance(value, int):
+                found.append(value)
+            elif isinstance(value, list):
+                found.append(_ints("layout", value))
+            else:
+                raise _damaged(self.name, f"run-time address {record}", "numbers")
+        made: Indirection = kind(*found)
+        return made
 
     def _issue(self, number: int, record: Any) -> None:
         fields = _of("call", record, list)

@@ -143,8 +143,8 @@ def _check_bank(what: str, dst: NkiTensor, target: Target) -> None:
     if target.max_moving * 4 > target.psum_bank_bytes:
         return
     size, bank = dst.dtype.itemsize, target.psum_bank_bytes
-    first = last = dst.offset * size
-    for count, stride in zip(dst.shape[1:], dst.strides[1:], strict=True):
+    first = last = dst.start * size
+    for count, stride in zip(dst.shape[1:], dst.steps[1:], strict=True):
         last += (count - 1) * stride * size
     if first // bank != last // bank:
         raise refusal(

@@ -34,8 +34,8 @@ def box(view: NkiTensor) -> Box:
     """The smallest box around a view, in its storage's rows and bytes."""
     size = view.dtype.itemsize
     if view.on_chip:
-        low, high = _span(view.shape[1:], view.strides[1:], view.offset)
-        last = view.partition + (view.shape[0] - 1) * view.strides[0]
+        low, high = _span(view.shape[1:], view.steps[1:], view.start)
+        last = view.partition + (view.shape[0] - 1) * view.steps[0]
         return (view.partition, last + 1, low * size, (high + 1) * size)
     return _hbm_box(view, max(view.storage.partition_bytes // size, 1), size)
 
@@ -44,15 +44,15 @@ def _hbm_box(view: NkiTensor, pitch: int, size: int) -> Box:
     """Rows and columns, when the view's strides respect the row pitch; else whole rows."""
     if view.storage.strides is not None:
         return (0, view.storage.num_partitions, 0, pitch * size)
-    row, column = divmod(view.offset, pitch)
+    row, column = divmod(view.start, pitch)
     last_row, width = row, 0
-    for count, stride in zip(view.shape, view.strides, strict=True):
+    for count, stride in zip(view.shape, view.steps, strict=True):
         if stride % pitch == 0:
             last_row += (count - 1) * stride // pitch
         else:
             width += (count - 1) * stride
     if column + width >= pitch:
-        low, high = _span(view.shape, view.strides, view.offset)
+        low, high = _span(view.shape, view.steps, view.start)
         return (low // pitch, high // pitch + 1, 0, pitch * size)
     return (row, last_row + 1, column * size, (column + width + 1) * size)
 

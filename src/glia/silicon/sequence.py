@@ -163,9 +163,9 @@ class _Memory:
 def _byte_range(view: NkiTensor, base: int) -> Range:
     """First and last byte + 1 of a view in its buffer."""
     size = view.dtype.itemsize
-    spans = [(n - 1) * s for n, s in zip(view.shape, view.strides, strict=True)]
-    low = base + (view.offset + sum(s for s in spans if s < 0)) * size
-    return low, base + (view.offset + sum(s for s in spans if s > 0) + 1) * size
+    spans = [(n - 1) * s for n, s in zip(view.shape, view.steps, strict=True)]
+    low = base + (view.start + sum(s for s in spans if s < 0)) * size
+    return low, base + (view.start + sum(s for s in spans if s > 0) + 1) * size
 
 
 def _latest(pieces: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
