@@ -230,7 +230,11 @@ def test_against_float64(row: Row):
     assert np.max(np.abs(got - expected) / scale) <= row.tolerance
 
 
-TESTED_ELSEWHERE = {"register_store"}  # tests/isa/test_registers.py
+TESTED_ELSEWHERE = {  # tests/isa/test_registers.py, tests/nki/test_cores.py
+    "register_store",
+    "core_barrier",
+    "sendrecv",
+}
 
 
 def test_every_instruction_has_a_row():

@@ -9,6 +9,7 @@ from glia.isa import (
     gpsimd_engine,
     scalar_engine,
     sequencer,
+    synchronisation,
     tensor_engine,
     vector_engine,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "gpsimd_engine",
     "scalar_engine",
     "sequencer",
+    "synchronisation",
     "tensor_engine",
     "vector_engine",
 ]

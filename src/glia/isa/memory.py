@@ -59,7 +59,9 @@ class LaunchMemory:
         self._check_shape(sizes, memory, name)
         index = len(self.storages)
         label = name or f"{memory}{index}"
-        made = Storage(index, label, memory, sizes, dtype, role, pinned, strides, data)
+        made = Storage(
+            index, label, memory, sizes, dtype, role, pinned, strides, data, shared=shared
+        )
         self._check_fits(made)
         check_address(made, self.target)
         self.storages.append(made)
@@ -67,7 +69,7 @@ class LaunchMemory:
         if shared:
             self.shared.append(made)
             shadow.full = shadow.full or self.place.num_cores > 1
-        return _whole(made)
+        return NkiTensor.whole(made)
 
     def register_file(self, name: str, words: int = 1, kind: str = "float32") -> NkiTensor:
         """State that an engine keeps from one instruction to the next: [128, words] of `kind`.
@@ -83,7 +85,7 @@ class LaunchMemory:
             made = Storage(index, name, "register", shape, find_dtype(kind), address=0)
             self._registers[name] = made
             self._shadows[index] = Shadow(made)
-        return _whole(made)
+        return NkiTensor.whole(made)
 
     def value_of(self, view: NkiTensor, what: str) -> np.ndarray:
         """A copy of what `view` holds now, for whatever in a kernel depends on data.
@@ -106,6 +108,21 @@ class LaunchMemory:
     def look(self, view: NkiTensor) -> np.ndarray | None:
         """A copy of what `view` holds now, to be shown; None when traced for shapes only."""
         return None if self.peek is None else self.peek(view)
+
+    def shared_number(self, view: NkiTensor, what: str) -> str:
+        """What a tensor that all cores share is called in each of them.
+
+        Raises:
+            KernelError: for a tensor of this core alone.
+        """
+        storage = view.storage
+        if storage.role in ("input", "constant"):
+            return storage.name
+        if storage not in self.shared:
+            raise self.error(
+                what, f"{view!r}, which is this core's own", "a tensor in nl.shared_hbm"
+            )
+        return f"shared {self.shared.index(storage)}"
 
     def shadow(self, view: NkiTensor) -> Shadow:
         """The written-flags of the view's storage."""
@@ -160,8 +177,3 @@ class LaunchMemory:
                 f"at most {limit} on {self.target.chip}",
                 "split its free dims",
             )
-
-
-def _whole(storage: Storage) -> NkiTensor:
-    whole = getattr(NkiTensor, "whole", None)  # TODO(D): one form once tensor.py is split
-    return whole(storage) if whole is not None else storage.view()

@@ -6,40 +6,26 @@ any number of times; only HBM views are bound per launch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
 
 import numpy as np
 
 from glia.core.errors import KernelError
 from glia.core.threads import one_blas_thread
-from glia.isa.builder import located
 from glia.isa.stream import Instruction, Stream
 from glia.isa.target import PARTITIONS, Target
-from glia.isa.tensor import NkiTensor, Storage
+from glia.isa.tensor import Storage
+from glia.silicon.binding import Hbm, Step, bind
+from glia.silicon.meetings import deadlock, member_of
 
 
-@dataclass(frozen=True, slots=True)
-class Hbm:
-    """Where a storage lives: a flat uint8 array and the byte of its first element."""
-
-    memory: np.ndarray
-    base: int = 0
-
-    @staticmethod
-    def of(array: np.ndarray) -> Hbm:
-        """Wrap a C-contiguous array; shares its memory."""
-        return Hbm(array.reshape(-1).view(np.uint8), 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A bound instruction: arrays with None where an HBM view goes, and those views."""
-
-    meaning: Callable[..., None]
-    arrays: list[np.ndarray | None]
-    hbm: tuple[tuple[int, NkiTensor], ...]
-    source: Instruction
+@contextmanager
+def engine_arithmetic() -> Iterator[None]:
+    """Engines give inf and NaN without a word, and share this process's cores with no one."""
+    with one_blas_thread(), np.errstate(all="ignore"):
+        yield
 
 
 class Core:
@@ -50,10 +36,10 @@ class Core:
         self.sbuf = np.zeros((PARTITIONS, target.sbuf_bytes), np.uint8)
         self.psum = np.zeros((PARTITIONS, target.psum_bytes), np.uint8)
         self._registers: dict[str, np.ndarray] = {}
-        self._plans: dict[int, tuple[Stream, list[_Step]]] = {}
+        self._plans: dict[int, tuple[Stream, list[Step]]] = {}
 
     def run(self, stream: Stream, hbm: Mapping[int, Hbm]) -> None:
-        """Execute every instruction in program order.
+        """Execute every instruction of a stream that has no partners, in program order.
 
         `hbm` places each HBM storage of the stream (by index) except scratch and constants.
 
@@ -61,62 +47,87 @@ class Core:
             KernelError: for what only values can show, such as a gather index out of bounds; names
                 the kernel's file and line.
         """
-        # Engines give inf and NaN without a word.
-        with one_blas_thread(), np.errstate(all="ignore"):
-            self._execute(stream, self._places(stream, hbm))
+        launch = self.launch(stream, hbm)
+        with engine_arithmetic():
+            waiting = launch.advance()
+        if waiting is not None:
+            raise deadlock({member_of(stream.place): waiting})
 
-    def _execute(self, stream: Stream, places: Mapping[int, Hbm]) -> None:
-        for step in self._plan(stream):
-            arrays = step.arrays
-            if step.hbm:
-                arrays = list(arrays)
-                for position, view in step.hbm:
-                    place = places[view.storage.index]
-                    arrays[position] = view.bind(place.memory, place.base)
-            try:
-                step.meaning(*arrays)
-            except KernelError as error:
-                raise located(error, step.source.file, step.source.line) from None
+    def launch(self, stream: Stream, hbm: Mapping[int, Hbm]) -> Launch:
+        """A launch of the stream that has yet to begin."""
+        return Launch(self._plan(stream), places_of(stream, hbm))
 
-    def _places(self, stream: Stream, hbm: Mapping[int, Hbm]) -> dict[int, Hbm]:
-        places = dict(hbm)
-        for storage in stream.storages:
-            if storage.on_chip or storage.index in places:
-                continue
-            if storage.role in ("input", "output"):
-                raise KernelError(
-                    f"running {stream.name}: got no memory for {storage.role} {storage.name}, "
-                    "expected an array for every input and output"
-                )
-            places[storage.index] = Hbm.of(_initial(storage))
-        return places
-
-    def _plan(self, stream: Stream) -> list[_Step]:
+    def _plan(self, stream: Stream) -> list[Step]:
         known = self._plans.get(id(stream))
         if known is None:
-            known = (stream, [self._bind(made) for made in stream.instructions])
+            known = (stream, [self.bind(made) for made in stream.instructions])
             self._plans[id(stream)] = known
         return known[1]
 
-    def _bind(self, made: Instruction) -> _Step:
-        arrays: list[np.ndarray | None] = []
-        hbm: list[tuple[int, NkiTensor]] = []
-        for view in (*made.writes, *made.reads):
-            if view.on_chip:
-                arrays.append(view.bind(self._memory(view.storage)))
-            else:
-                hbm.append((len(arrays), view))
-                arrays.append(None)
-        return _Step(made.meaning, arrays, tuple(hbm), made)
+    def bind(self, made: Instruction) -> Step:
+        """Arrays for the operands on this core."""
+        return bind(made, self.place)
 
-    def _memory(self, storage: Storage) -> np.ndarray:
+    def place(self, storage: Storage) -> Hbm:
+        """The memory that holds an on-chip storage, and what to add to its address."""
         if storage.memory == "register":
             shape = (PARTITIONS, storage.partition_bytes)
-            return self._registers.setdefault(storage.name, np.zeros(shape, np.uint8))
-        return self.sbuf if storage.memory == "sbuf" else self.psum
+            return Hbm(self._registers.setdefault(storage.name, np.zeros(shape, np.uint8)))
+        return Hbm(self.sbuf if storage.memory == "sbuf" else self.psum)
 
 
-def _initial(storage: Storage) -> np.ndarray:
+class Launch:
+    """A stream on its way through a core, from meeting to meeting.
+
+    `steps` may grow while it runs; `places` holds the HBM storages by index.
+    """
+
+    def __init__(self, steps: Sequence[Step], places: MutableMapping[int, Hbm]) -> None:
+        self.steps = steps
+        self.places = places
+        self.position = 0
+
+    def advance(self) -> Instruction | None:
+        """Execute up to the next meeting, which is returned, or to the end of the steps: None."""
+        places = self.places
+        for step in islice(self.steps, self.position, None):
+            if step.source.sync is not None:
+                return step.source
+            step.run(places)
+            self.position += 1
+        return None
+
+    def operands(self) -> list[np.ndarray]:
+        """The bound arrays of the instruction it stands at, writes first."""
+        found = self.steps[self.position].operands(self.places)
+        return [] if found is None else found[0]
+
+    def passed(self) -> None:
+        """Leave the meeting it stands at."""
+        self.position += 1
+
+
+def places_of(stream: Stream, hbm: Mapping[int, Hbm]) -> dict[int, Hbm]:
+    """`hbm` with memory for scratch and constants added.
+
+    Raises:
+        KernelError: for an input or output without a place.
+    """
+    places = dict(hbm)
+    for storage in stream.storages:
+        if storage.on_chip or storage.index in places:
+            continue
+        if storage.role in ("input", "output"):
+            raise KernelError(
+                f"running {stream.name}: got no memory for {storage.role} {storage.name}, "
+                "expected an array for every input and output"
+            )
+        places[storage.index] = fresh(storage)
+    return places
+
+
+def fresh(storage: Storage) -> Hbm:
+    """New memory for an HBM storage: its constant, else zeros."""
     if storage.data is not None:
-        return np.ascontiguousarray(storage.data)
-    return np.zeros(storage.shape, storage.dtype.numpy)
+        return Hbm.of(np.ascontiguousarray(storage.data))
+    return Hbm(np.zeros(max(storage.extent_bytes, 1), np.uint8))
