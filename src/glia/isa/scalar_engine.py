@@ -87,7 +87,7 @@ def activation(
             value = value * column(scale, operands, value.ndim)
         if bias is not None:
             value = value + column(bias, operands, value.ndim)
-        value = fn.apply(value)
+        value = fn(value)
         store(out, value)
         if total is not None:
             store(total, value.reshape(rows, -1).sum(axis=1, dtype=np.float32))
