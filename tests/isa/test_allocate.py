@@ -12,7 +12,7 @@ from glia.isa.allocate import allocate, live_ranges
 from glia.isa.engines import engine
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import target_of
-from glia.isa.tensor import Storage
+from glia.isa.tensor import NkiTensor, Storage
 
 TARGET = target_of("trn2")
 LIMIT = {"sbuf": TARGET.sbuf_bytes, "psum": TARGET.psum_bytes}
@@ -50,7 +50,7 @@ def build(rows):
             index,
             "touch",
             engine.vector,
-            tuple(s.view() for s in touched.get(index, ())),
+            tuple(NkiTensor.whole(s) for s in touched.get(index, ())),
             (),
             Work(),
             lambda *_: None,

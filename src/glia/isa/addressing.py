@@ -9,12 +9,14 @@ Sources: aws-neuron-sdk nki/deep-dives/nki-aps.rst, nki/api/nki/language/__init_
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from glia.core.errors import KernelError
+from glia.isa.engines import engine
 
 if TYPE_CHECKING:
     from glia.isa.tensor import NkiTensor
@@ -174,3 +176,19 @@ def column_numbers(view: View, offsets: np.ndarray, group: int) -> np.ndarray:
             f"0..{moved.num_columns - 1}; check the index tile"
         )
     return np.repeat(snake, group, axis=0)
+
+
+def address_tiles(views: Iterable[NkiTensor]) -> tuple[NkiTensor, ...]:
+    """The index tiles that the views' run-time addresses are read from."""
+    return tuple(v.indirection.index for v in views if v.indirection is not None)
+
+
+def own_reads(writes: Sequence[NkiTensor], reads: Sequence[NkiTensor]) -> Sequence[NkiTensor]:
+    """What an instruction reads as operands: without the index tiles, which come last."""
+    count = sum(v.indirection is not None for v in (*writes, *reads))
+    return reads[: len(reads) - count] if count else reads
+
+
+def group_size(on: engine) -> int:
+    """Partitions that share the offsets of a tensor indirection on this engine."""
+    return 32 if on is engine.tensor else 16

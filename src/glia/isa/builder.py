@@ -15,9 +15,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from glia.core.errors import GliaError, KernelError
+from glia.isa.addressing import address_tiles
 from glia.isa.allocate import allocate
 from glia.isa.context import CURRENT, current
 from glia.isa.engines import engine
+from glia.isa.indirection import check_columns
 from glia.isa.limits import Budget
 from glia.isa.located import error_place, kernel_error, kernel_place, located
 from glia.isa.memory import FIRST_REGISTER_FILE, LaunchMemory
@@ -159,7 +161,15 @@ class StreamBuilder(LaunchMemory):
         accumulates: bool = False,
         sync: Sync | None = None,
     ) -> Instruction:
-        """Append an instruction after the checks that hold for all of them."""
+        """Append an instruction after the checks that hold for all of them.
+
+        The tiles that hold run-time addresses are read too: they join `reads` at the end, and
+        `meaning` is not given them.
+        """
+        tiles = address_tiles((*writes, *reads))
+        if tiles:
+            check_columns(op, on, self.target, writes, reads)
+            reads = (*reads, *tiles)
         for view in reads:
             if not self._shadows[view.storage.index].is_written(view):
                 raise self._unwritten(op, view)
@@ -214,8 +224,8 @@ class StreamBuilder(LaunchMemory):
                 "a tensor of the kernel",
                 "allocate the result with nl.ndarray(..., buffer=nl.shared_hbm)",
             )
-        if 0 in view.strides and any(
-            s == 0 and n > 1 for s, n in zip(view.strides, view.shape, strict=True)
+        if 0 in view.steps and any(
+            s == 0 and n > 1 for s, n in zip(view.steps, view.shape, strict=True)
         ):
             raise self.error(
                 f"{op} writing {view!r}",

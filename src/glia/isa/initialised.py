@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from glia.isa.addressing import reach
 from glia.isa.tensor import NkiTensor, Storage
 
 _NONE = np.zeros(0, bool)
@@ -38,7 +39,7 @@ class Shadow:
         self._started_missing = storage.num_bytes // self._size
 
     def mark(self, view: NkiTensor) -> None:
-        """Record a write."""
+        """Record a write; one with a run-time address counts for all that it may touch."""
         if self.full:
             return
         flags = self._select(view, "_flags")
@@ -59,10 +60,11 @@ class Shadow:
         self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
 
     def is_written(self, view: NkiTensor) -> bool:
-        """True when every element of the view was written."""
+        """True when every element of the view was written; of a run-time one, any it may touch."""
         if self.full:
             return True
-        return bool(self._select(view, "_flags").all())
+        flags = self._select(view, "_flags")
+        return bool(flags.all() if view.indirection is None else flags.any())
 
     # -- accumulation groups of PSUM -----------------------------------------------------------
 
@@ -92,6 +94,7 @@ class Shadow:
 
     def _select(self, view: NkiTensor, which: str) -> np.ndarray:
         """The flags of a view's elements; a wider dtype covers several flags per element."""
+        view = reach(view)
         if view.dtype.itemsize < self._size:
             self._refine(view.dtype.itemsize)
         ratio = view.dtype.itemsize // self._size

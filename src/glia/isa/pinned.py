@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from glia.isa.addressing import reach
 from glia.isa.located import located
 from glia.isa.rules import refusal, require
 from glia.isa.stream import Instruction
@@ -102,7 +103,9 @@ def _check_owners(shared: Sequence[Storage], instructions: Sequence[Instruction]
     owners = np.zeros((PARTITIONS, high - low), np.int32)
     number = {s.index: i + 1 for i, s in enumerate(shared)}
     for made in instructions:
-        for view, owned in _owned(made.reads, owners, number, low):
+        # Which bytes a run-time address reads is not known here.
+        plain = [view for view in made.reads if view.indirection is None]
+        for view, owned in _owned(plain, owners, number, low):
             wrong = owned[owned != number[view.storage.index]]
             if wrong.size:
                 other = shared[int(wrong.flat[0]) - 1]
@@ -129,6 +132,7 @@ def _owned(
         storage = view.storage
         if storage.index not in number:
             continue
+        view = reach(view)
         size = view.dtype.itemsize
         start = (storage.start_partition + view.partition) * row
         start += (storage.address - low + view.start * size) * item

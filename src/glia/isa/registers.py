@@ -179,7 +179,7 @@ def _from_bits(value: np.ndarray) -> int:
 def one_element(what: str, view: Any) -> None:
     """Refuse what a register cannot be loaded from or stored to."""
     fits = isinstance(view, NkiTensor) and all(n == 1 for n in view.shape)
-    if not fits or view.buffer not in ("hbm", "sbuf") or view.dtype.itemsize > 4:
+    if not fits or view.storage.memory not in ("hbm", "sbuf") or view.dtype.itemsize > 4:
         raise refusal(what, f"{view!r}", "one element of at most 32 bits in HBM or SBUF")
 
 

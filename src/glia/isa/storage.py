@@ -12,14 +12,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from glia.core.dtypes import DType
-
-if TYPE_CHECKING:
-    from glia.isa.tensor import NkiTensor
 
 ON_CHIP = ("sbuf", "psum", "register")
 
@@ -68,6 +64,8 @@ class Storage:
     def __post_init__(self) -> None:
         size = self.dtype.itemsize
         self.on_chip = self.memory in ON_CHIP
+        if self.pinned is not None:
+            self.start_partition, self.address = self.pinned
         self.num_bytes = math.prod(self.shape) * size
         if self.on_chip:
             self.num_partitions = self.shape[0]
@@ -93,12 +91,6 @@ class Storage:
             return self.num_bytes
         last = sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         return (last + 1) * self.dtype.itemsize
-
-    def view(self) -> NkiTensor:
-        """The whole storage as a tensor."""
-        from glia.isa.tensor import NkiTensor  # tensors are built on storages
-
-        return NkiTensor.whole(self)
 
     @property
     def steps(self) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from glia.isa.addressing import reach
 from glia.isa.stream import Instruction, Stream
 from glia.isa.tensor import NkiTensor, Storage
 
@@ -31,8 +32,8 @@ def track(made: Instruction) -> str:
 
 
 def box(view: NkiTensor) -> Box:
-    """The smallest box around a view, in its storage's rows and bytes."""
-    size = view.dtype.itemsize
+    """The smallest box around all that a view may touch, in its storage's rows and bytes."""
+    view, size = reach(view), view.dtype.itemsize
     if view.on_chip:
         low, high = _span(view.shape[1:], view.steps[1:], view.start)
         last = view.partition + (view.shape[0] - 1) * view.steps[0]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from glia.isa.addressing import reach
 from glia.isa.engines import engine
 from glia.isa.stream import Instruction, Stream
 from glia.isa.tensor import NkiTensor
@@ -162,7 +163,7 @@ class _Memory:
 
 def _byte_range(view: NkiTensor, base: int) -> Range:
     """First and last byte + 1 of a view in its buffer."""
-    size = view.dtype.itemsize
+    view, size = reach(view), view.dtype.itemsize
     spans = [(n - 1) * s for n, s in zip(view.shape, view.steps, strict=True)]
     low = base + (view.start + sum(s for s in spans if s < 0)) * size
     return low, base + (view.start + sum(s for s in spans if s > 0) + 1) * size
