@@ -1,8 +1,21 @@
-"""The drop-in public kernel language: `nki`, `nki.language`, `nki.isa`.
+"""The drop-in public kernel language: `nki`, `nki.language`, `nki.isa`, `nki.collectives`.
 
 Names, signatures and meaning follow the public API (NKI 0.6); the implementation is `glia.isa`.
 """
 
+from typing import Any
+
+from glia.isa.objects import NKIObject
+from glia.isa.tensor import NkiTensor
+from glia.nki import dtype
+from glia.nki import names as _names
 from glia.nki.kernel import Kernel, jit, simulate
 
-__all__ = ["Kernel", "jit", "simulate"]
+cpu_simulate = simulate  # its name in the simulator of NKI 0.3
+
+
+def __getattr__(name: str) -> Any:
+    raise _names.unknown("nki", name, __all__, _names.NKI)
+
+
+__all__ = ["Kernel", "NKIObject", "NkiTensor", "cpu_simulate", "dtype", "jit", "simulate"]

@@ -1,7 +1,8 @@
 """`import glia.nki.install` makes `import nki` mean glia's, when no other `nki` is installed.
 
-A finder asks all others for `nki` first and answers only when none knows it, so that AWS's own
-package is never shadowed. Each answer is glia's module itself, not a second copy of it.
+So it does for the few packages that public kernels import beside it (`glia.nki.standins`). A finder
+asks all others first and answers only when none knows the name, so that no real package is ever
+shadowed. Each answer is glia's module itself, not a second copy of it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,13 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-_PUBLIC = "nki"
-_OURS = "glia.nki"
+_OURS = {
+    "nki": "glia.nki",
+    "neuron_dtypes": "glia.nki.standins.neuron_dtypes",
+    "neuronxcc": "glia.nki.standins.neuronxcc",
+    "torch_xla": "glia.nki.standins.torch_xla",
+}
+_OLD_API = ("neuronxcc.nki.language", "neuronxcc.nki.isa", "neuronxcc.nki.compiler")
 
 
 class _Alias(Loader):
@@ -39,30 +45,42 @@ class _Alias(Loader):
 
 
 class _Finder(MetaPathFinder):
-    """Answers for `nki` when no other finder does, and for `nki.*` when `nki` is glia's."""
+    """Answers for a public package when no other finder does, and for its modules when it did."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != _PUBLIC and not fullname.startswith(f"{_PUBLIC}."):
+        package, _, inside = fullname.partition(".")
+        if package not in _OURS:
             return None
-        taken = _found_elsewhere(self) if fullname == _PUBLIC else not is_ours()
+        taken = not is_ours(package) if inside else _found_elsewhere(self, package)
         if taken:
             return None
-        ours = _OURS + fullname.removeprefix(_PUBLIC)
-        if importlib.util.find_spec(ours) is None:
+        ours = f"{_OURS[package]}.{inside}" if inside else _OURS[package]
+        found = importlib.util.find_spec(ours)
+        if found is None and fullname in _OLD_API:
+            raise ModuleNotFoundError(_old_api(fullname), name=fullname)
+        if found is None:
             return None
-        return ModuleSpec(fullname, _Alias(ours), is_package=fullname == _PUBLIC)
+        folders = found.submodule_search_locations
+        return ModuleSpec(fullname, _Alias(ours), is_package=folders is not None)
 
 
-def _found_elsewhere(finder: MetaPathFinder) -> bool:
+def _old_api(name: str) -> str:
+    return (
+        f"No module named {name!r}: it is the API of NKI 0.1, which no compiler accepts since 0.4; "
+        f"import {name.removeprefix('neuronxcc.')} instead (see AWS's migration guide)"
+    )
+
+
+def _found_elsewhere(finder: MetaPathFinder, package: str) -> bool:
     others = (other for other in sys.meta_path if other is not finder)
-    return any(other.find_spec(_PUBLIC, None) is not None for other in others)
+    return any(other.find_spec(package, None) is not None for other in others)
 
 
-def is_ours() -> bool:
-    """True when `nki`, already imported, is glia's."""
-    return sys.modules.get(_PUBLIC) is sys.modules.get(_OURS)
+def is_ours(package: str = "nki") -> bool:
+    """True when this public package, already imported, is glia's."""
+    return sys.modules.get(package) is sys.modules.get(_OURS[package])
 
 
 def install() -> None:

@@ -1,143 +1,161 @@
-"""Allocation and views: `nl.ndarray` and its relatives, buffers, slices, tile sizes."""
+"""Allocation: `nl.ndarray` and its relatives, and constants that are part of the program."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from glia.core.dtypes import dtype as find_dtype
+from glia.core.dtypes import DType
 from glia.core.errors import KernelError
-from glia.isa.builder import current
+from glia.isa.builder import StreamBuilder
+from glia.isa.context import current
 from glia.isa.dma_engine import dma_copy
+from glia.isa.storage import MemoryRegion
 from glia.isa.target import PARTITIONS
-from glia.isa.tensor import DynamicSlice, NkiTensor
+from glia.isa.tensor import NkiTensor
 from glia.isa.vector_engine import memset
+from glia.nki.language.buffers import region, sbuf, shared_hbm
+from glia.nki.language.dtypes import find, uint8
 
-sbuf = "sbuf"
-psum = "psum"
-hbm = private_hbm = "hbm"
-shared_hbm = "shared_hbm"
-
-_MEMORY = {"sbuf": "sbuf", "psum": "psum", "hbm": "hbm", "shared_hbm": "hbm"}
+_identities: WeakKeyDictionary[StreamBuilder, dict[tuple[int, str], NkiTensor]]
+_identities = WeakKeyDictionary()
 
 
 def ndarray(
     shape: Sequence[int],
     dtype: Any,
-    buffer: str = sbuf,
+    buffer: MemoryRegion | str = sbuf,
     name: str = "",
     address: tuple[int, int] | None = None,
 ) -> NkiTensor:
-    """Uninitialised memory. `address=(partition, byte)` pins an on-chip tensor."""
-    if buffer not in _MEMORY:
+    """Uninitialised memory. `address=(partition, byte)` pins an on-chip tensor.
+
+    Raises:
+        KernelError: for an unknown dtype or buffer, or a shape that the memory cannot hold.
+    """
+    what = "nl.ndarray"
+    found = region(buffer, what)
+    kind = find(dtype, what)
+    builder = current(what)
+    shared = found is shared_hbm
+    return builder.storage(_sizes(shape, what), kind, found.memory, name or "", "scratch", address,
+                           shared=shared)  # fmt: skip
+
+
+def _sizes(shape: Any, what: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(size.__index__()) for size in shape)
+    except (TypeError, AttributeError):
         raise KernelError(
-            f"nl.ndarray: got buffer {buffer!r}, expected one of nl.sbuf, nl.psum, nl.hbm, "
-            "nl.shared_hbm"
-        )
-    role = "scratch"
-    return current("nl.ndarray").storage(
-        shape, find_dtype(dtype), _MEMORY[buffer], name, role, address
-    )
+            f"{what}: got shape {shape!r}, expected a tuple of integers; read sizes from the "
+            "shapes of the arguments"
+        ) from None
 
 
-def full(shape: Sequence[int], value: float, dtype: Any, buffer: str = sbuf) -> NkiTensor:
-    """Memory filled with a constant."""
-    made = ndarray(shape, dtype, buffer)
-    memset(made, value)
+def full(
+    shape: Sequence[int],
+    fill_value: float,
+    dtype: Any,
+    buffer: MemoryRegion | str = sbuf,
+    name: str = "",
+) -> NkiTensor:
+    """Memory filled with a constant; HBM is filled through a tile in SBUF."""
+    made = ndarray(shape, dtype, buffer, name)
+    if made.on_chip:
+        memset(made, fill_value)
+        return made
+    rows = made.reshape((made.shape[0], -1)) if made.ndim > 1 else made.reshape((1, -1))
+    tile = ndarray((min(rows.shape[0], PARTITIONS), rows.shape[1]), made.dtype)
+    memset(tile, fill_value)
+    for start in range(0, rows.shape[0], PARTITIONS):
+        size = min(PARTITIONS, rows.shape[0] - start)
+        dma_copy(rows[start : start + size], tile[:size])
     return made
 
 
-def zeros(shape: Sequence[int], dtype: Any, buffer: str = sbuf) -> NkiTensor:
+def zeros(
+    shape: Sequence[int], dtype: Any, buffer: MemoryRegion | str = sbuf, name: str = ""
+) -> NkiTensor:
     """Memory filled with zeros."""
-    return full(shape, 0, dtype, buffer)
+    return full(shape, 0, dtype, buffer, name)
 
 
-def ones(shape: Sequence[int], dtype: Any, buffer: str = sbuf) -> NkiTensor:
+def ones(
+    shape: Sequence[int], dtype: Any, buffer: MemoryRegion | str = sbuf, name: str = ""
+) -> NkiTensor:
     """Memory filled with ones."""
-    return full(shape, 1, dtype, buffer)
+    return full(shape, 1, dtype, buffer, name)
 
 
-def shared_constant(array: np.ndarray) -> NkiTensor:
-    """A constant that is part of the program, in HBM."""
-    data = np.ascontiguousarray(array)
-    return current("nl.shared_constant").storage(
-        data.shape, find_dtype(data.dtype), "hbm", role="constant", data=data
-    )
+def empty_like(
+    x: NkiTensor, dtype: Any = None, buffer: MemoryRegion | str | None = None, name: str = ""
+) -> NkiTensor:
+    """Uninitialised memory of x's shape, and of its dtype and region unless given."""
+    return ndarray(x.shape, dtype or x.dtype, buffer or x.buffer, name)
 
 
-def load(src: NkiTensor) -> NkiTensor:
-    """HBM to a new SBUF tile of the same shape."""
-    made = ndarray(src.shape, src.dtype, sbuf)
-    dma_copy(made, src)
+def zeros_like(
+    x: NkiTensor, dtype: Any = None, buffer: MemoryRegion | str | None = None, name: str = ""
+) -> NkiTensor:
+    """Zeros of x's shape, and of its dtype and region unless given."""
+    return zeros(x.shape, dtype or x.dtype, buffer or x.buffer, name)
+
+
+def tile_like(x: NkiTensor, dtype: Any = None, shape: Sequence[int] | None = None) -> NkiTensor:
+    """A new SBUF tile for a result computed from x: x's shape and dtype unless given."""
+    return ndarray(x.shape if shape is None else shape, dtype or x.dtype, sbuf)
+
+
+def shared_constant(constant: Any) -> NkiTensor:
+    """A constant of the program, in shared HBM: an array, or the path of a `.npy` file.
+
+    Raises:
+        KernelError: for a file that cannot be read, or a dtype that the chip does not have.
+    """
+    what = "nl.shared_constant"
+    data = np.ascontiguousarray(_loaded(constant, what))
+    kind = _packed_or(data.dtype) or find(data.dtype, what)
+    return current(what).storage(data.shape, kind, "hbm", role="constant", data=data)
+
+
+def _packed_or(kind: np.dtype) -> DType | None:
+    """The packed format whose layout this is, if any."""
+    if kind.names is None:
+        return None
+    return find(kind.names[0], "nl.shared_constant")
+
+
+def _loaded(constant: Any, what: str) -> np.ndarray:
+    if not isinstance(constant, (str, os.PathLike)):
+        return np.asarray(constant)
+    try:
+        return np.load(Path(constant), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise KernelError(
+            f"{what}: got {str(constant)!r}, expected an array or the path of a .npy file: {error}"
+        ) from None
+
+
+def shared_identity_matrix(n: int, dtype: Any = uint8, dst: NkiTensor | None = None) -> NkiTensor:
+    """The n x n identity in SBUF; all of one kernel and dtype come from one constant in HBM.
+
+    Raises:
+        KernelError: for more rows than there are partitions, or a dst of another shape.
+    """
+    what = "nl.shared_identity_matrix"
+    if not 1 <= n <= PARTITIONS:
+        raise KernelError(f"{what}: got n {n}, expected 1 to {PARTITIONS} rows")
+    kind = find(dst.dtype if dst is not None else dtype, what)
+    known = _identities.setdefault(current(what), {})
+    if (n, kind.name) not in known:
+        known[n, kind.name] = shared_constant(np.eye(n, dtype=kind.numpy))
+    made = ndarray((n, n), kind) if dst is None else dst
+    if made.shape != (n, n):
+        raise KernelError(f"{what} dst: got shape {made.shape}, expected ({n}, {n})")
+    dma_copy(made, known[n, kind.name])
     return made
-
-
-def store(dst: NkiTensor, value: NkiTensor) -> None:
-    """SBUF to HBM."""
-    dma_copy(dst, value)
-
-
-def ds(start: int, size: int) -> DynamicSlice:
-    """A slice by start and size."""
-    return DynamicSlice(int(start), int(size))
-
-
-def is_sbuf(buffer: Any) -> bool:
-    """True for SBUF."""
-    return buffer == sbuf
-
-
-def is_psum(buffer: Any) -> bool:
-    """True for PSUM."""
-    return buffer == psum
-
-
-def is_hbm(buffer: Any) -> bool:
-    """True for HBM."""
-    return _MEMORY.get(buffer) == "hbm"
-
-
-def is_on_chip(buffer: Any) -> bool:
-    """True for SBUF and PSUM."""
-    return buffer in (sbuf, psum)
-
-
-class _TileSize:
-    """Limits of the target being traced for; source: nki/api/nki.language.tile_size.rst."""
-
-    pmax = PARTITIONS
-    bn_stats_fmax = 512
-
-    @property
-    def psum_bank_fmax(self) -> int:
-        """float32 elements of one PSUM bank per partition."""
-        return current("nl.tile_size").target.psum_bank_bytes // 4
-
-    psum_fmax = psum_bank_fmax
-
-    @property
-    def psum_num_banks(self) -> int:
-        """PSUM banks."""
-        return current("nl.tile_size").target.psum_banks
-
-    @property
-    def gemm_stationary_fmax(self) -> int:
-        """Columns of a stationary tile."""
-        return current("nl.tile_size").target.max_stationary
-
-    @property
-    def gemm_moving_fmax(self) -> int:
-        """Columns of a moving tile."""
-        return current("nl.tile_size").target.max_moving
-
-    @property
-    def sbuf_fmax_bytes(self) -> int:
-        """Usable SBUF bytes per partition."""
-        return current("nl.tile_size").target.sbuf_bytes
-
-    sbuf_size_bytes = total_available_sbuf_size = sbuf_fmax_bytes
-
-
-tile_size = _TileSize()

@@ -1,0 +1,138 @@
+"""Tiles in and out of memory, and between layouts: load, store, copy, transpose, matmul, views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from glia.core.errors import KernelError
+from glia.isa.builder import INSTRUCTIONS
+from glia.isa.dma_engine import dma_copy
+from glia.isa.functions import FUNCTIONS
+from glia.isa.scalar_engine import activation
+from glia.isa.tensor import DynamicSlice, NkiTensor
+from glia.isa.tensor_engine import nc_matmul, nc_transpose
+from glia.nki.language.buffers import psum, sbuf
+from glia.nki.language.dtypes import float32
+from glia.nki.language.memory import ndarray, tile_like
+
+
+def load(src: NkiTensor, dtype: Any = None) -> NkiTensor:
+    """HBM to a new SBUF tile of the same shape; a single row becomes one partition."""
+    _in_hbm("nl.load", "src", src)
+    made = tile_like(src, dtype, src.shape if src.ndim > 1 else (1, *src.shape))
+    dma_copy(made, src if src.ndim > 1 else src.expand_dim(0))
+    return made
+
+
+def store(dst: NkiTensor, value: NkiTensor) -> None:
+    """SBUF to HBM."""
+    _in_hbm("nl.store", "dst", dst)
+    if value.buffer != sbuf:
+        raise KernelError(
+            f"nl.store value: got {value!r}, expected a tile in SBUF; copy it there with nl.copy"
+        )
+    dma_copy(dst if dst.ndim > 1 else dst.expand_dim(0), value)
+
+
+def load_transpose2d(src: NkiTensor, dtype: Any = None) -> NkiTensor:
+    """HBM [rows, columns] to a new SBUF tile [columns, rows], element by element."""
+    what = "nl.load_transpose2d"
+    _in_hbm(what, "src", src)
+    if src.ndim != 2:
+        raise KernelError(f"{what} src: got shape {src.shape}, expected 2 dims; index the others")
+    made = tile_like(src, dtype, (src.shape[1], src.shape[0]))
+    dma_copy(made, src.permute((1, 0)))
+    return made
+
+
+def _in_hbm(what: str, role: str, view: NkiTensor) -> None:
+    if not isinstance(view, NkiTensor) or view.on_chip:
+        raise KernelError(f"{what} {role}: got {view!r}, expected a tensor in HBM")
+
+
+def copy(x: NkiTensor, dtype: Any = None) -> NkiTensor:
+    """A new SBUF tile with x's values, by the Scalar engine: through float32."""
+    made = tile_like(x, dtype)
+    activation(made, FUNCTIONS["copy"], x)
+    return made
+
+
+def transpose(x: NkiTensor, dtype: Any = None) -> NkiTensor:
+    """x [P, F] as [F, P] in PSUM, by the Tensor engine; in SBUF where `dtype` is another."""
+    if x.ndim != 2:
+        raise KernelError(f"nl.transpose: got shape {x.shape}, expected 2 dims")
+    made = ndarray((x.shape[1], x.shape[0]), x.dtype, psum)
+    nc_transpose(made, x)
+    return made if dtype in (None, x.dtype) else copy(made, dtype)
+
+
+def matmul(x: NkiTensor, y: NkiTensor, transpose_x: bool = False) -> NkiTensor:
+    """x @ y in PSUM as float32; with `transpose_x` x is [K, M] and comes transposed already.
+
+    Raises:
+        KernelError: for tiles beyond the Tensor engine's limits.
+    """
+    stationary = x
+    if not transpose_x:
+        stationary = ndarray((x.shape[1], x.shape[0]), x.dtype, sbuf)
+        activation(stationary, FUNCTIONS["copy"], transpose(x))
+    made = ndarray((stationary.shape[1], math.prod(y.shape[1:])), float32, psum)
+    nc_matmul(made, stationary, y)
+    return made
+
+
+def gather_flattened(data: NkiTensor, indices: NkiTensor, axis: int = 0, dtype: Any = None) -> Any:
+    """Per partition data.flat[indices]: a new tile of indices' shape."""
+    what = "nl.gather_flattened"
+    if axis != 0:
+        raise KernelError(f"{what}: got axis {axis}, expected 0: rows gather their own elements")
+    made = tile_like(indices, data.dtype)
+    INSTRUCTIONS["nc_n_gather"](made, data, indices)
+    return made if dtype in (None, data.dtype) else copy(made, dtype)
+
+
+def expand_dims(x: NkiTensor, axis: int) -> NkiTensor:
+    """x with a dim of size 1 at `axis`; the partition dim stays first."""
+    return x.expand_dim(axis + x.ndim + 1 if axis < 0 else axis)
+
+
+def broadcast_to(x: NkiTensor, shape: Sequence[int], dtype: Any = None) -> NkiTensor:
+    """x seen with `shape`: dims of size 1 repeat. Repeating partitions copies, by DMA.
+
+    Raises:
+        KernelError: for another number of dims, or a dim that is neither equal nor 1.
+    """
+    target = tuple(shape)
+    fits = len(target) == x.ndim
+    if not fits or any(have not in (1, want) for have, want in zip(x.shape, target, strict=True)):
+        raise KernelError(
+            f"nl.broadcast_to of {x!r}: got shape {target}, expected {x.ndim} dims, each equal or "
+            "repeating a dim of size 1"
+        )
+    view = x
+    for dim in range(1, x.ndim):
+        if view.shape[dim] != target[dim]:
+            view = view.broadcast(dim, target[dim])
+    if x.shape[0] != target[0]:
+        view = _repeat_partition(x, view, target)
+    return view if dtype in (None, x.dtype) else copy(view, dtype)
+
+
+def _repeat_partition(x: NkiTensor, view: NkiTensor, target: tuple[int, ...]) -> NkiTensor:
+    """One partition copied to all of a new tile's."""
+    source = view if x.buffer == sbuf else copy(view)
+    made = tile_like(x, None, target)
+    dma_copy(made[:1], source)
+    done = 1
+    while done < target[0]:  # what is there doubles
+        more = min(done, target[0] - done)
+        dma_copy(made[done : done + more], made[:more])
+        done += more
+    return made
+
+
+def ds(start: Any, size: int) -> DynamicSlice:
+    """A slice by start (a number or a register) and size."""
+    return DynamicSlice(start, size)

@@ -1,0 +1,5 @@
+"""`nki.tensor`: the tensor type by its older module name."""
+
+from glia.isa.tensor import NkiTensor
+
+__all__ = ["NkiTensor"]
