@@ -230,10 +230,28 @@ def test_against_float64(row: Row):
     assert np.max(np.abs(got - expected) / scale) <= row.tolerance
 
 
-TESTED_ELSEWHERE = {  # tests/isa/test_registers.py, tests/nki/test_cores.py
+TESTED_ELSEWHERE = {
+    # tests/isa/test_registers.py, tests/nki/test_cores.py
     "register_store",
     "core_barrier",
     "sendrecv",
+    # tests/isa/vector_engine
+    "dropout",
+    "exponential",
+    "max8",
+    "nc_find_index8",
+    "nc_match_replace8",
+    "nc_stream_shuffle",
+    "quantize_mx",
+    "rand2",
+    "rand_get_state",
+    "rand_set_state",
+    "range_select",
+    "rng",
+    "select_reduce",
+    "set_rng_seed",
+    "tensor_scalar_cumulative",
+    "tensor_scalar_reduce",
 }
 
 

@@ -82,12 +82,12 @@ RULES: list[tuple[str, Callable[[Any], Any], str]] = [
     ("bit op in stt", lambda x: nisa.scalar_tensor_tensor(
         sbuf(8, 8), sbuf(8, 8), nl.bitwise_and, 1, nl.add, sbuf(8, 8)), "binary arithmetic"),
     ("reduce axis", lambda x: nisa.tensor_reduce(sbuf(8, 4), nl.add, sbuf(8, 4, 4), axis=1),
-     "the last dims"),
+     "the last free dims"),
     ("reduce op", lambda x: nisa.tensor_reduce(sbuf(8, 1), nl.equal, sbuf(8, 4), axis=1),
      "got reduction"),
     ("bn_stats width", lambda x: nisa.bn_stats(sbuf(8, 6), sbuf(8, 513)), "at most 512"),
     ("predicate dtype", lambda x: nisa.tensor_copy_predicated(sbuf(8, 8), 1.0, sbuf(8, 8)),
-     "uint8, uint16 or uint32"),
+     "one of uint8, uint16, uint32"),
     ("activation name", lambda x: nisa.activation(sbuf(8, 8), op=nl.add, data=sbuf(8, 8)),
      "an activation function"),
     ("carried sum", lambda x: nisa.activation(

@@ -114,6 +114,7 @@ class GpsimdEngine(Section):
 
     fixed_cycles: Cycles
     min_cycles: Cycles
+    rsqrt_cycles_per_element: Cycles
 
 
 class Dma(Section):
@@ -159,6 +160,7 @@ class Capabilities(Section):
     activation_bias_constant: bool
     lnc2: bool
     dma_accumulate_full_rate: bool
+    dma_priority: bool
     psum_bf16_output: bool
     psum_accumulate_any: bool
     ocp_fp8: bool

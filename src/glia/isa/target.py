@@ -53,6 +53,7 @@ class Target:
     scalar_min: float
     scalar_rate_2byte: float
     gpsimd_min: float
+    gpsimd_rsqrt_cycles: float
 
     @property
     def psum_bytes(self) -> int:
@@ -116,4 +117,5 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         scalar_min=s.scalar.min_cycles.value,
         scalar_rate_2byte=s.scalar.rate_2byte.value,
         gpsimd_min=s.gpsimd.min_cycles.value,
+        gpsimd_rsqrt_cycles=s.gpsimd.rsqrt_cycles_per_element.value,
     )

@@ -1,10 +1,11 @@
-"""Vector engine: copies, fills, moves inside SBUF and PSUM.
+"""Vector engine: copies, fills, and moves between partitions, inside SBUF and PSUM.
 
 Source: aws-neuron-sdk nki/api/nki/isa/__init__.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,28 +21,43 @@ from glia.isa.rules import (
     require,
     same_shape,
     store,
-    traffic,
 )
-from glia.isa.stream import Instruction, Work
-from glia.isa.target import QUADRANT
+from glia.isa.stream import Instruction
+from glia.isa.target import PARTITIONS, QUADRANT
 from glia.isa.tensor import NkiTensor
-from glia.isa.vector_engine.costs import copy_rate, engine_work, vector_cycles
+from glia.isa.vector_engine.costs import (
+    all_2byte_floats,
+    copy_rate,
+    engine_work,
+    vector_work,
+)
+from glia.isa.vector_engine.operands import constant_of, index, numeric, one_of
+
+_KEEP = 255  # in a shuffle mask: leave the destination's partition as it is
+_PREDICATES = ("uint8", "uint16", "uint32")
 
 
 @instruction
 def tensor_copy(
     dst: NkiTensor, src: NkiTensor, engine: Engine = Engine.unknown, name: str | None = None
 ) -> Instruction:
-    """`dst = src` inside SBUF and PSUM; bit-exact for equal dtypes, else through float32."""
+    """`dst = src` inside SBUF and PSUM; bit-exact for equal dtypes, else through float32.
+
+    Raises:
+        KernelError: for unequal sizes, PSUM on GpSimd, the Scalar engine where it has no copy, or a
+            conversion of a packed format.
+    """
     what, b = "tensor_copy", current()
     on_chip(what, dst=dst, src=src)
     same_shape(what, dst, src=src)
+    same = dst.dtype == src.dtype
+    if not same:
+        numeric(what, dst=dst, src=src)
     allowed: tuple[Engine, ...] = (Engine.vector, Engine.gpsimd)
     allowed = (*allowed, Engine.scalar) if b.target.can.scalar_tensor_copy else allowed
     on = pick_engine(what, engine, allowed, dst, src)
     rate = copy_rate(b.target, dst, src) if on is Engine.vector else 1.0
     work = engine_work(b.target, on, dst.free_size / rate, dst, src)
-    same = dst.dtype == src.dtype
     return b.emit(what, on, (dst,), (src,), work, _copy_bits if same else _copy_through_fp32)
 
 
@@ -57,30 +73,26 @@ def _copy_through_fp32(dst: np.ndarray, src: np.ndarray) -> None:
 def memset(
     dst: NkiTensor, value: float, engine: Engine = Engine.unknown, name: str | None = None
 ) -> Instruction:
-    """Fill dst with a constant."""
+    """Fill dst with a constant; packed formats with 0 only.
+
+    Raises:
+        KernelError: for a value that dst's dtype cannot hold.
+    """
     what, b = "memset", current()
     on_chip(what, dst=dst)
-    filled = _fill_value(what, value, dst)
+    filled = constant_of(what, value, dst)
     on = pick_engine(what, engine, (Engine.vector, Engine.gpsimd), dst)
-    rate = copy_rate(b.target, dst) if on is Engine.vector else 1.0
+    rate = 1.0
+    if on is Engine.vector:
+        rate = copy_rate(b.target, dst)
+        if all_2byte_floats(dst) and value == 0:
+            rate = max(rate, b.target.memset_zero_rate_2byte)
     work = engine_work(b.target, on, dst.free_size / rate, dst)
 
     def meaning(out: np.ndarray) -> None:
         out[...] = filled
 
     return b.emit(what, on, (dst,), (), work, meaning)
-
-
-def _fill_value(what: str, value: float, dst: NkiTensor) -> np.ndarray:
-    """The value in dst's dtype, which must be able to hold it."""
-    kind = dst.dtype.numpy
-    if dst.dtype.is_integer:
-        limits = np.iinfo(kind)
-        if value != int(value) or not limits.min <= value <= limits.max:
-            expected = f"a whole number in {limits.min}..{limits.max}"
-            raise refusal(f"{what} value", f"{value!r} for {dst.dtype}", expected)
-    with np.errstate(over="ignore"):
-        return np.asarray(value).astype(kind)
 
 
 @instruction
@@ -91,48 +103,122 @@ def tensor_copy_predicated(
     reverse_pred: bool = False,
     name: str | None = None,
 ) -> Instruction:
-    """Where predicate (uint) is nonzero, `dst = src` (a tile or a number); elsewhere dst stays."""
+    """Where predicate is nonzero (zero with reverse_pred), `dst = src`; elsewhere dst stays.
+
+    `src` is a tile of dst's dtype or a number. dst must have been written: the instruction keeps a
+    part of it. Cost with a number as src is inferred: only one tile is read.
+
+    Raises:
+        KernelError: for src and predicate both in PSUM, a predicate that is no uint8, uint16 or
+            uint32, or a src of another dtype.
+    """
     what, b = "tensor_copy_predicated", current()
     on_chip(what, dst=dst, predicate=predicate)
     same_shape(what, dst, predicate=predicate)
-    require(
-        predicate.dtype.kind == "uint",
-        f"{what} predicate",
-        str(predicate.dtype),
-        "uint8, uint16 or uint32",
-    )
+    one_of(what, "predicate", predicate, *_PREDICATES)
     tiles: tuple[NkiTensor, ...] = ()
+    value: Any = None
     if isinstance(src, NkiTensor):
         on_chip(what, src=src)
         same_shape(what, dst, src=src)
         not_both_psum(what, src, predicate)
         require(src.dtype == dst.dtype, f"{what} src", str(src.dtype), f"dst's {dst.dtype}")
         tiles = (src,)
-    n = dst.free_size * (1 if any(v.buffer == "psum" for v in (*tiles, predicate)) else 2)
-    work = Work(
-        vector_cycles(b.target, n),
-        elements=dst.num_partitions * dst.free_size,
-        sram=traffic(dst, predicate, *tiles),
-    )
+    else:
+        value = constant_of(what, src, dst)
+    two_in_sbuf = bool(tiles) and all(v.buffer == "sbuf" for v in (*tiles, predicate))
+    n = dst.free_size * (b.target.two_operand_cycles if two_in_sbuf else 1)
+    work = vector_work(b.target, n, dst, predicate, *tiles)
 
     def meaning(out: np.ndarray, _: np.ndarray, pred: np.ndarray, *sources: np.ndarray) -> None:
         mask = (pred.reshape(out.shape) == 0) if reverse_pred else (pred.reshape(out.shape) != 0)
-        value = sources[0].reshape(out.shape) if sources else np.asarray(src).astype(out.dtype)
-        np.copyto(out, value, where=mask)
+        out[...] = np.where(mask, sources[0].reshape(out.shape) if sources else value, out)
 
     return b.emit(what, Engine.vector, (dst,), (dst, predicate, *tiles), work, meaning)
+
+
+@instruction
+def nc_stream_shuffle(
+    dst: NkiTensor, src: NkiTensor, shuffle_mask: Sequence[int], name: str | None = None
+) -> Instruction:
+    """`dst[i] = src[mask[i % 32]]` inside each quadrant of 32 partitions; 255 keeps dst[i].
+
+    dst and src have one dtype and one number of elements per partition; partitions are counted from
+    the first of each. dst may be src.
+
+    Raises:
+        KernelError: for a mask that is not 32 entries of 0..31 or 255, a partition that src lacks,
+            or a start partition that the number of active partitions does not allow.
+    """
+    what, b = "nc_stream_shuffle", current()
+    on_chip(what, dst=dst, src=src)
+    require(dst.dtype == src.dtype, f"{what} src", str(src.dtype), f"dst's {dst.dtype}")
+    require(
+        dst.free_size == src.free_size,
+        f"{what} src",
+        f"{src.free_size} elements per partition",
+        f"dst's {dst.free_size}",
+    )
+    _check_start(what, dst, src)
+    picked = _sources(what, shuffle_mask, dst.num_partitions, src.num_partitions)
+    written = np.flatnonzero(picked >= 0)
+    chosen = picked[written]
+    keeps = (dst,) if len(written) < dst.num_partitions else ()
+
+    def meaning(out: np.ndarray, data: np.ndarray, *_: np.ndarray) -> None:
+        moved = data.reshape(len(data), -1)[chosen]
+        out[written] = moved.reshape(len(written), *out.shape[1:])
+
+    work = vector_work(b.target, dst.free_size, dst, src)
+    return b.emit(what, Engine.vector, (dst,), (src, *keeps), work, meaning)
+
+
+def _check_start(what: str, dst: NkiTensor, src: NkiTensor) -> None:
+    """Start partitions by the quadrants that the larger of both touches."""
+    quadrants = -(-max(dst.num_partitions, src.num_partitions) // QUADRANT)
+    step = {1: QUADRANT, 2: 2 * QUADRANT}.get(quadrants, PARTITIONS)
+    for role, view in (("dst", dst), ("src", src)):
+        if view.start_partition % step:
+            raise refusal(
+                f"{what} {role}",
+                f"start partition {view.start_partition} with {quadrants * QUADRANT} active ones",
+                "0" if step == PARTITIONS else f"a multiple of {step}",
+            )
+
+
+def _sources(what: str, mask: Sequence[int], num_dst: int, num_src: int) -> np.ndarray:
+    """For each partition of dst the partition of src, or -1 to keep."""
+    entries = [index(f"{what} shuffle_mask", m) for m in mask]
+    legal = all(0 <= m < QUADRANT or m == _KEEP for m in entries)
+    require(
+        len(entries) == QUADRANT and legal,
+        f"{what} shuffle_mask",
+        f"{entries}",
+        f"{QUADRANT} partitions of 0..{QUADRANT - 1}, or {_KEEP} to keep",
+    )
+    within = np.resize(np.asarray(entries), num_dst)
+    picked = np.arange(num_dst) // QUADRANT * QUADRANT + within
+    picked[within == _KEEP] = -1
+    if picked.max(initial=-1) >= num_src:
+        raise refusal(
+            f"{what} shuffle_mask",
+            f"partition {picked.max()} of src",
+            f"0..{num_src - 1}",
+            "src has no more; widen it or use 255",
+        )
+    return picked
 
 
 def transpose_on_vector(dst: NkiTensor, data: NkiTensor) -> Instruction:
     """The Vector engine's form of nc_transpose: up to 32 x 32."""
     b = current()
     require(
-        data.free_size <= QUADRANT,
+        data.free_size <= QUADRANT and data.num_partitions <= QUADRANT,
         "nc_transpose data",
         f"shape {data.shape}",
         "at most 32 x 32",
     )
-    work = engine_work(b.target, Engine.vector, data.free_size, dst, data)
+    work = vector_work(b.target, data.free_size, dst, data)
 
     def meaning(out: np.ndarray, x: np.ndarray) -> None:
         out[...] = x.reshape(x.shape[0], -1).T.reshape(out.shape)

@@ -1,7 +1,7 @@
 """What Vector instructions cost: streaming cycles, with the performance modes of each generation.
 
-`cycles` count elements per partition at the rates of the chip's figures; the fixed cycles of an
-instruction are the timeline's. Sources: costs of git tag v2.26.1 of aws-neuron-sdk
+`cycles` are those of one partition's elements at the rates of the chip's figures; the fixed cycles
+of an instruction are the timeline's. Sources: costs of git tag v2.26.1 of aws-neuron-sdk
 nki/api/nki/isa/__init__.py, the last public formulas; performance modes of
 nki/guides/architecture/trainium2_arch.rst and trainium3_arch.rst.
 """
@@ -14,40 +14,60 @@ from glia.isa.stream import Work
 from glia.isa.target import Target
 from glia.isa.tensor import NkiTensor
 
+_PAIR_MODE_OPS = ("add", "subtract", "multiply")  # v2.26.1, cost of tensor_tensor
+
 
 def vector_cycles(target: Target, elements: float) -> float:
     """Cycles of a Vector instruction that streams `elements` per partition at one per cycle."""
     return max(elements, target.vector_min)
 
 
+def all_2byte_floats(*views: NkiTensor) -> bool:
+    """True when every operand is float16 or bfloat16: what the performance modes ask for."""
+    return all(v.dtype.is_float and v.dtype.itemsize == 2 for v in views)
+
+
 def copy_rate(target: Target, *views: NkiTensor) -> float:
     """Elements per cycle of the copy class (copy, tensor_scalar, memset) in performance mode."""
-    narrow = all(v.dtype.is_float and v.dtype.itemsize == 2 for v in views)
     in_sbuf = all(v.buffer == "sbuf" for v in views)
-    if narrow:
+    if all_2byte_floats(*views):
         fast = in_sbuf and all(contiguous(v) for v in views)
         return target.copy_rate_2byte if fast else target.copy_rate_2byte_mixed
     fp32 = all(v.dtype.name == "float32" for v in views)
     return target.copy_rate_fp32 if fp32 and in_sbuf else 1.0
 
 
-def pair_cycles(target: Target, n: int, *views: NkiTensor) -> float:
-    """Cycles of a two-tile instruction: full rate with one operand in PSUM or 2-byte floats."""
+def pair_elements(target: Target, op: str, *views: NkiTensor) -> float:
+    """Element-cycles of a two-tile instruction on (dst, data1, data2).
+
+    One per element when an input is in PSUM, which has its own read port, or when all are 2-byte
+    floats that add, subtract or multiply; else two. On top of it the mode for 2-byte floats in
+    SBUF.
+    """
+    n = views[0].free_size
     if any(v.buffer == "psum" for v in views[1:]):
-        return vector_cycles(target, n)
-    narrow = all(v.dtype.is_float and v.dtype.itemsize == 2 for v in views)
-    if narrow and all(v.buffer == "sbuf" for v in views):
-        return vector_cycles(target, n / target.tensor_tensor_rate_2byte)
-    return vector_cycles(target, 2 * n)
+        return n
+    if not all_2byte_floats(*views):
+        return n * target.two_operand_cycles
+    slow = 1.0 if op in _PAIR_MODE_OPS else target.two_operand_cycles
+    in_sbuf = all(v.buffer == "sbuf" for v in views)
+    return n * slow / (target.tensor_tensor_rate_2byte if in_sbuf else 1.0)
+
+
+def vector_work(target: Target, elements: float, dst: NkiTensor, *others: NkiTensor) -> Work:
+    """Work of a Vector instruction of `elements` element-cycles that touches these operands."""
+    size = max(v.num_partitions * v.free_size for v in (dst, *others))
+    return Work(vector_cycles(target, elements), elements=size, sram=traffic(dst, *others))
 
 
 def engine_work(target: Target, on: Engine, n: float, dst: NkiTensor, *reads: NkiTensor) -> Work:
     """Work of an elementwise instruction of `n` element-cycles on Vector, Scalar or GpSimd."""
+    if on is Engine.vector:
+        return vector_work(target, n, dst, *reads)
     if on is Engine.gpsimd:
         cycles = max(n, target.gpsimd_min)
-    elif on is Engine.scalar:
-        cycles = max(n, target.scalar_min)
     else:
-        cycles = vector_cycles(target, n)
+        rate = target.scalar_rate_2byte if all_2byte_floats(dst, *reads) else 1.0
+        cycles = max(n / rate, target.scalar_min)
     size = max(v.num_partitions * v.free_size for v in (dst, *reads))
     return Work(cycles=cycles, elements=size, sram=traffic(dst, *reads))

@@ -1,5 +1,7 @@
 """Vector engine: elementwise arithmetic and bit operations.
 
+Arithmetic runs in float32 and is rounded once, on write. NaN goes through every operator, maximum
+and minimum included (nki/guides/nki_simulator.rst counts on it; what silicon does is unpublished).
 Source: aws-neuron-sdk nki/api/nki/isa/__init__.py.
 """
 
@@ -9,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.alu import alu, arithmetic
+from glia.isa.alu import AluOp, alu, arithmetic
 from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.rules import (
@@ -22,14 +24,26 @@ from glia.isa.rules import (
     require,
     require_ints,
     same_shape,
-    scalar_or_column,
     store,
-    traffic,
 )
-from glia.isa.stream import Instruction, Work
+from glia.isa.stream import Instruction
 from glia.isa.target import Target
 from glia.isa.tensor import NkiTensor
-from glia.isa.vector_engine.costs import copy_rate, engine_work, pair_cycles, vector_cycles
+from glia.isa.vector_engine.costs import (
+    copy_rate,
+    engine_work,
+    pair_elements,
+    vector_work,
+)
+from glia.isa.vector_engine.operands import (
+    fp32_operand,
+    numeric,
+    per_partition,
+    unary_operand,
+)
+
+_GPSIMD_ONLY = ("power", "rsqrt")  # operators that the Vector engine lacks
+_SCALAR_OPS = (("multiply", "add"), ("multiply",), ("add",))  # scale and bias of the Scalar engine
 
 
 @instruction
@@ -41,41 +55,49 @@ def tensor_tensor(
     engine: Engine = Engine.unknown,
     name: str | None = None,
 ) -> Instruction:
-    """`dst = data1 op data2`, elementwise; all-int32 operands run exactly, on GpSimd."""
+    """`dst = data1 op data2`, elementwise.
+
+    All-int32 and uint32 tiles run on GpSimd, in native integers that wrap, unless one is in PSUM or
+    the Vector engine is asked for: there they pass through float32 and lose bits above 2^24. Bit
+    operations see bits, on Vector; `power` runs on GpSimd.
+
+    Raises:
+        KernelError: for both inputs in PSUM, unequal sizes, a unary operator, an engine that lacks
+            the operator, or bit operations on floats.
+    """
     what, b = "tensor_tensor", current()
-    on_chip(what, dst=dst, data1=data1, data2=data2)
+    numeric(what, dst=dst, data1=data1, data2=data2)
     same_shape(what, dst, data1=data1, data2=data2)
     not_both_psum(what, data1, data2)
     token = alu(op, what)
     require(not token.unary, what, f"op {token!r}", "a binary operator")
     views = (dst, data1, data2)
-    exact = all(v.dtype.name in ("int32", "uint32") for v in views)
-    sbuf = all(v.buffer == "sbuf" for v in views)
-    first = Engine.gpsimd if exact and sbuf else Engine.vector
-    rest = Engine.vector if first is Engine.gpsimd else Engine.gpsimd
-    allowed: tuple[Engine, ...] = (first, rest)
-    if token.name == "power":
-        allowed = (Engine.gpsimd,)
-    elif token.kind == "bitvec":
-        allowed = (Engine.vector,)
-    on = pick_engine(what, engine, allowed, *views)
-    if token.kind == "bitvec":
+    ints = all(v.dtype.name in ("int32", "uint32") for v in views)
+    on = pick_engine(what, engine, _pair_engines(token, ints, views), *views)
+    bits = token.kind == "bitvec"
+    if bits:
         require_ints(what, *views)
-    as_ints = token.kind == "bitvec" or (exact and on is Engine.gpsimd)
-    n = dst.free_size
+    n = pair_elements(b.target, token.name, *views) if on is Engine.vector else dst.free_size
     work = engine_work(b.target, on, n, *views)
-    if on is Engine.vector:
-        work = Work(pair_cycles(b.target, n, *views), elements=work.elements, sram=traffic(*views))
+    exact = bits or (ints and on is Engine.gpsimd)
 
     def meaning(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
         if x.shape != y.shape:
             y = y.reshape(x.shape)
-        if as_ints:
-            store(out, token.apply(x, y))
-        else:
-            store(out, token.apply(f32(x), f32(y)))
+        store(out, token.apply(x, y) if exact else token.apply(f32(x), f32(y)))
 
     return b.emit(what, on, (dst,), (data1, data2), work, meaning)
+
+
+def _pair_engines(token: AluOp, ints: bool, views: tuple[NkiTensor, ...]) -> tuple[Engine, ...]:
+    """Who can run this operator on two tiles; the first is the default."""
+    if token.name in _GPSIMD_ONLY:
+        return (Engine.gpsimd,)
+    if token.kind == "bitvec":
+        return (Engine.vector,)
+    if ints and all(v.buffer == "sbuf" for v in views):
+        return (Engine.gpsimd, Engine.vector)
+    return (Engine.vector, Engine.gpsimd)
 
 
 @instruction
@@ -91,67 +113,103 @@ def tensor_scalar(
     engine: Engine = Engine.unknown,
     name: str | None = None,
 ) -> Instruction:
-    """`dst = (data op0 operand0) op1 operand1`; operands are numbers or (P, 1) tiles."""
+    """`dst = (data op0 operand0) op1 operand1`; operands are numbers or (P, 1) tiles.
+
+    The operand of a unary operator is None or 0. Bit operations run on Vector, `rsqrt` and `power`
+    on GpSimd; the Scalar engine multiplies and adds, and where the chip says so does the rest.
+
+    Raises:
+        KernelError: for operators of two kinds, an engine that lacks them, operands that are not
+            float32 (or, for bit operations, integers of data's size).
+    """
     what, b = "tensor_scalar", current()
-    on_chip(what, dst=dst, data=data)
+    numeric(what, dst=dst, data=data)
     same_shape(what, dst, data=data)
     steps = [(alu(op0, what), operand0, reverse0)]
     if op1 is not None:
         steps.append((alu(op1, what), operand1, reverse1))
-    require(
-        len({s[0].kind for s in steps}) == 1,
-        what,
-        "a bit and an arithmetic operator",
-        "one kind",
-    )
-    names = tuple(s[0].name for s in steps)
-    on = pick_engine(what, engine, _tensor_scalar_engines(names, b.target), dst, data)
-    bits = steps[0][0].kind == "bitvec"
-    columns: tuple[NkiTensor, ...] = ()
-    for i, (token, operand, _) in enumerate(steps):
-        role, kind = f"operand{i}", data.dtype.name if bits else "float32"
-        if not token.unary:
-            columns += scalar_or_column(what, role, operand, dst.num_partitions, kind)
-        elif isinstance(operand, NkiTensor) or operand not in (None, 0):
-            raise refusal(f"{what} {role}", f"{operand!r}", f"None for the unary {token!r}")
+    elif operand1 is not None:
+        raise refusal(f"{what} operand1", f"{operand1!r} without op1", "None")
+    kinds = {token.kind for token, _, _ in steps}
+    require(len(kinds) == 1, what, "a bit and an arithmetic operator", "one kind")
+    bits = kinds == {"bitvec"}
     if bits:
         require_ints(what, dst, data)
-    n = dst.free_size
-    slow = any(s[0].name == "reciprocal" for s in steps)
-    rate = 1.0 if on is not Engine.vector else copy_rate(b.target, dst, data)
-    n_cycles = n * b.target.reciprocal_cycles if slow else n / rate
-    work = engine_work(b.target, on, n_cycles, dst, data)
+    columns: tuple[NkiTensor, ...] = ()
+    for i, (token, operand, _) in enumerate(steps):
+        columns += _operand(what, f"operand{i}", token, operand, data)
+    names = tuple(token.name for token, _, _ in steps)
+    allowed = (Engine.vector,) if bits else _tensor_scalar_engines(names, b.target)
+    on = pick_engine(what, engine, allowed, dst, data, *columns)
+    work = engine_work(b.target, on, _step_elements(b.target, on, names, dst, data), dst, data)
 
     def meaning(out: np.ndarray, x: np.ndarray, *cols: np.ndarray) -> None:
         left = list(cols)
         value = x if bits else f32(x)
         for token, operand, reverse in steps:
-            other: Any = None
-            if bits and not token.unary:
-                other = _bits_operand(operand, left, x)
-            elif not token.unary:
-                other = column(operand, left, x.ndim)
+            if token.unary:
+                value = token.apply(value, None)
+                continue
+            other = _bits_value(operand, left, x) if bits else column(operand, left, x.ndim)
             value = token.apply(other, value) if reverse else token.apply(value, other)
         store(out, value)
 
     return b.emit(what, on, (dst,), (data, *columns), work, meaning)
 
 
+def _operand(
+    what: str, role: str, token: AluOp, operand: Any, data: NkiTensor
+) -> tuple[NkiTensor, ...]:
+    """Check the operand of one step; its tile, if it is one."""
+    if token.unary:
+        unary_operand(what, role, operand, token)
+        return ()
+    if token.kind != "bitvec":
+        return fp32_operand(what, role, operand, data.num_partitions)
+    if isinstance(operand, NkiTensor):
+        on_chip(what, **{role: operand})
+        per_partition(what, role, operand, data.num_partitions)
+        fits = operand.dtype.is_integer and operand.dtype.itemsize == data.dtype.itemsize
+        expected = f"an integer type of {data.dtype}'s size"
+        require(fits, f"{what} {role}", str(operand.dtype), expected)
+        return (operand,)
+    size = 8 * data.dtype.itemsize
+    whole = isinstance(operand, (int, float, np.number)) and operand == int(operand)
+    if not whole or not -(1 << (size - 1)) <= operand < 1 << size:
+        raise refusal(f"{what} {role}", f"{operand!r}", f"a whole number of {size} bits")
+    return ()
+
+
 def _tensor_scalar_engines(names: tuple[str, ...], target: Target) -> tuple[Engine, ...]:
-    """Who can run these operators; the first is the default."""
-    if "rsqrt" in names:
+    """Who can run these arithmetic operators; the first is the default."""
+    if any(name in _GPSIMD_ONLY for name in names):
         return (Engine.gpsimd,)
-    scalar = names in (("multiply", "add"), ("multiply",), ("add",))
-    if scalar and target.can.scalar_tensor_copy:
+    on_scalar = names in _SCALAR_OPS and target.can.scalar_tensor_copy
+    if on_scalar or target.can.scalar_tensor_scalar:
         return (Engine.vector, Engine.scalar)
     return (Engine.vector,)
 
 
-def _bits_operand(operand: Any, columns: list[np.ndarray], x: np.ndarray) -> np.ndarray:
+def _step_elements(
+    target: Target, on: Engine, names: tuple[str, ...], dst: NkiTensor, data: NkiTensor
+) -> float:
+    """Element-cycles; two operators cost as much as one."""
+    if on is Engine.gpsimd and "rsqrt" in names:
+        return dst.free_size * target.gpsimd_rsqrt_cycles
+    if on is not Engine.vector:
+        return dst.free_size
+    if "reciprocal" in names:
+        return dst.free_size * target.reciprocal_cycles
+    return dst.free_size / copy_rate(target, dst, data)
+
+
+def _bits_value(operand: Any, columns: list[np.ndarray], x: np.ndarray) -> np.ndarray:
+    """The operand of a bit operation in the dtype of the data."""
     if isinstance(operand, NkiTensor):
-        found = columns.pop(0)
+        found = columns.pop(0).view(x.dtype)
         return found.reshape(found.shape[0], *(1,) * (x.ndim - 1))
-    return np.asarray(operand).astype(x.dtype)
+    unsigned = np.asarray(int(operand) % (1 << (8 * x.dtype.itemsize)))
+    return unsigned.astype(f"u{x.dtype.itemsize}").view(x.dtype)
 
 
 @instruction
@@ -166,19 +224,20 @@ def scalar_tensor_tensor(
     reverse1: bool = False,
     name: str | None = None,
 ) -> Instruction:
-    """`dst = (data op0 operand0) op1 operand1` with a number or (P, 1) tile, then a whole tile."""
+    """`dst = (data op0 operand0) op1 operand1` with a number or (P, 1) tile, then a whole tile.
+
+    Raises:
+        KernelError: for data and operand1 both in PSUM, unequal sizes, or an operator that is not
+            binary arithmetic of the Vector engine.
+    """
     what, b = "scalar_tensor_tensor", current()
-    on_chip(what, dst=dst, data=data, operand1=operand1)
+    numeric(what, dst=dst, data=data, operand1=operand1)
     same_shape(what, dst, data=data, operand1=operand1)
     not_both_psum(what, data, operand1)
-    first, second = arithmetic(op0, what), arithmetic(op1, what)
-    columns = scalar_or_column(what, "operand0", operand0, dst.num_partitions)
-    views = (dst, data, operand1)
-    work = Work(
-        pair_cycles(b.target, dst.free_size, *views),
-        elements=dst.num_partitions * dst.free_size,
-        sram=traffic(*views),
-    )
+    first, second = vector_operator(what, op0), vector_operator(what, op1)
+    columns = fp32_operand(what, "operand0", operand0, dst.num_partitions)
+    n = pair_elements(b.target, second.name, dst, data, operand1)
+    work = vector_work(b.target, n, dst, data, operand1)
 
     def meaning(out: np.ndarray, x: np.ndarray, y: np.ndarray, *cols: np.ndarray) -> None:
         scalar = column(operand0, list(cols), x.ndim)
@@ -189,14 +248,26 @@ def scalar_tensor_tensor(
     return b.emit(what, Engine.vector, (dst,), (data, operand1, *columns), work, meaning)
 
 
+def vector_operator(what: str, op: Any) -> AluOp:
+    """A binary arithmetic operator that the Vector engine has."""
+    token = arithmetic(op, what)
+    require(
+        token.name not in _GPSIMD_ONLY,
+        what,
+        f"op {token!r}",
+        "an operator of the Vector engine",
+        "only tensor_tensor and tensor_scalar run it, on GpSimd",
+    )
+    return token
+
+
 @instruction
 def reciprocal(dst: NkiTensor, data: NkiTensor, name: str | None = None) -> Instruction:
     """`dst = 1 / data`."""
     what, b = "reciprocal", current()
-    on_chip(what, dst=dst, data=data)
+    numeric(what, dst=dst, data=data)
     same_shape(what, dst, data=data)
-    cycles = vector_cycles(b.target, dst.free_size * b.target.reciprocal_cycles)
-    work = Work(cycles, elements=dst.num_partitions * dst.free_size, sram=traffic(dst, data))
+    work = vector_work(b.target, dst.free_size * b.target.reciprocal_cycles, dst, data)
 
     def meaning(out: np.ndarray, x: np.ndarray) -> None:
         store(out, np.float32(1) / f32(x))

@@ -1,4 +1,4 @@
-"""Vector engine: mean and variance.
+"""Vector engine: mean and variance of each partition, in float32; the order of sums is unpublished.
 
 Source: aws-neuron-sdk nki/api/nki/isa/__init__.py.
 """
@@ -9,24 +9,33 @@ import numpy as np
 
 from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
-from glia.isa.rules import f32, on_chip, require, store, traffic
-from glia.isa.stream import Instruction, Work
+from glia.isa.rules import f32, require, store
+from glia.isa.stream import Instruction
 from glia.isa.tensor import NkiTensor
-from glia.isa.vector_engine.costs import vector_cycles
+from glia.isa.vector_engine.costs import vector_work
+from glia.isa.vector_engine.operands import numeric, per_partition
+
+BN_STATS_FMAX = 512  # nl.tile_size.bn_stats_fmax
 
 
 @instruction
 def bn_stats(dst: NkiTensor, data: NkiTensor, name: str | None = None) -> Instruction:
-    """Per partition: count, mean, variance*count of the even, then of the odd elements."""
+    """Per partition: count, mean, variance*count of the even, then of the odd elements.
+
+    Raises:
+        KernelError: for more than 512 elements per partition, or a dst that is not (P, 6).
+    """
     what, b = "bn_stats", current()
-    on_chip(what, dst=dst, data=data)
-    require(data.free_size <= 512, f"{what} data", f"{data.free_size} elements", "at most 512")
-    require(dst.free_size == 6, f"{what} dst", f"shape {dst.shape}", "6 elements per partition")
-    work = Work(
-        vector_cycles(b.target, data.free_size),
-        elements=data.num_partitions * data.free_size,
-        sram=traffic(dst, data),
+    numeric(what, dst=dst, data=data)
+    require(
+        data.free_size <= BN_STATS_FMAX,
+        f"{what} data",
+        f"{data.free_size} elements",
+        f"at most {BN_STATS_FMAX}",
+        "one bn_stats for each part, and one bn_aggr",
     )
+    per_partition(what, "dst", dst, data.num_partitions, 6)
+    work = vector_work(b.target, data.free_size, dst, data)
     return b.emit(what, Engine.vector, (dst,), (data,), work, _bn_stats)
 
 
@@ -43,18 +52,21 @@ def _bn_stats(out: np.ndarray, x: np.ndarray) -> None:
 
 @instruction
 def bn_aggr(dst: NkiTensor, data: NkiTensor, name: str | None = None) -> Instruction:
-    """Combine (count, mean, variance*count) triples into the mean and the variance."""
+    """Combine (count, mean, variance*count) triples into the mean and the variance.
+
+    Raises:
+        KernelError: unless data has a multiple of 3 elements per partition and dst is (P, 2).
+    """
     what, b = "bn_aggr", current()
-    on_chip(what, dst=dst, data=data)
+    numeric(what, dst=dst, data=data)
     require(
         data.free_size % 3 == 0,
         f"{what} data",
         f"{data.free_size} elements",
         "a multiple of 3",
     )
-    require(dst.free_size == 2, f"{what} dst", f"shape {dst.shape}", "2 elements per partition")
-    cycles = vector_cycles(b.target, 13 * data.free_size / 3)
-    work = Work(cycles, elements=data.num_partitions * data.free_size, sram=traffic(dst, data))
+    per_partition(what, "dst", dst, data.num_partitions, 2)
+    work = vector_work(b.target, b.target.bn_aggr_cycles * data.free_size / 3, dst, data)
     return b.emit(what, Engine.vector, (dst,), (data,), work, _bn_aggr)
 
 
