@@ -10,7 +10,7 @@ import pytest
 
 from glia.core.records import to_json
 from glia.port.job import port_model
-from glia.port.progress import NullProgress
+from glia.core.progress import NullProgress
 
 PREDICTED = {
     "latency", "throughput", "utilisation", "flops", "hbm_bytes", "mfu", "energy", "power",

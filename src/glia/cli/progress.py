@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from glia.port.progress import Progress
+    from glia.core.progress import Progress
 
 NAME_WIDTH = 18
 
@@ -101,6 +101,6 @@ def _moving_lines(console: Console) -> Bar:
 
 def progress_for(json: bool) -> Progress:
     """The progress to show: silent when JSON was asked for and stderr is not a terminal."""
-    from glia.port.progress import NullProgress
+    from glia.core.progress import NullProgress
 
     return NullProgress() if json and not sys.stderr.isatty() else ConsoleProgress()

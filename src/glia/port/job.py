@@ -26,7 +26,7 @@ from glia.devices.virtual import LoadedProgram, VirtualDevice
 from glia.frontends.captured import Captured
 from glia.port.check import source_findings
 from glia.port.price import assumptions_of, quote_all
-from glia.port.progress import Progress, Step
+from glia.core.progress import Progress, Step
 from glia.port.prove import Oracle, prove
 from glia.port.summaries import compile_note, compile_summary, prove_note, run_note
 

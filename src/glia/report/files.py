@@ -14,7 +14,12 @@ from glia.core.records import to_json
 
 
 def write_text_atomic(path: str | os.PathLike[str], text: str) -> Path:
-    """Write `text` (UTF-8) to a temporary name beside `path`, then rename it; return the path.
+    """`write_bytes_atomic` of `text` in UTF-8."""
+    return write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def write_bytes_atomic(path: str | os.PathLike[str], data: bytes) -> Path:
+    """Write `data` to a temporary name beside `path`, then rename it; return the path.
 
     Missing folders are made. An existing file is replaced only by a complete one.
 
@@ -25,7 +30,7 @@ def write_text_atomic(path: str | os.PathLike[str], text: str) -> Path:
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(data)
         temporary.replace(target)
     except OSError as error:
         reason = error.strerror or str(error)

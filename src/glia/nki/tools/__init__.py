@@ -1,0 +1,1 @@
+"""The work behind `glia nki`: kernel files, arguments, runs, profiles, comparisons, checks."""

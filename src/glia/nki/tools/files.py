@@ -1,0 +1,209 @@
+"""How a kernel is named, `FILE.py:KERNEL`, and what is in a kernel file.
+
+The file is imported with glia's `nki` in place when no other is installed. Whatever goes wrong in
+it becomes one message with the file's own line.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from glia.core.errors import GliaError, ModelError, UsageError
+from glia.nki import Kernel, jit
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFile:
+    """An imported kernel file: its kernels by name, and everything else it defines."""
+
+    path: Path
+    module: ModuleType
+    kernels: dict[str, Kernel]
+
+    def kernel(self, name: str) -> Kernel:
+        """The kernel of this name; a plain function of the file is taken as a kernel.
+
+        Raises:
+            UsageError: for any other name, with the nearest one and all kernels of the file.
+        """
+        if name in self.kernels:
+            return self.kernels[name]
+        found = getattr(self.module, name, None)
+        if inspect.isfunction(found):
+            return _as_kernel(found)
+        if not self.kernels:
+            raise UsageError(_no_kernels(self.path))
+        near = get_close_matches(name, self.kernels, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(
+            f"{self.path}:{name}: got no kernel {name!r} in the file; {hint}"
+            f"its kernels: {', '.join(self.kernels)}"
+        )
+
+    def only_kernel(self) -> tuple[str, Kernel]:
+        """The file's one kernel.
+
+        Raises:
+            UsageError: when it has none or several.
+        """
+        if len(self.kernels) == 1:
+            return next(iter(self.kernels.items()))
+        if not self.kernels:
+            raise UsageError(_no_kernels(self.path))
+        raise UsageError(
+            f"{self.path}: got a file of {len(self.kernels)} kernels, expected FILE.py:KERNEL; "
+            f"name one of: {', '.join(self.kernels)}"
+        )
+
+
+def _no_kernels(path: Path) -> str:
+    return f"{path}: got a file without kernels, expected a function under @nki.jit; add one"
+
+
+def _as_kernel(function: Callable[..., Any]) -> Kernel:
+    made = jit(function)
+    assert isinstance(made, Kernel)
+    return made
+
+
+def split_name(text: str) -> tuple[Path, str]:
+    """The file and the kernel (empty when none is named) of `FILE.py[:KERNEL]`.
+
+    Raises:
+        UsageError: when there is no such Python file; suggests the nearest one.
+    """
+    path, colon, kernel = text.rpartition(":")
+    if not colon or "/" in kernel or kernel.endswith(".py"):
+        path, kernel = text, ""
+    file = Path(path)
+    if file.is_dir():
+        raise UsageError(f"{text}: got a folder, expected a Python file, as kernels.py:softmax")
+    if not file.is_file():
+        raise UsageError(f"{text}: got no file {path!r}; {_nearest_file(file)}")
+    if file.suffix != ".py":
+        raise UsageError(f"{text}: got {file.name!r}, expected a Python file ending in .py")
+    return file, kernel
+
+
+def _nearest_file(file: Path) -> str:
+    if not file.parent.is_dir():
+        return f"the folder {str(file.parent)!r} does not exist either; check the path"
+    near = get_close_matches(file.name, [p.name for p in file.parent.glob("*.py")], n=1)
+    return f"did you mean {str(file.parent / near[0])!r}?" if near else "check the path"
+
+
+def load_kernels(path: Path) -> KernelFile:
+    """Import a kernel file.
+
+    Raises:
+        ModelError: when the file does not parse or fails while it is imported.
+        UsageError: when another `nki` than glia's is installed.
+    """
+    ensure_nki()
+    module = _imported(path)
+    found = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, Kernel) and _is_own(value, module)
+    }
+    return KernelFile(path, module, found)
+
+
+def ensure_nki() -> None:
+    """Make `import nki` mean glia's.
+
+    Raises:
+        UsageError: when another package of that name is installed.
+    """
+    import glia.nki.install as installer
+
+    importlib.import_module("nki")
+    if not installer.is_ours():
+        raise UsageError(
+            "glia nki: got another `nki` package that is installed here, expected none, since "
+            "kernels that import it are not glia's; use an environment without it"
+        )
+
+
+def _is_own(kernel: Kernel, module: ModuleType) -> bool:
+    return getattr(kernel.function, "__module__", module.__name__) == module.__name__
+
+
+def _imported(path: Path) -> ModuleType:
+    name = f"glia_kernels_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    with beside(path):
+        try:
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            sys.modules.pop(name, None)
+            raise file_error(f"importing {path}", error, path) from error
+    return module
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[None]:
+    """Inside, the modules beside a file can be imported, as when it is run as a script."""
+    saved = list(sys.path)
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        yield
+    finally:
+        sys.path[:] = saved
+
+
+def file_error(doing: str, error: BaseException, path: Path) -> GliaError:
+    """An exception of the user's file in one message, with the line it came from."""
+    if isinstance(error, GliaError):
+        return error
+    text = " ".join(str(error).split()) or "no message"
+    if isinstance(error, SyntaxError):
+        return _syntax_error(doing, error)
+    do = "mend that line"
+    if isinstance(error, ModuleNotFoundError):
+        do = _missing(error.name or "")
+    return ModelError(f"{doing}: got {type(error).__name__}: {text}, {_where(error, path)}; {do}")
+
+
+def _missing(name: str) -> str:
+    if name.split(".")[0] in ("neuronxcc", "torch_xla", "torch_neuronx", "libneuronxla"):
+        return (
+            f"{name!r} is part of AWS's SDK, which glia stands in for only as far as `nki` goes; "
+            "import nki instead, or guard that import"
+        )
+    if name.split(".")[0] == "nki":
+        return f"glia's nki has no module {name!r}; use nki, nki.language, nki.isa, nki.collectives"
+    return f"install the package that provides {name!r}, or check the spelling"
+
+
+def _syntax_error(doing: str, error: SyntaxError) -> ModelError:
+    where = f"{error.filename or 'file'}:{error.lineno}:{error.offset}"
+    line = (error.text or "").strip()
+    shown = f" in `{line}`" if line else ""
+    return ModelError(f"{doing}: got SyntaxError: {error.msg}{shown}, at {where}; mend that line")
+
+
+def _where(error: BaseException, path: Path) -> str:
+    """The innermost line of the user's own files."""
+    place = path.name
+    trace = error.__traceback__
+    own = os.path.realpath(path.parent)
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if os.path.realpath(file).startswith(own):
+            place = f"{file}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"at {place}"

@@ -1,0 +1,100 @@
+"""`glia nki run`: a kernel's values, and what it takes on the chip."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glia.core.kernel_records import KernelRun, TensorSummary
+from glia.core.progress import Progress
+from glia.nki import simulate
+from glia.nki.tools.launch import Launch
+from glia.report.files import write_bytes_atomic
+from glia.silicon.profile import predicted
+
+_FIRST = 6
+
+
+def run_kernel(launch: Launch, progress: Progress) -> tuple[KernelRun, dict[str, np.ndarray]]:
+    """Execute a kernel on the virtual chip; the outputs by name, and the record.
+
+    Raises:
+        KernelError: for whatever the chip refuses, with the kernel's file and line.
+    """
+    began = time.perf_counter()
+    with progress.step("trace") as step:
+        streams = launch.streams()
+        num = sum(len(stream.instructions) for stream in streams)
+        step.note(f"{num:,} instructions")
+    with progress.step("values") as step:
+        outputs = values(launch)
+        step.note(", ".join(outputs))
+    with progress.step("time"):
+        found = predicted(streams, launch.target.chip)
+    record = KernelRun(
+        kernel=launch.name,
+        file=str(launch.path),
+        chip=launch.target.chip,
+        num_cores=launch.num_cores,
+        arguments=launch.arguments.shown(),
+        outputs=tuple(summary(name, array) for name, array in outputs.items()),
+        num_instructions=num,
+        time=found.time,
+        energy=found.energy,
+        notes=found.notes,
+        wall_s=time.perf_counter() - began,
+    )
+    return record, outputs
+
+
+def values(launch: Launch) -> dict[str, np.ndarray]:
+    """The kernel's outputs for its arguments, as `out0`, `out1`, ..."""
+    run = simulate(launch.kernel, target=launch.target.chip)
+    result: Any = run(**launch.arguments.arrays())
+    found = result if isinstance(result, (tuple, list)) else (result,)
+    return {f"out{i}": np.asarray(array) for i, array in enumerate(found)}
+
+
+def summary(name: str, array: np.ndarray) -> TensorSummary:
+    """What identifies one output: shape, dtype, a few statistics, a hash of its bytes."""
+    numbers = _numbers(array)
+    finite = numbers[np.isfinite(numbers)]
+    some = finite.size > 0
+    return TensorSummary(
+        name=name,
+        shape=tuple(array.shape),
+        dtype=str(array.dtype),
+        first=tuple(float(v) for v in numbers.reshape(-1)[:_FIRST]),
+        minimum=float(finite.min()) if some else None,
+        maximum=float(finite.max()) if some else None,
+        mean=float(finite.mean()) if some else None,
+        num_not_finite=int(numbers.size - finite.size),
+        sha256=hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest(),
+    )
+
+
+def _numbers(array: np.ndarray) -> np.ndarray:
+    """The values in float64; the bytes of a packed format."""
+    if array.dtype.fields:
+        return np.ascontiguousarray(array).view(np.uint8).astype(np.float64)
+    return array.astype(np.float64)
+
+
+def save_outputs(path: Path, outputs: Mapping[str, np.ndarray]) -> Path:
+    """Write the outputs to an `.npz` file, whole or not at all; formats NumPy lacks as float32."""
+    buffer = io.BytesIO()
+    known: dict[str, Any] = {name: _savable(array) for name, array in outputs.items()}
+    np.savez(buffer, **known)
+    return write_bytes_atomic(path, buffer.getvalue())
+
+
+def _savable(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind != "V":
+        return array
+    return array.view(np.uint8) if array.dtype.fields else array.astype(np.float32)

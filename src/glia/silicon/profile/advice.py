@@ -1,0 +1,300 @@
+"""What to try, ranked by what it would gain.
+
+Each advice is a change that can be expressed on the traced program; the change is made, the program
+is timed again with the same constants, and the difference is the gain. A change that gains less
+than `WORTH` of the time is not shown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from glia.chips import Silicon
+from glia.core.kernel_records import Advice
+from glia.core.units import format_quantity
+from glia.isa.engines import engine
+from glia.isa.stream import Instruction, Stream, Work
+from glia.isa.target import Target
+from glia.silicon.profile.movement import place, repeated
+from glia.silicon.profile.whatif import Variant, on_engine
+from glia.silicon.timeline import Timeline
+from glia.silicon.timing import Timing
+
+WORTH = 0.01
+GOOD_PIECE_BYTES = 2048  # recommended least contiguous run (nki-dma-bandwidth-guide.rst)
+_MAX_CALLS_TO_MOVE = 20_000
+_MAX_LINES_TO_MOVE = 3
+_COMPUTE = (engine.vector, engine.scalar, engine.gpsimd)
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """The program as written and its time, which every change is compared with."""
+
+    variant: Variant
+    timeline: Timeline
+    timing: Timing
+    target: Target
+    silicon: Silicon
+
+    @property
+    def stream(self) -> Stream:
+        """The program."""
+        return self.variant.stream
+
+    def advice(
+        self, changed_s: float, title: str, detail: str, basis: str, lines: tuple[str, ...] = ()
+    ) -> Advice:
+        """An advice with its gain against the program as written."""
+        whole = self.timeline.makespan_s
+        gain = whole - changed_s
+        return Advice(title, detail, gain, gain / whole if whole else 0.0, basis, lines)
+
+
+def advise(situation: Situation) -> tuple[Advice, ...]:
+    """Every change worth trying, the largest gain first."""
+    found = [advice for rule in _RULES for advice in rule(situation)]
+    worth = [advice for advice in found if advice.fraction >= WORTH]
+    return tuple(sorted(worth, key=lambda advice: -advice.gain_s))
+
+
+def reloads_removed(s: Situation) -> Iterator[Advice]:
+    """Loads of what an earlier load already brought, left out."""
+    again = repeated(s.stream)
+    if not again:
+        return
+    made = s.stream.instructions
+    num_bytes = sum(dma.hbm_read_bytes for i in again if (dma := made[i].work.dma) is not None)
+    yield s.advice(
+        s.variant.without(again).seconds(s.timing),
+        "load each tile once",
+        f"{len(again)} loads bring {format_quantity(num_bytes, 'B')} that an earlier load had "
+        "brought: keep the tile in SBUF, or put the loop that reuses it inside",
+        "re-timed without the repeated loads; SBUF must have room to keep the tiles",
+        _lines(made[i] for i in again),
+    )
+
+
+def larger_pieces(s: Situation) -> Iterator[Advice]:
+    """Contiguous pieces of at least `GOOD_PIECE_BYTES`."""
+    small = [
+        one
+        for one in s.stream.instructions
+        if one.work.dma is not None and one.work.dma.element_bytes < GOOD_PIECE_BYTES
+    ]
+    if not small:
+        return
+
+    def change(one: Instruction) -> Work:
+        dma = one.work.dma
+        if dma is None or dma.element_bytes >= GOOD_PIECE_BYTES:
+            return one.work
+        pieces = max(1, -(-dma.num_bytes // GOOD_PIECE_BYTES))
+        size = min(GOOD_PIECE_BYTES, dma.num_bytes)
+        larger = dataclasses.replace(dma, num_elements=pieces, element_bytes=size)
+        return dataclasses.replace(one.work, dma=larger)
+
+    yield s.advice(
+        s.variant.work(change).seconds(s.timing),
+        "move longer contiguous runs",
+        f"{len(small)} DMAs move pieces below {GOOD_PIECE_BYTES} bytes: make the last dim of what "
+        "is moved longer, or lay the tensor out so that a partition's bytes are contiguous",
+        f"re-timed with the same bytes in pieces of {GOOD_PIECE_BYTES}",
+        _lines(small),
+    )
+
+
+def fewer_transfers(s: Situation) -> Iterator[Advice]:
+    """DMAs that cost nothing to issue: the most that merging them can gain."""
+    num = sum(one.work.dma is not None for one in s.stream.instructions)
+    if num < 2:
+        return
+    free = dataclasses.replace(s.timing, issue_hardware_s=0.0, issue_software_s=0.0)
+    common = [one for one in s.stream.instructions if one.work.dma is not None]
+    yield s.advice(
+        s.variant.seconds(free),
+        "issue fewer, larger DMAs",
+        f"{num} DMAs pay their issue one after the other: move several tiles with one dma_copy, "
+        "or issue them from several engines",
+        "bound: re-timed with DMAs that cost nothing to issue",
+        _lines(common),
+    )
+
+
+def more_queues(s: Situation) -> Iterator[Advice]:
+    """DMAs dealt out to more queues."""
+    count = {
+        one.work.dma.queue: 0 for one in s.stream.instructions if one.work.dma is not None
+    }  # fmt: skip
+    spread = 4
+    if not count or len(count) >= spread:
+        return
+
+    def change(one: Instruction) -> Work:
+        dma = one.work.dma
+        if dma is None or dma.software or one.sync is not None:
+            return one.work
+        count[dma.queue] += 1
+        name = f"{dma.queue} {count[dma.queue] % spread}"
+        return dataclasses.replace(one.work, dma=dataclasses.replace(dma, queue=name))
+
+    yield s.advice(
+        s.variant.work(change).seconds(s.timing),
+        "spread DMAs over queues",
+        f"the DMAs use {len(count)} queue(s), each in order: alternate engine= of dma_copy",
+        f"re-timed with {spread} queues for each one used",
+    )
+
+
+def grouped_tables(s: Situation) -> Iterator[Advice]:
+    """One load of each activation table."""
+    switches, current, seen = 0, "", set()
+    for one in s.stream.instructions:
+        if one.work.table and one.work.table != current:
+            switches, current = switches + 1, one.work.table
+            seen.add(current)
+    if switches <= len(seen):
+        return
+    users = [one for one in s.stream.instructions if one.work.table]
+    started: set[str] = set()
+
+    def change(one: Instruction) -> Work:
+        if not one.work.table or one.work.table not in started:
+            started.add(one.work.table)
+            return one.work
+        return dataclasses.replace(one.work, table="")
+
+    yield s.advice(
+        s.variant.work(change).seconds(s.timing),
+        "group activation functions",
+        f"the Scalar engine switches its function table {switches} times for {len(seen)} tables: "
+        "do all tiles with one function before the next",
+        "re-timed with each table loaded once",
+        _lines(users),
+    )
+
+
+def more_buffers(s: Situation) -> Iterator[Advice]:
+    """Nothing waits for a buffer to become free."""
+    yield s.advice(
+        s.variant.without_reuse().seconds(s.timing),
+        "double-buffer",
+        "instructions wait until a buffer is free: give each iteration its own tile (allocate it "
+        "inside the loop, or rotate explicit addresses)",
+        "bound: re-timed with a buffer of its own for every tile",
+    )
+
+
+def reordered(s: Situation) -> Iterator[Advice]:
+    """The order that data alone asks for."""
+    yield s.advice(
+        s.timeline.dataflow_s,
+        "start the next tile before this one ends",
+        "engines wait for each other although other work is ready: issue the loads and the first "
+        "instructions of tile i+1 before the last ones of tile i (the compiler's scheduler may do "
+        "this for you)",
+        "bound: the dataflow bound, where order and buffers are free",
+    )
+
+
+def fewer_instructions(s: Situation) -> Iterator[Advice]:
+    """No fixed cost per instruction on the busiest engine."""
+    compute = {k: v for k, v in s.timeline.busy_s.items() if k in engine.__members__}
+    if not compute:
+        return
+    name = max(compute, key=compute.__getitem__)
+    busiest = engine[name]
+    fixed = s.timing.fixed_cycles.get(busiest, 0.0)
+    made = [one for one in s.stream.instructions if one.engine is busiest and not one.work.dma]
+    free = dataclasses.replace(
+        s.timing, fixed_cycles={**s.timing.fixed_cycles, busiest: 0.0}
+    )  # fmt: skip
+    yield s.advice(
+        s.variant.seconds(free),
+        f"fewer, wider {busiest.name} instructions",
+        f"{len(made)} instructions on the {busiest.name} engine pay {fixed:.0f} cycles each beside "
+        "their elements: give each a longer free dim",
+        f"bound: re-timed without the fixed cycles of the {busiest.name} engine",
+        _lines(made),
+    )
+
+
+def half_precision(s: Situation) -> Iterator[Advice]:
+    """fp32 matrix products in one pass."""
+    wide = [one for one in s.stream.instructions if one.work.flop_kind == "float32"]
+    if not wide:
+        return
+    passes = s.silicon.tensor.fp32_passes.value
+
+    def change(one: Instruction) -> Work:
+        if one.work.flop_kind != "float32":
+            return one.work
+        return dataclasses.replace(
+            one.work, cycles=one.work.cycles / passes, flop_kind="bfloat16"
+        )  # fmt: skip
+
+    yield s.advice(
+        s.variant.work(change).seconds(s.timing),
+        "multiply in bf16",
+        f"{len(wide)} fp32 matrix instructions take {passes:.0f} passes each: bf16 operands take "
+        "one (values change: products keep 8 bits of mantissa, sums stay fp32)",
+        "re-timed with one pass per matrix instruction",
+        _lines(wide),
+    )
+
+
+def other_engine(s: Situation) -> Iterator[Advice]:
+    """The longest lines of the busiest elementwise engine, moved to another engine."""
+    compute = {e: s.timeline.busy_s.get(e.name, 0.0) for e in _COMPUTE}
+    busiest = max(compute, key=compute.__getitem__)
+    if compute[busiest] < 0.25 * s.timeline.makespan_s or len(s.stream.calls) > _MAX_CALLS_TO_MOVE:
+        return
+    busy: dict[tuple[str, int], float] = defaultdict(float)
+    ops: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
+    for one in s.stream.instructions:
+        if one.engine is busiest and one.work.dma is None:
+            key = (one.file, one.line)
+            busy[key] += s.timeline.ends_s[one.index] - s.timeline.starts_s[one.index]
+            ops[key][one.op] += 1
+    for key in sorted(busy, key=lambda k: -busy[k])[:_MAX_LINES_TO_MOVE]:
+        tried = [
+            (variant.seconds(s.timing), other)
+            for other in _COMPUTE
+            if other is not busiest
+            and (variant := on_engine(s.stream, {key}, other, s.target)) is not None
+        ]
+        if tried:
+            seconds, other = min(tried, key=lambda pair: pair[0])
+            where = f"{Path(key[0]).name}:{key[1]}"
+            yield s.advice(
+                seconds,
+                f"move {next(iter(ops[key]))} of {where} to the {other.name} engine",
+                f"the {busiest.name} engine is the busiest of those that can do it: "
+                f"engine=nisa.engine.{other.name} (its rounding may differ)",
+                "re-timed with the line's instructions issued again on that engine",
+                (where,),
+            )
+
+
+_RULES: tuple[Callable[[Situation], Iterator[Advice]], ...] = (
+    reloads_removed,
+    larger_pieces,
+    fewer_transfers,
+    more_queues,
+    grouped_tables,
+    more_buffers,
+    reordered,
+    fewer_instructions,
+    half_precision,
+    other_engine,
+)
+
+
+def _lines(made: Iterator[Instruction] | list[Instruction], limit: int = 5) -> tuple[str, ...]:
+    """Where instructions come from, the most frequent lines first."""
+    counts = Counter(place(one) for one in made)
+    return tuple(line for line, _ in counts.most_common(limit))

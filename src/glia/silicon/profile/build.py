@@ -1,0 +1,344 @@
+"""A `KernelProfile` from the streams of a launch: times, shares, counts, lines, advice.
+
+Time: low is the dataflow bound with fast constants, likely the program as written, high the same
+with slow constants. MFU = FLOPs / (peak x time); HFU counts all Tensor-engine work in bf16
+equivalents; MBU = HBM bytes / time / stack bandwidth (neuron-explorer profile-schema-reference).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from glia.chips import Chip, Silicon, load_chip
+from glia.core.figures import Estimate, Figure, exact
+from glia.core.kernel_records import (
+    Advice,
+    DmaUse,
+    EngineUse,
+    KernelProfile,
+    LineUse,
+    MemoryUse,
+    Reload,
+    Spill,
+)
+from glia.core.records import Span
+from glia.isa.stream import Stream
+from glia.isa.target import Target, target_of
+from glia.silicon.energy import stream_energy
+from glia.silicon.hazards import dependences, track
+from glia.silicon.profile.advice import Situation, advise
+from glia.silicon.profile.counts import (
+    Counts,
+    count,
+    dma_bandwidth,
+    peak_flops,
+    stack_bandwidth,
+)
+from glia.silicon.profile.lines import line_uses
+from glia.silicon.profile.movement import reloads, spills
+from glia.silicon.profile.whatif import Variant
+from glia.silicon.timeline import DMA, Timeline, schedule
+from glia.silicon.timing import BOUNDS, Timing
+
+_REASON = "from the dataflow bound with fast constants to the program as written with slow ones"
+_MAX_FOR_ADVICE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """All cores of a launch at the three ends of the constants; likely in the middle."""
+
+    streams: tuple[Stream, ...]
+    fast: tuple[Timeline, ...]
+    likely: tuple[Timeline, ...]
+    slow: tuple[Timeline, ...]
+    sources: tuple[str, ...]
+
+    def as_written(self) -> Estimate:
+        """Program order on every engine."""
+        return self._interval(lambda t: t.makespan_s, "the program as written")
+
+    def dataflow(self) -> Estimate:
+        """True dependences and busy time only."""
+        return self._interval(lambda t: t.dataflow_s, "true dependences and busy engines only")
+
+    def _interval(self, pick: Callable[[Timeline], float], reason: str) -> Estimate:
+        low, likely, high = (
+            max((pick(t) for t in cores), default=0.0)
+            for cores in (self.fast, self.likely, self.slow)
+        )
+        return Estimate(min(low, likely), likely, max(high, likely), "s", reason, self.sources)
+
+    def time(self) -> Estimate:
+        """The interval that is reported."""
+        low, written = self.dataflow().low, self.as_written()
+        return Estimate(low, written.likely, written.high, "s", _REASON, self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Time and energy of a launch, before anything is explained."""
+
+    timed: Timed
+    counts: Counts
+    time: Estimate
+    energy: Estimate
+    energy_by_cause: Mapping[str, Estimate]
+    power: Estimate
+    notes: tuple[str, ...]
+
+
+def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
+    """Time, energy and average power of one launch on one chip.
+
+    Raises:
+        UnsupportedError: for a chip that glia cannot execute.
+    """
+    chip = load_chip(target_of(chip_name).chip)
+    silicon = chip.silicon
+    assert silicon is not None
+    timed = _timed(tuple(streams), silicon)
+    time = timed.time()
+    causes, energy = _energy(streams, silicon, time)
+    power = _over_time(energy, time)
+    return Predicted(
+        timed,
+        count(streams, silicon),
+        time,
+        energy,
+        causes,
+        power,
+        _notes(chip, silicon, power, len(streams)),
+    )
+
+
+def _timed(streams: tuple[Stream, ...], silicon: Silicon) -> Timed:
+    fast, likely, slow = (
+        tuple(schedule(stream, Timing.of(silicon, bound)) for stream in streams) for bound in BOUNDS
+    )
+    return Timed(streams, fast, likely, slow, _sources(silicon))
+
+
+def _sources(silicon: Silicon) -> tuple[str, ...]:
+    sections = (
+        silicon.clock, silicon.tensor, silicon.vector, silicon.scalar, silicon.gpsimd,
+        silicon.dma, silicon.hbm, silicon.sync,
+    )  # fmt: skip
+    figures = (figure for section in sections for _, figure in section)
+    return tuple(dict.fromkeys(f.source for f in figures if isinstance(f, Figure)))
+
+
+def _energy(
+    streams: Sequence[Stream], silicon: Silicon, time: Estimate
+) -> tuple[dict[str, Estimate], Estimate]:
+    causes: dict[str, Estimate] = {}
+    for stream in streams:
+        for name, part in stream_energy(stream, silicon.energy).by_cause.items():
+            causes[name] = part if name not in causes else causes[name].plus(part)
+    share = len(streams) / silicon.num_cores
+    causes["static"] = silicon.energy.static_power.estimate().scaled(share).times(time, "J")
+    total = Estimate(0, 0, 0, "J", "energy per operation and byte from circuit literature")
+    for part in causes.values():
+        total = total.plus(part)
+    return causes, total
+
+
+def _over_time(energy: Estimate, time: Estimate) -> Estimate:
+    """Average power: the extremes of the energy that does not depend on time are kept apart."""
+    if time.likely <= 0:
+        return Estimate(0, 0, 0, "W", "nothing ran")
+    likely = energy.likely / time.likely
+    low, high = energy.low / time.low if time.low else likely, energy.high / time.high
+    return Estimate(
+        min(low, likely, high), likely, max(low, likely, high), "W",
+        "energy over time of the cores that ran; no watts are published", energy.sources,
+    )  # fmt: skip
+
+
+def _notes(chip: Chip, silicon: Silicon, power: Estimate, num_cores: int) -> tuple[str, ...]:
+    notes = []
+    if "extrapolated" in silicon.clock.tensor.note or any(
+        "extrapolated" in f.note for _, f in silicon.dma if isinstance(f, Figure)
+    ):
+        notes.append(f"the timing of {chip.title} is extrapolated: no public measurement exists")
+    tdp = chip.power.tdp
+    if tdp is not None:
+        share = tdp.value * num_cores / silicon.num_cores
+        if power.high > share:
+            part = "" if power.likely > share else "the upper end of "
+            notes.append(
+                f"{part}the average power {power} is above these cores' share of the chip's "
+                f"assumed {tdp}: a real chip would slow down"
+            )
+    return tuple(notes)
+
+
+def build_profile(
+    streams: Sequence[Stream], chip_name: str, file: str, arguments: tuple[str, ...]
+) -> tuple[KernelProfile, tuple[Span, ...]]:
+    """Profile one launch: the record, and what every engine and queue did when.
+
+    `streams` are one per core. Lines and advice are those of the core that takes longest.
+    """
+    target = target_of(chip_name)
+    chip = load_chip(target.chip)
+    silicon = chip.silicon
+    assert silicon is not None
+    found = predicted(streams, chip_name)
+    cores = len(streams)
+    slowest = max(range(cores), key=lambda i: found.timed.likely[i].makespan_s)
+    stream, timeline = streams[slowest], found.timed.likely[slowest]
+    profile = KernelProfile(
+        kernel=stream.name,
+        file=file,
+        chip=target.chip,
+        generation=target.generation,
+        num_cores=cores,
+        arguments=arguments,
+        num_instructions=sum(len(s.instructions) for s in streams),
+        time=found.time,
+        as_written=found.timed.as_written(),
+        dataflow=found.timed.dataflow(),
+        bounds_s=_bounds(found, streams, silicon),
+        flops=found.counts.flops,
+        mfu=_fraction(found.counts.flops, peak_flops(silicon, cores), found.time, _MFU),
+        hfu=_fraction(found.counts.weighted_flops, peak_flops(silicon, cores), found.time, _HFU),
+        mbu=_fraction(found.counts.hbm_bytes, stack_bandwidth(silicon, cores), found.time, _MBU),
+        engines=_engines(found.timed, found.time),
+        dma=_dma(found, silicon, cores),
+        reloads=_all_reloads(streams),
+        spills=_all_spills(streams),
+        memory=_memory(streams, target),
+        energy=found.energy,
+        energy_by_cause=found.energy_by_cause,
+        power=found.power,
+        lines=_lines(stream, timeline),
+        advice=_advice(stream, timeline, target, silicon),
+        notes=found.notes,
+    )
+    return profile, spans(found.timed)
+
+
+_MFU = "useful FLOPs over rows x columns x 2 x clock"
+_HFU = "all Tensor-engine work, transposes too, in bf16 equivalents, over the same peak"
+_MBU = "HBM bytes read and written over the bandwidth of the stacks used"
+
+
+def _fraction(amount: float, peak: float, time: Estimate, reason: str) -> Estimate:
+    if time.likely <= 0 or time.low <= 0:
+        return exact(0.0, "fraction", reason)
+    found = time.per(amount / peak, "fraction")
+    high = max(found.likely, min(1.0, found.high))
+    return Estimate(found.low, found.likely, high, "fraction", reason, time.sources)
+
+
+def _bounds(found: Predicted, streams: Sequence[Stream], silicon: Silicon) -> dict[str, float]:
+    cores = len(streams)
+    counts, peak = found.counts, peak_flops(silicon, cores)
+    again = sum(r.again_bytes for r in _all_reloads(streams))
+    bandwidth = dma_bandwidth(silicon, cores)
+    busiest = max(
+        (seconds for t in found.timed.likely for seconds in t.busy_s.values()), default=0.0
+    )
+    return {
+        "dma": counts.dma_bytes / bandwidth,
+        "dma without reloads": (counts.dma_bytes - again) / bandwidth,
+        "tensor": counts.weighted_flops / peak,
+        "tensor without transposes": counts.useful_weighted_flops / peak,
+        "busiest engine": busiest,
+    }
+
+
+def _engines(timed: Timed, time: Estimate) -> tuple[EngineUse, ...]:
+    cores = len(timed.streams)
+    busy: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for stream, timeline in zip(timed.streams, timed.likely, strict=True):
+        for name, seconds in timeline.busy_s.items():
+            busy[name] = busy.get(name, 0.0) + seconds / cores
+        for one in stream.instructions:
+            name = DMA if one.work.dma is not None else one.engine.name
+            counts[name] = counts.get(name, 0) + 1
+    return tuple(
+        EngineUse(name, counts.get(name, 0), seconds, _activity(seconds, time))
+        for name, seconds in sorted(busy.items(), key=lambda item: -item[1])
+    )
+
+
+def _activity(seconds: float, time: Estimate) -> Estimate:
+    reason = "active time as written, over the time interval"
+    if time.likely <= 0 or time.low <= 0:
+        return exact(0.0, "fraction", reason)
+    likely = min(1.0, seconds / time.likely)
+    return Estimate(
+        min(likely, seconds / time.high), likely, max(likely, min(1.0, seconds / time.low)),
+        "fraction", reason, time.sources,
+    )  # fmt: skip
+
+
+def _dma(found: Predicted, silicon: Silicon, cores: int) -> DmaUse:
+    counts = found.counts
+    peak = dma_bandwidth(silicon, cores)
+    rates = []
+    for timelines in (found.timed.slow, found.timed.likely, found.timed.fast):
+        busy = sum(t.busy_s.get(DMA, 0.0) for t in timelines) / cores
+        rates.append(min(1.0, counts.dma_bytes / busy / peak) if busy else 0.0)
+    low, likely, high = sorted(rates)
+    return DmaUse(
+        num_transfers=counts.num_transfers,
+        num_bytes=counts.dma_bytes,
+        num_pieces=counts.num_pieces,
+        mean_piece_bytes=counts.dma_bytes / counts.num_pieces if counts.num_pieces else 0.0,
+        small_bytes=counts.small_bytes,
+        efficiency=Estimate(
+            low, likely, high, "fraction",
+            "bytes over active time and theoretical bandwidth", found.timed.sources,
+        ),
+        hbm_read_bytes=counts.hbm_read_bytes,
+        hbm_write_bytes=counts.hbm_write_bytes,
+    )  # fmt: skip
+
+
+def _all_reloads(streams: Sequence[Stream]) -> tuple[Reload, ...]:
+    return tuple(r for stream in streams for r in reloads(stream))
+
+
+def _all_spills(streams: Sequence[Stream]) -> tuple[Spill, ...]:
+    return tuple(s for stream in streams for s in spills(stream))
+
+
+def _memory(streams: Sequence[Stream], target: Target) -> MemoryUse:
+    return MemoryUse(
+        sbuf_peak_bytes=max(s.sbuf_peak_bytes for s in streams),
+        sbuf_bytes=target.sbuf_bytes,
+        psum_peak_banks=max(s.psum_peak_banks for s in streams),
+        psum_banks=target.psum_banks,
+    )
+
+
+def _lines(stream: Stream, timeline: Timeline) -> tuple[LineUse, ...]:
+    return line_uses(stream, dependences(stream), timeline)
+
+
+def _advice(
+    stream: Stream, timeline: Timeline, target: Target, silicon: Silicon
+) -> tuple[Advice, ...]:
+    if len(stream.instructions) > _MAX_FOR_ADVICE or any(o.sync for o in stream.instructions):
+        return ()
+    situation = Situation(Variant.of(stream), timeline, Timing.of(silicon), target, silicon)
+    return advise(situation)
+
+
+def spans(timed: Timed) -> tuple[Span, ...]:
+    """Every instruction of every core as a span, engines before queues."""
+    found = []
+    several = len(timed.streams) > 1
+    for core, (stream, timeline) in enumerate(zip(timed.streams, timed.likely, strict=True)):
+        prefix = f"core {core} " if several else ""
+        for one, start, end in zip(
+            stream.instructions, timeline.starts_s, timeline.ends_s, strict=True
+        ):
+            detail = f"{one.file}:{one.line}"
+            found.append(Span(prefix + track(one), one.op, start, end, detail))
+    return tuple(found)

@@ -1,0 +1,93 @@
+"""What a stream does, counted: FLOPs, bytes, DMA pieces. No time in here.
+
+FLOP weights and the definitions of MFU, HFU and MBU: aws-neuron-sdk
+tools/neuron-explorer/profile-schema-reference.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glia.chips import Silicon
+from glia.isa.stream import Stream
+
+SMALL_PIECE_BYTES = 512  # below it a DMA mostly pays for its pieces (nki-dma-overview.rst)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Totals over all cores of a launch.
+
+    `flops` are useful multiply and add operations of the Tensor engine; `weighted_flops` are all
+    its work, transposes too, in bf16 equivalents.
+    """
+
+    flops: float = 0.0
+    useful_weighted_flops: float = 0.0
+    weighted_flops: float = 0.0
+    hbm_read_bytes: int = 0
+    hbm_write_bytes: int = 0
+    num_transfers: int = 0
+    dma_bytes: int = 0
+    num_pieces: int = 0
+    small_bytes: int = 0
+
+    @property
+    def hbm_bytes(self) -> int:
+        """Bytes read and written."""
+        return self.hbm_read_bytes + self.hbm_write_bytes
+
+
+def count(streams: Sequence[Stream], silicon: Silicon) -> Counts:
+    """Count all instructions of all cores."""
+    flops = useful = weighted = 0.0
+    read = written = transfers = moved = pieces = small = 0
+    for stream in streams:
+        for one in stream.instructions:
+            work = one.work
+            if work.flops:
+                weight = flop_weight(work.flop_kind, silicon)
+                weighted += work.flops * weight
+                if work.useful:
+                    flops += work.flops
+                    useful += work.flops * weight
+            if work.dma is not None:
+                read += work.dma.hbm_read_bytes
+                written += work.dma.hbm_write_bytes
+                transfers += 1
+                moved += work.dma.num_bytes
+                pieces += work.dma.num_elements
+                if work.dma.element_bytes < SMALL_PIECE_BYTES:
+                    small += work.dma.num_bytes
+    return Counts(flops, useful, weighted, read, written, transfers, moved, pieces, small)
+
+
+def flop_weight(kind: str, silicon: Silicon) -> float:
+    """Time of one FLOP of this number format relative to bf16."""
+    if kind in ("float32",):
+        return silicon.tensor.fp32_passes.value
+    if kind.startswith(("float8", "float4")):
+        return 1.0 / silicon.tensor.fp8_rate.value
+    return 1.0
+
+
+def peak_flops(silicon: Silicon, num_cores: int) -> float:
+    """bf16 FLOP/s of the Tensor engines: rows x columns x 2 x clock."""
+    tensor = silicon.tensor
+    return (
+        num_cores * 2 * tensor.rows.value * tensor.columns.value * silicon.clock.tensor.value
+    )  # fmt: skip
+
+
+def stack_bandwidth(silicon: Silicon, num_cores: int) -> float:
+    """Bytes/s of the HBM stacks that this many cores use."""
+    stacks = -(-num_cores // int(silicon.hbm.cores_per_stack.value))
+    return stacks * silicon.hbm.stack_bandwidth.value
+
+
+def dma_bandwidth(silicon: Silicon, num_cores: int) -> float:
+    """Theoretical bytes/s of the DMA engines."""
+    dma = silicon.dma
+    one = dma.engine_bandwidth.high or dma.engine_bandwidth.value
+    return num_cores * dma.num_engines.value * one
