@@ -235,6 +235,9 @@ TESTED_ELSEWHERE = {
     "register_store",
     "core_barrier",
     "sendrecv",
+    # tests/isa/test_dma.py
+    "dma_compute",
+    "dma_transpose",
     # tests/isa/vector_engine
     "dropout",
     "exponential",

@@ -20,8 +20,6 @@ MODULES: dict[str, dict[str, Any]] = TABLE["modules"]
 MISSING: dict[str, set[str]] = {
     "nki.isa": {
         "activate2",
-        "dma_compute",
-        "dma_transpose",
         "local_gather",
         "nc_matmul_mx",
         "nc_n_gather",

@@ -98,13 +98,13 @@ class Indexing(View):
         )
         if rest.ndim < (2 if self.on_chip else 1):
             rest = rest.replaced((*rest.shape, 1), (*rest.steps, 1))
-        return rest._moved(moved)
+        return rest.with_address(moved)
 
     def vector_select(self, dim: int, vector_offset: NkiTensor) -> Self:
         """Row `vector_offset[p]` of dim 0 for each p; an HBM tensor, for DMAs only."""
         self._check_rows("vector_select of", dim, vector_offset)
         shape = (vector_offset.shape[0], *self.shape[1:])
-        return self.replaced(shape, self.steps)._moved(
+        return self.replaced(shape, self.steps).with_address(
             Rows(vector_offset, self.shape[0], self.steps[0])
         )
 
@@ -134,7 +134,7 @@ class Indexing(View):
         if not 1 <= count <= index.size:
             raise self.refused(what, f"num_elem {count}", f"1..{index.size}")
         view = self.replaced((self.shape[0], count), (self.steps[0], 1))
-        return view._moved(Columns(index, self.shape, self.steps))
+        return view.with_address(Columns(index, self.shape, self.steps))
 
     def ap(
         self,
@@ -171,7 +171,7 @@ class Indexing(View):
             one = made.replaced((1, *made.shape[1:]), made.steps)
             one.check_bounds()
             rows = min(self.shape[0], patterns.room(one, step))
-            return made._moved(Rows(vector_offset, rows, step))
+            return made.with_address(Rows(vector_offset, rows, step))
         return made.moved_by(scalar_offset, step, dim, by_partition)
 
     def moved_by(self, by: Any, step: int, dim: int, by_partition: bool) -> Self:
@@ -181,7 +181,7 @@ class Indexing(View):
         if known is None:
             check_scalar(f"scalar_offset on {self!r}", by)
             values = patterns.room(self, step, by_partition)
-            return self._moved(Shift(by, step, values, dim, by_partition))
+            return self.with_address(Shift(by, step, values, dim, by_partition))
         there = known * step
         made = self.replaced(
             self.shape,

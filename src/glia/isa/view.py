@@ -175,7 +175,8 @@ class View:
     def _as(self, kind: DType, shape: tuple[int, ...], steps: tuple[int, ...], start: int) -> Self:
         return self.of(self.storage, kind, shape, steps, start, self.partition)
 
-    def _moved(self, by: Indirection) -> Self:
+    def with_address(self, by: Indirection) -> Self:
+        """This view with a run-time address."""
         view = self.replaced(self.shape, self.steps)
         view.indirection = by
         return view

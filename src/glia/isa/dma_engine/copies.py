@@ -1,0 +1,89 @@
+"""`dma_copy`: strided copies, casts through float32, gathers and scatters of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glia.isa.addressing import Rows
+from glia.isa.builder import current, instruction
+from glia.isa.dma_engine.descriptors import (
+    check_cast,
+    check_operand,
+    check_options,
+    convert,
+    dma_work,
+    is_software,
+    picked_rows,
+    row_tile,
+    with_skip,
+)
+from glia.isa.engines import dge_mode as DgeMode
+from glia.isa.engines import engine as Engine
+from glia.isa.engines import oob_mode as OobMode
+from glia.isa.rules import refusal, require
+from glia.isa.stream import Instruction, Work
+from glia.isa.tensor import NkiTensor
+
+
+@instruction
+def dma_copy(
+    dst: NkiTensor,
+    src: NkiTensor,
+    priority: int | None = None,
+    oob_mode: OobMode = OobMode.error,
+    dge_mode: DgeMode = DgeMode.unknown,
+    engine: Engine = Engine.unknown,
+    name: str | None = None,
+) -> Instruction:
+    """`dst = src` between HBM and SBUF; equal element totals; dtypes convert through float32.
+
+    One side may pick rows of HBM at run time (`vector_offset`, shape (P, 1): one row number per row
+    of the pattern), either may start at a run-time offset. What is out of bounds is an error, or is
+    left alone with `oob_mode.skip`.
+    """
+    what, b = "dma_copy", current()
+    check_operand(what, "dst", dst)
+    check_operand(what, "src", src)
+    check_options(what, priority, oob_mode)
+    if dst.size != src.size:
+        raise refusal(what, f"{src.shape} to {dst.shape}", "equal numbers of elements")
+    check_cast(what, dst, src)
+    software = is_software(what, dge_mode, engine, dst, src)
+    work = dma_work(dst, (src,), engine, software)
+    gathers, scatters = (isinstance(v.indirection, Rows) for v in (src, dst))
+    require(not (gathers and scatters), what, "vector_offset on both sides", "it on one side")
+    dst, src = with_skip(dst, oob_mode), with_skip(src, oob_mode)
+    if gathers:
+        return _gather(dst, src, oob_mode, work)
+    if scatters:
+        return _scatter(dst, src, oob_mode, work)
+    return b.emit(what, Engine.dma, (dst,), (src,), work, convert)
+
+
+def _gather(dst: NkiTensor, src: NkiTensor, oob: OobMode, work: Work) -> Instruction:
+    what, index = "dma_copy", row_tile("dma_copy", src)
+    # Skipped rows keep what dst held, which must therefore be something.
+    kept = (dst,) if oob is OobMode.skip else ()
+
+    def meaning(out: np.ndarray, table: np.ndarray, numbers: np.ndarray, *_: np.ndarray) -> None:
+        picked, keep = picked_rows(what, src, numbers, oob)
+        rows = out if out.shape[0] == src.shape[0] else out.reshape(src.shape[0], -1)
+        value = np.empty((keep.size, *rows.shape[1:]), out.dtype)
+        convert(value, table[picked])
+        rows[keep] = value
+        if not np.may_share_memory(rows, out):  # a strided dst: its reshape was a copy
+            out[...] = rows.reshape(out.shape)
+
+    return current().emit(what, Engine.dma, (dst,), (src, index, *kept), work, meaning)
+
+
+def _scatter(dst: NkiTensor, src: NkiTensor, oob: OobMode, work: Work) -> Instruction:
+    what, index = "dma_copy", row_tile("dma_copy", dst)
+
+    def meaning(table: np.ndarray, data: np.ndarray, numbers: np.ndarray) -> None:
+        picked, keep = picked_rows(what, dst, numbers, oob)
+        value = np.empty((keep.size, *table.shape[1:]), table.dtype)
+        convert(value, data.reshape(dst.shape[0], -1)[keep])
+        table[picked] = value
+
+    return current().emit(what, Engine.dma, (dst,), (src, index), work, meaning)

@@ -1,0 +1,226 @@
+"""What all DMAs share: operands, who generates the descriptors, the queue, the pieces moved.
+
+A DMA is issued on a queue. Unless the kernel names an engine, loads and stores go to separate
+queues, so that a store waiting for its data does not hold up the next load.
+Sources: aws-neuron-sdk nki/api/nki/isa/__init__.py, nki/deep-dives/nki-dge.rst,
+nki/deep-dives/nki-dma-bandwidth-guide.rst, nki/get-started/about/nki-dma-overview.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from glia.isa.addressing import Columns, Rows, Shift
+from glia.isa.builder import current
+from glia.isa.engines import dge_mode as DgeMode
+from glia.isa.engines import engine as Engine
+from glia.isa.engines import oob_mode as OobMode
+from glia.isa.rules import f32, refusal, require, store, traffic
+from glia.isa.stream import DmaWork, Work
+from glia.isa.tensor import NkiTensor
+
+_PACKET_BYTES = 4096  # default packet: a longer contiguous run is cut into packets of 4 KiB
+_MAX_DIMS = 5  # language guide, tensor values: a strided access pattern with up to 5 dims
+_PRIORITIES = range(4)
+
+
+def check_operand(what: str, role: str, view: Any) -> None:
+    """A DMA moves between HBM and SBUF, by a pattern of few dims."""
+    if not isinstance(view, NkiTensor) or view.storage.memory not in ("hbm", "sbuf"):
+        raise refusal(
+            f"{what} {role}",
+            f"{view!r}",
+            "a tensor in HBM or SBUF",
+            "copy PSUM to SBUF with tensor_copy first",
+        )
+    require(
+        not isinstance(view.indirection, Columns),
+        f"{what} {role}",
+        "tensor indirection",
+        "a plain view, or rows by vector_offset",
+    )
+    dims = _merged_dims(view)
+    require(
+        dims <= _MAX_DIMS,
+        f"{what} {role}",
+        f"a pattern of {dims} dims",
+        f"at most {_MAX_DIMS}",
+        "split the DMA",
+    )
+
+
+def _merged_dims(view: NkiTensor) -> int:
+    """Dims that no single stride covers; on chip the partitions are one by themselves."""
+    dims = [d for d in zip(view.shape, view.steps, strict=True) if d[0] != 1]
+    merged = len(dims)
+    first = 1 if view.on_chip else 0
+    for (_, outer), (size, inner) in zip(dims[first:], dims[first + 1 :], strict=False):
+        merged -= outer == size * inner
+    return merged
+
+
+def check_options(what: str, priority: Any, oob: Any) -> None:
+    """Quality of service only where the chip has it; the closed set of out-of-bounds modes."""
+    require(isinstance(oob, OobMode), what, f"oob_mode {oob!r}", "nki.isa.oob_mode.error or skip")
+    if priority is None:
+        return
+    target = current().target
+    require(
+        target.can.dma_priority, what, f"priority on {target.chip}", "a chip with DMA priorities"
+    )
+    require(priority in _PRIORITIES, what, f"priority {priority!r}", "0, 1, 2 or 3")
+
+
+def is_software(what: str, mode: Any, on: Engine, dst: NkiTensor, *srcs: NkiTensor) -> bool:
+    """True when GpSimd builds the descriptors: gathers, scatters, casts, or when asked to.
+
+    Raises:
+        KernelError: for a mode that cannot do what is asked, or that the chip lacks.
+    """
+    require(isinstance(mode, DgeMode), what, f"dge_mode {mode!r}", "a member of nki.isa.dge_mode")
+    views = (dst, *srcs)
+    rows = any(isinstance(v.indirection, Rows) for v in views)
+    casts = any(v.dtype != dst.dtype for v in srcs)
+    if rows:
+        require(
+            mode in (DgeMode.unknown, DgeMode.swdge),
+            what,
+            f"vector_offset with dge_mode {mode.name}",
+            "swdge or unknown",
+        )
+    if mode is DgeMode.hwdge:
+        target = current().target
+        require(target.can.hwdge, what, f"hwdge on {target.chip}", "swdge or none on this chip")
+        require(not casts, what, "hwdge with a cast", "swdge, or equal dtypes")
+        allowed = (Engine.unknown, Engine.sync, Engine.scalar)
+        require(on in allowed, what, f"engine {on.name} with hwdge", "sync or scalar")
+    else:
+        require(
+            on is Engine.unknown,
+            what,
+            f"engine {on.name} with dge_mode {mode.name}",
+            "an engine only with dge_mode.hwdge",
+        )
+    if mode is DgeMode.none:
+        moved = any(v.is_indirect() for v in views)
+        require(not moved, what, "a run-time address with dge_mode none", "swdge or hwdge")
+    return rows or casts or mode is DgeMode.swdge
+
+
+def with_skip(view: NkiTensor, oob: OobMode) -> NkiTensor:
+    """The view, its scalar run-time offset marked to be skipped when out of bounds, if so asked."""
+    moved = view.indirection
+    if oob is not OobMode.skip or not isinstance(moved, Shift):
+        return view
+    return view.with_address(replace(moved, skip=True))
+
+
+def row_tile(what: str, view: NkiTensor) -> NkiTensor:
+    """The row numbers of a gathered or scattered operand: one per row, in a column."""
+    moved = view.indirection
+    assert isinstance(moved, Rows)
+    index = moved.index
+    require(
+        index.shape[0] == view.shape[0] and index.free_size == 1,
+        f"{what} vector_offset",
+        f"shape {index.shape}",
+        f"({view.shape[0]}, 1), one per row of the pattern",
+    )
+    return index
+
+
+def picked_rows(
+    what: str, view: NkiTensor, numbers: np.ndarray, oob: OobMode
+) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers in bounds, and which rows of the pattern they are.
+
+    `numbers` is the bound index tile; it is read down its columns.
+
+    Raises:
+        KernelError: for a number out of bounds that is not to be skipped.
+    """
+    moved = view.indirection
+    assert isinstance(moved, Rows)
+    picked = numbers.reshape(numbers.shape[0], -1).T.reshape(-1)[: view.shape[0]].astype(np.int64)
+    outside = (picked < 0) | (picked >= moved.num_rows)
+    if outside.any() and oob is OobMode.error:
+        raise refusal(
+            f"{what} picking rows of {view.storage.name}",
+            f"row {int(picked[outside][0])}",
+            f"0..{moved.num_rows - 1}",
+            "check the indices, or let the DMA skip them (oob_mode.skip)",
+        )
+    keep = np.flatnonzero(~outside)
+    return picked[keep], keep
+
+
+def convert(dst: np.ndarray, src: np.ndarray) -> None:
+    """Copy; between dtypes through float32."""
+    if dst.dtype == src.dtype:
+        dst[...] = src if src.shape == dst.shape else src.reshape(dst.shape)
+    else:
+        store(dst, f32(src).reshape(dst.shape))
+
+
+def check_cast(what: str, dst: NkiTensor, src: NkiTensor) -> None:
+    """Packed formats have no value of their own: a DMA only moves them."""
+    packed = dst.dtype.is_packed or src.dtype.is_packed
+    require(
+        dst.dtype == src.dtype or not packed,
+        what,
+        f"{src.dtype} to {dst.dtype}",
+        "equal dtypes where one is packed",
+        "view() the tensor as another dtype",
+    )
+
+
+def dma_work(
+    dst: NkiTensor,
+    srcs: Sequence[NkiTensor],
+    on: Engine,
+    software: bool,
+    transpose: bool = False,
+) -> Work:
+    """What the DMA moves: every source once in, the destination once out."""
+    total = dst.size
+    runs = [_run_bytes(v) for v in srcs] + ([] if transpose else [_run_bytes(dst)])
+    run = min(*runs, _PACKET_BYTES)
+    num_bytes = total * max(dst.dtype.itemsize, sum(s.dtype.itemsize for s in srcs))
+    moved = DmaWork(
+        num_bytes=num_bytes,
+        num_elements=-(-num_bytes // run),
+        element_bytes=run,
+        hbm_read_bytes=sum(total * s.dtype.itemsize for s in srcs if not s.on_chip),
+        hbm_write_bytes=0 if dst.on_chip else total * dst.dtype.itemsize,
+        queue=_queue(dst, on, software),
+        software=software,
+        transpose=transpose,
+    )
+    return Work(dma=moved, sram=traffic(dst, *srcs))
+
+
+def _queue(dst: NkiTensor, on: Engine, software: bool) -> str:
+    if on is not Engine.unknown:
+        return on.name
+    if software:
+        return "gpsimd"
+    return "load" if dst.on_chip else "store"
+
+
+def _run_bytes(view: NkiTensor) -> int:
+    """Bytes of the longest contiguous run of a view: one DMA descriptor element.
+
+    On chip a run never crosses partitions. A dim of size 1 never breaks a run.
+    """
+    first = 1 if view.on_chip or isinstance(view.indirection, Rows) else 0
+    run = 1
+    dims = zip(view.shape[first:], view.steps[first:], strict=True)
+    for size, step in reversed([d for d in dims if d[0] != 1]):
+        if step != run:
+            break
+        run *= size
+    return run * view.dtype.itemsize
