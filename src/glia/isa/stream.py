@@ -68,12 +68,26 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrayTile:
+    """Part of the systolic array: `rows` from `row` on, `columns` from `column` on.
+
+    Instructions on tiles that have no cell in common run at once.
+    """
+
+    row: int
+    rows: int
+    column: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What an instruction costs its engine, and what energy is charged for.
 
     `cycles` are streaming cycles of the engine's own clock; the fixed cycles of each instruction
     are a constant of the engine, added by the timeline. `flops` counts multiply and add separately;
-    `useful` is false for Tensor-engine transposes, which move data and compute nothing.
+    `useful` is false for Tensor-engine transposes, which move data and compute nothing. `tile` is
+    the part of the systolic array that is taken (None: all of it).
     """
 
     cycles: float = 0.0
@@ -85,6 +99,7 @@ class Work:
     table: str = ""
     dma: DmaWork | None = None
     collective: CollectiveWork | None = None
+    tile: ArrayTile | None = None
 
 
 @dataclass(frozen=True, slots=True)

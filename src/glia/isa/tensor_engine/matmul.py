@@ -1,0 +1,241 @@
+"""nc_matmul: `stationary^T @ moving`, with tiles of the array, fp8 double rows, transpose mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from glia.core.dtypes import round_tfloat32
+from glia.core.errors import KernelError
+from glia.isa.builder import current, instruction
+from glia.isa.engines import engine as Engine
+from glia.isa.engines import matmul_perf_mode
+from glia.isa.rules import f32, refusal, require, traffic
+from glia.isa.stream import ArrayTile, Instruction, Work
+from glia.isa.target import Target
+from glia.isa.tensor import NkiTensor
+from glia.isa.tensor_engine.array import (
+    SIZE,
+    accumulates,
+    array_tile,
+    check_fit,
+    check_memories,
+    check_moving,
+    check_result_type,
+    stream_cycles,
+)
+from glia.isa.tensor_engine.transpose import flat, halfwords, transpose_passes
+
+_FLOAT32 = ("float32", "tfloat32")
+_FP8 = ("float8_e4m3", "float8_e5m2", "float8_e4m3fn")
+_TYPES = (*_FP8, "bfloat16", "float16", *_FLOAT32)
+
+
+@instruction
+def nc_matmul(
+    dst: NkiTensor,
+    stationary: NkiTensor,
+    moving: NkiTensor,
+    is_stationary_onezero: bool = False,
+    is_moving_onezero: bool = False,
+    is_transpose: bool = False,
+    accumulate: bool | None = None,
+    tile_position: tuple[int, ...] = (),
+    tile_size: tuple[int, ...] = (),
+    perf_mode: matmul_perf_mode = matmul_perf_mode.none,
+    name: str | None = None,
+) -> Instruction:
+    """`dst[M, N] (+)= stationary[K, M]^T @ moving[K, N]`, K and M up to 128.
+
+    `accumulate` False overwrites, True adds to a result that a matmul started, None does the one
+    on the first write and the other after. `perf_mode` double_row takes fp8 operands [K, 2, M] and
+    [K, 2, N] and contracts both leading dims. `is_transpose` passes the stationary tile on bit by
+    bit, the moving one being the identity. A onezero hint promises an operand of ones and zeros.
+    """
+    what, b = "nc_matmul", current()
+    check_memories(what, dst, stationary=stationary, moving=moving)
+    double = _is_double_row(what, perf_mode)
+    tile = array_tile(what, tile_position, tile_size, b.target)
+    _check_types(what, stationary, moving, b.target)
+    depth = 2 if double else 1
+    rows, columns = stationary.free_size // depth, moving.free_size // depth
+    if double:
+        _check_double_row(what, stationary, moving, is_transpose, tile, b.target)
+    check_fit(what, stationary, moving, tile, rows, b.target)
+    if is_transpose and b.target.can.transpose_bit_exact:
+        return _transpose_mode(what, dst, stationary, moving, accumulate, tile)
+    check_result_type(what, dst, b.target)
+    check_moving(what, dst, columns, rows, b.target)
+    hints = (is_stationary_onezero, is_moving_onezero)
+    work = Work(
+        cycles=stream_cycles(b.target, columns, _passes(b.target, stationary, moving, hints), rows),
+        flops=2.0 * stationary.shape[0] * depth * rows * columns,
+        flop_kind=stationary.dtype.name,
+        useful=not is_transpose,
+        sram=traffic(dst, stationary, moving),
+        tile=tile,
+    )
+    adds = accumulates(what, dst, accumulate)
+    meaning = _meaning(stationary, moving, hints, double, adds)
+    reads = (stationary, moving, dst) if adds else (stationary, moving)
+    return b.emit(what, Engine.tensor, (dst,), reads, work, meaning, accumulates=True)
+
+
+# -- legality ----------------------------------------------------------------------------------
+
+
+def _is_double_row(what: str, mode: Any) -> bool:
+    """Older kernels name the mode by a string."""
+    try:
+        found = matmul_perf_mode[mode] if isinstance(mode, str) else matmul_perf_mode(mode)
+    except (KeyError, ValueError):
+        raise refusal(f"{what} perf_mode", f"{mode!r}", "none or double_row") from None
+    return found is matmul_perf_mode.double_row
+
+
+def _check_types(what: str, stationary: NkiTensor, moving: NkiTensor, target: Target) -> None:
+    kinds = stationary.dtype.name, moving.dtype.name
+    for role, kind in zip(("stationary", "moving"), kinds, strict=True):
+        if kind not in _TYPES or (kind == "float8_e4m3fn" and not target.can.ocp_fp8):
+            names = ", ".join(t for t in _TYPES if target.can.ocp_fp8 or t != "float8_e4m3fn")
+            raise refusal(f"{what} {role}", kind, f"one of {names}", "convert it first")
+    if (kinds[0] in _FLOAT32) != (kinds[1] in _FLOAT32):
+        got = f"{kinds[0]} with {kinds[1]}"
+        raise refusal(what, got, "float32 only with float32 or tfloat32", "convert one of them")
+    if set(kinds) == {"float8_e4m3", "float8_e4m3fn"}:
+        raise refusal(what, f"{kinds[0]} with {kinds[1]}", "one of the two kinds of e4m3")
+
+
+def _check_double_row(
+    what: str,
+    stationary: NkiTensor,
+    moving: NkiTensor,
+    is_transpose: bool,
+    tile: ArrayTile | None,
+    target: Target,
+) -> None:
+    what = f"{what} double_row"
+    require(target.can.matmul_double_row, what, target.chip, "a chip with it", "use perf_mode none")
+    for role, view in (("stationary", stationary), ("moving", moving)):
+        if view.dtype.name not in _FP8:
+            raise refusal(f"{what} {role}", view.dtype.name, "an fp8 kind", "use perf_mode none")
+        if view.ndim < 3 or view.shape[1] != 2:
+            raise refusal(f"{what} {role}", f"shape {view.shape}", "[partitions, 2, free]")
+    require(not is_transpose, what, "is_transpose", "a product")
+    require(tile is None or tile.columns == SIZE, what, "a column tile", "row tiles only")
+
+
+# -- cost --------------------------------------------------------------------------------------
+
+
+def _passes(
+    target: Target, stationary: NkiTensor, moving: NkiTensor, hints: tuple[bool, bool]
+) -> float:
+    """float32 takes several passes, fewer when an operand holds only ones and zeros."""
+    wide = [v.dtype.name == "float32" for v in (stationary, moving)]
+    if not any(wide):
+        return 1.0
+    hinted = any(w and h for w, h in zip(wide, hints, strict=True))
+    return target.fp32_passes_onezero if hinted else target.fp32_passes
+
+
+# -- meaning -----------------------------------------------------------------------------------
+
+
+def _meaning(
+    stationary: NkiTensor,
+    moving: NkiTensor,
+    hints: tuple[bool, bool],
+    double: bool,
+    adds: bool,
+) -> Callable[..., None]:
+    rounded = [v.dtype.name == "tfloat32" for v in (stationary, moving)]
+    hinted = [
+        h and v.dtype.name in _FLOAT32 for h, v in zip(hints, (stationary, moving), strict=True)
+    ]
+    if not (double or any(rounded) or any(hinted)):
+        return _accumulate if adds else _overwrite
+
+    def meaning(dst: np.ndarray, left: np.ndarray, right: np.ndarray, *_: np.ndarray) -> None:
+        left = _prepared("stationary", left, rounded[0], hinted[0], double)
+        right = _prepared("moving", right, rounded[1], hinted[1], double)
+        (_accumulate if adds else _overwrite)(dst, left, right)
+
+    return meaning
+
+
+def _prepared(role: str, array: np.ndarray, tf32: bool, onezero: bool, double: bool) -> np.ndarray:
+    """The operand [rows of the product, free] as float32."""
+    value = f32(array)
+    if double:
+        value = value.reshape(2 * len(value), -1)
+    if onezero and not np.all((value == 0) | (value == 1)):
+        raise KernelError(
+            f"nc_matmul is_{role}_onezero: got other values than 0 and 1 in {role}, expected only "
+            "these; drop the hint"
+        )
+    return round_tfloat32(value) if tf32 else value
+
+
+def _overwrite(dst: np.ndarray, stationary: np.ndarray, moving: np.ndarray) -> None:
+    left, right = flat(f32(stationary)), flat(f32(moving))
+    if dst.ndim == 2 and dst.dtype == np.float32:
+        np.matmul(left.T, right, out=dst)
+    else:
+        dst[...] = (left.T @ right).reshape(dst.shape)
+
+
+def _accumulate(dst: np.ndarray, stationary: np.ndarray, moving: np.ndarray, *_: Any) -> None:
+    product = (flat(f32(stationary)).T @ flat(f32(moving))).reshape(dst.shape)
+    if dst.dtype == np.float32:
+        dst += product
+    else:  # widened, added in float32, rounded once
+        dst[...] = f32(dst) + product
+
+
+# -- transpose mode ----------------------------------------------------------------------------
+
+
+def _transpose_mode(
+    what: str,
+    dst: NkiTensor,
+    stationary: NkiTensor,
+    moving: NkiTensor,
+    accumulate: bool | None,
+    tile: ArrayTile | None,
+) -> Instruction:
+    """Data pass through the array unchanged, in their own type."""
+    target = current().target
+    kind = stationary.dtype
+    require(dst.dtype == kind, f"{what} dst", str(dst.dtype), f"stationary's {kind} (is_transpose)")
+    require(not accumulate, f"{what} accumulate", "True", "False (is_transpose overwrites)")
+    out = halfwords(what, dst)
+    check_moving(what, out, moving.free_size, stationary.free_size, target)
+    work = Work(
+        cycles=stream_cycles(
+            target, moving.free_size, transpose_passes(target, kind), stationary.free_size
+        ),
+        flops=2.0 * stationary.shape[0] * stationary.free_size * moving.free_size,
+        flop_kind=kind.name,
+        useful=False,
+        sram=traffic(dst, stationary, moving),
+        tile=tile,
+    )
+    reads = (stationary, moving)
+    return current().emit(what, Engine.tensor, (out,), reads, work, _pick_rows)
+
+
+def _pick_rows(dst: np.ndarray, stationary: np.ndarray, moving: np.ndarray) -> None:
+    """Column n of moving holds a single one, at the row of stationary that becomes dst's column."""
+    chosen = flat(f32(moving))
+    ones = chosen == 1
+    if not np.all(ones | (chosen == 0)) or np.any(ones.sum(axis=0) != 1):
+        raise KernelError(
+            "nc_matmul is_transpose: got a moving tile that is no identity or permutation, "
+            "expected one 1 in each column and zeros; use is_transpose=False for a product"
+        )
+    data = flat(stationary)
+    bits = data.view(f"u{data.dtype.itemsize}")[np.argmax(ones, axis=0)].T
+    dst.view(f"u{dst.dtype.itemsize}")[...] = bits.reshape(dst.shape)
