@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from glia.core.dtypes import dtype as find_dtype
 from glia.isa import patterns
-from glia.isa.addressing import Columns, Rows, Shift, check_scalar, known_integer
+from glia.isa.addressing import Columns, Indirection, Rows, Shift, check_scalar, known_integer
 from glia.isa.view import View
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Indexing(View):
         moved, dims = self.indirection, 0
         for dim, piece in enumerate(cuts):
             if moved is not None:
-                self._check_cut(dim, piece)
+                self._check_cut(dim, piece, moved)
             step = self.steps[dim]
             by_partition = dim == 0 and self.on_chip
             if by_partition:
@@ -56,14 +56,13 @@ class Indexing(View):
             self.storage, self.dtype, tuple(shape), tuple(steps), start, partition, moved
         )
 
-    def _check_cut(self, dim: int, piece: patterns.Cut) -> None:
+    def _check_cut(self, dim: int, piece: patterns.Cut, moved: Indirection) -> None:
         """A view with a run-time address: not cut where it is indirect, and no second one."""
-        moved = self.indirection
-        assert moved is not None
         whole = piece == patterns.Cut(0, self.shape[dim])
         if piece.dynamic is not None:
             raise self._already("a second run-time index")
-        if not whole and (dim == moved.dim or isinstance(moved, Columns)):
+        before = moved is self.indirection  # else an earlier key of this very call made it
+        if before and not whole and (dim == moved.dim or isinstance(moved, Columns)):
             raise self._already(f"a cut of dim {dim}, which is picked at run time,")
 
     def slice(self, dim: int, start: int, end: int, step: int = 1) -> Self:

@@ -39,6 +39,15 @@ def _refusing(symbol: str, use: str) -> Callable[..., NoReturn]:
     return refuse
 
 
+_shown: Callable[[NkiTensor], str] | None = None
+
+
+def on_show(function: Callable[[NkiTensor], str] | None) -> None:
+    """Set what `str(tensor)` and so `print` show, while values exist; None: shape and dtype."""
+    global _shown
+    _shown = function
+
+
 class NkiTensor(Indexing, Layouts, NKIObject):
     """A strided view; immutable. Indexing, `reshape`, `ap` and the like give further views."""
 
@@ -48,7 +57,7 @@ class NkiTensor(Indexing, Layouts, NKIObject):
         self,
         shape: Sequence[int],
         dtype: Any,
-        storage: Any = None,
+        storage: Any,
         buffer: MemoryRegion | str = MemoryRegion.sbuf,
         name: str = "",
     ) -> None:
@@ -63,6 +72,9 @@ class NkiTensor(Indexing, Layouts, NKIObject):
         made = (whole if kind == storage.dtype else whole.view(kind)).reshape(sizes)
         for slot in View.__slots__:
             setattr(self, slot, getattr(made, slot))
+
+    def __str__(self) -> str:
+        return repr(self) if _shown is None else _shown(self)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Store sugar: a DMA where HBM takes part, else a copy between on-chip tiles."""
