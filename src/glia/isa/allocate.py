@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from glia.core.errors import KernelError
 from glia.isa.located import located
@@ -64,22 +65,38 @@ class _Space:
         return start
 
     def _oldest_run(self, size: int) -> tuple[int, int] | None:
-        """Positions of the first and last piece of the best run, or None when none is as long."""
+        """Positions of the first and last piece of the best run, or None when none is as long.
+
+        The best single piece comes first: a run of several can only win when all are as old.
+        """
         best, found = None, None
         pieces = self.pieces
+        for at, piece in enumerate(pieces):
+            if piece.size >= size and (best is None or piece.since < best):
+                best, found = piece.since, (at, at)
         for first, head in enumerate(pieces):
-            age, have, end = -1, 0, head.start
-            for last in range(first, len(pieces)):
-                piece = pieces[last]
-                if piece.start != end:
-                    break
-                age, have, end = max(age, piece.since), have + piece.size, piece.end
-                if best is not None and age >= best:
-                    break
-                if have >= size:
-                    best, found = age, (first, last)
-                    break
+            if head.size >= size or (best is not None and head.since > best):
+                continue
+            last, age = self._run_from(first, size, best)
+            if last >= 0 and (found is None or best is None or (age, first) < (best, found[0])):
+                best, found = age, (first, last)
         return found
+
+    def _run_from(self, first: int, size: int, limit: int | None) -> tuple[int, int]:
+        """The last piece of the shortest run from `first` on that is long enough, and its age.
+
+        The last is -1 when there is none whose pieces are all as old as `limit`.
+        """
+        pieces = self.pieces
+        age, have, end = -1, 0, pieces[first].start
+        for last in range(first, len(pieces)):
+            piece = pieces[last]
+            if piece.start != end or (limit is not None and piece.since > limit):
+                break
+            age, have, end = max(age, piece.since), have + piece.size, piece.start + piece.size
+            if have >= size:
+                return last, age
+        return -1, age
 
     def give(self, start: int, size: int, now: int) -> None:
         """Release bytes; kept apart from their neighbours so that their age stays known."""
@@ -164,17 +181,19 @@ class _Placing:
         What is pinned at any time is left alone.
         """
         space = _Space(_gaps(taken, self.size, self.unit), self.unit)
-        live: list[Storage] = []
-        for storage in storages:
+        live: list[tuple[int, int, Storage]] = []  # last use, number, storage: a heap
+        for number, storage in enumerate(storages):
             now = self.ranges[storage.index][0]
-            for ended in [s for s in live if self.ranges[s.index][1] < now]:
-                live.remove(ended)
-                space.give(ended.address, ended.partition_bytes, self.ranges[ended.index][1])
+            ended = []
+            while live and live[0][0] < now:
+                ended.append(heappop(live))
+            for last, _, old in sorted(ended, key=lambda entry: entry[1]):
+                space.give(old.address, old.partition_bytes, last)
             start = space.take(storage.partition_bytes)
             if start is None:
-                raise self._does_not_fit(storage, live, taken)
+                raise self._does_not_fit(storage, [s for _, _, s in live], taken)
             storage.address = start
-            live.append(storage)
+            heappush(live, (self.ranges[storage.index][1], number, storage))
         return space.peak
 
     def _pack(self, storages: Sequence[Storage], pinned: Sequence[Storage]) -> int | None:

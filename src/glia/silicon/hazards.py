@@ -1,20 +1,22 @@
 """What each instruction must wait for, by memory region.
 
-`needs` are true dependences (it reads what another wrote); `after` are the orders that reuse of
-memory imposes (write after read, write after write, a new storage on an old one's address). A
-region is a box: rows (partitions, or rows of an HBM tensor) by bytes inside a row.
+`needs` are true dependences (it reads what another wrote, or the kernel asked for the order);
+`after` are the orders that reuse of memory imposes (write after read, write after write, a new
+storage on an old one's address).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
-from glia.isa.addressing import reach
+from glia.core.collection import no_collection
 from glia.isa.stream import Instruction, Stream
-from glia.isa.tensor import NkiTensor, Storage
+from glia.isa.tensor import Storage
+from glia.silicon.regions import Region, covers, overlap, region
 
-Box = tuple[int, int, int, int]  # first row, end row, first byte, end byte
-Key = tuple[Box, str]
+Key = tuple[Region, str]
+_MANY = 16  # accesses beyond which a table is searched by rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,140 +33,184 @@ def track(made: Instruction) -> str:
     return made.engine.name if dma is None else f"queue {dma.queue}"
 
 
-def box(view: NkiTensor) -> Box:
-    """The smallest box around all that a view may touch, in its storage's rows and bytes."""
-    view, size = reach(view), view.dtype.itemsize
-    if view.on_chip:
-        low, high = _span(view.shape[1:], view.steps[1:], view.start)
-        last = view.partition + (view.shape[0] - 1) * view.steps[0]
-        return (view.partition, last + 1, low * size, (high + 1) * size)
-    return _hbm_box(view, max(view.storage.partition_bytes // size, 1), size)
+class _Accesses:
+    """The latest access to each region by each track; large tables are sorted into row blocks."""
 
+    __slots__ = ("_blocks", "_latest", "_wide")
 
-def _hbm_box(view: NkiTensor, pitch: int, size: int) -> Box:
-    """Rows and columns, when the view's strides respect the row pitch; else whole rows."""
-    if view.storage.strides is not None:
-        return (0, view.storage.num_partitions, 0, pitch * size)
-    row, column = divmod(view.start, pitch)
-    last_row, width = row, 0
-    for count, stride in zip(view.shape, view.steps, strict=True):
-        if stride % pitch == 0:
-            last_row += (count - 1) * stride // pitch
-        else:
-            width += (count - 1) * stride
-    if column + width >= pitch:
-        low, high = _span(view.shape, view.steps, view.start)
-        return (low // pitch, high // pitch + 1, 0, pitch * size)
-    return (row, last_row + 1, column * size, (column + width + 1) * size)
+    _ROWS = 128
 
+    def __init__(self) -> None:
+        self._latest: dict[Key, int] = {}
+        self._blocks: dict[int, dict[Key, int]] | None = None
+        self._wide: dict[Key, int] = {}
 
-def _span(shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> tuple[int, int]:
-    reach = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
-    return offset + sum(r for r in reach if r < 0), offset + sum(r for r in reach if r > 0)
+    def record(self, key: Key, index: int) -> None:
+        """This access is now the latest of its kind."""
+        self._latest[key] = index
+        if self._blocks is not None:
+            self._table(key)[key] = index
+        elif len(self._latest) > _MANY:
+            self._blocks = {}
+            for other, i in self._latest.items():
+                self._table(other)[other] = i
+
+    def touching(self, area: Region) -> list[tuple[Key, int]]:
+        """Accesses to regions that overlap `area`."""
+        if self._blocks is None:
+            return [(k, i) for k, i in self._latest.items() if overlap(k[0], area)]
+        tables = [self._wide]
+        for block in range(area.first // self._ROWS, (area.last - 1) // self._ROWS + 1):
+            if block in self._blocks:
+                tables.append(self._blocks[block])
+        return [(k, i) for table in tables for k, i in table.items() if overlap(k[0], area)]
+
+    def drop(self, key: Key) -> None:
+        """Forget an access that a later one stands for."""
+        del self._latest[key]
+        if self._blocks is not None:
+            del self._table(key)[key]
+
+    def _table(self, key: Key) -> dict[Key, int]:
+        assert self._blocks is not None
+        area = key[0]
+        first = area.first // self._ROWS
+        if (area.last - 1) // self._ROWS != first:
+            return self._wide
+        return self._blocks.setdefault(first, {})
 
 
 class _History:
-    """Accesses to one storage that later ones may have to wait for."""
+    """Accesses to one piece of memory that later ones may have to wait for."""
 
     __slots__ = ("last_by_track", "predecessors", "readers", "writers")
 
     def __init__(self) -> None:
-        self.writers: dict[Key, int] = {}
-        self.readers: dict[Key, int] = {}
+        self.writers = _Accesses()
+        self.readers = _Accesses()
         self.last_by_track: dict[str, int] = {}
-        self.predecessors: tuple[int, ...] | None = None
+        self.predecessors: tuple[int, ...] = ()
 
-    def read(self, region: Box, where: str, index: int) -> list[int]:
+    def read(self, area: Region, where: str, index: int) -> list[int]:
         """Record a read; returns the writers it needs."""
-        found = [i for (other, _), i in self.writers.items() if _overlap(other, region)]
-        self.readers[(region, where)] = index
+        found = [i for _, i in self.writers.touching(area)]
+        self.readers.record((area, where), index)
         self.last_by_track[where] = index
         return found
 
-    def write(self, region: Box, where: str, index: int) -> list[int]:
+    def write(self, area: Region, where: str, index: int) -> list[int]:
         """Record a write; returns the earlier accesses it must follow."""
-        found = []
+        found = list(self.predecessors)
         for table in (self.writers, self.readers):
-            covered = []
-            for key, i in table.items():
-                if _overlap(key[0], region):
-                    found.append(i)
-                    if _covers(region, key[0]):
-                        covered.append(key)
-            for key in covered:
-                del table[key]
-        self.writers[(region, where)] = index
+            for key, i in table.touching(area):
+                found.append(i)
+                if covers(area, key[0]):
+                    table.drop(key)
+        self.writers.record((area, where), index)
         self.last_by_track[where] = index
         return found
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
-
-
-def _covers(a: Box, b: Box) -> bool:
-    return a[0] <= b[0] and a[1] >= b[1] and a[2] <= b[2] and a[3] >= b[3]
 
 
 class _Occupants:
-    """Which storage last held each byte column of one on-chip memory."""
+    """Which storage last held each byte column of one on-chip memory, by address."""
 
     def __init__(self) -> None:
-        self._pieces: list[tuple[int, int, int]] = []  # start, end, storage index
+        self._starts: list[int] = []
+        self._pieces: list[tuple[int, int, int]] = []  # start, end, key of the storage
 
-    def replace(self, storage: Storage) -> list[int]:
-        """Install a storage; returns the storages it takes bytes from."""
-        start, end = storage.address, storage.address + storage.partition_bytes
-        kept, previous = [], []
-        for low, high, index in self._pieces:
-            if high <= start or low >= end:
-                kept.append((low, high, index))
-                continue
-            previous.append(index)
-            kept += [(low, start, index)] if low < start else []
-            kept += [(end, high, index)] if high > end else []
-        self._pieces = [*kept, (start, end, storage.index)]
+    def replace(self, start: int, end: int, key: int) -> list[int]:
+        """Install a storage; returns those it takes bytes from."""
+        at = bisect_left(self._starts, start)
+        if at and self._pieces[at - 1][1] > start:
+            at -= 1
+        last, kept, previous = at, [], []
+        while last < len(self._pieces) and self._pieces[last][0] < end:
+            low, high, other = self._pieces[last]
+            previous.append(other)
+            if low < start:
+                kept.append((low, start, other))
+            if high > end:
+                kept.append((end, high, other))
+            last += 1
+        kept.append((start, end, key))
+        kept.sort()
+        self._pieces[at:last] = kept
+        self._starts[at:last] = [piece[0] for piece in kept]
         return previous
+
+
+class _Memories:
+    """The histories of all memory of a stream.
+
+    Storages that the kernel pinned to common bytes and may use in turns have one history; in others
+    the first use displaces whoever held the bytes before.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._groups = _common_bytes(stream.storages)
+        self._histories: dict[int, _History] = {}  # by group, which is a storage's index
+        self._of: dict[int, _History] = {}  # by storage index
+        self._occupants = {"sbuf": _Occupants(), "psum": _Occupants()}
+
+    def of(self, storage: Storage) -> _History:
+        """The history that accesses to a storage belong to."""
+        found = self._of.get(storage.index)
+        if found is None:
+            found = self._of[storage.index] = self._install(storage)
+        return found
+
+    def _install(self, storage: Storage) -> _History:
+        group = self._groups.get(storage.index, storage.index)
+        history = self._histories.setdefault(group, _History())
+        occupants = self._occupants.get(storage.memory)
+        if occupants is not None:
+            end = storage.address + storage.partition_bytes
+            before = {g for g in occupants.replace(storage.address, end, group) if g != group}
+            last = {i for g in before for i in self._histories[g].last_by_track.values()}
+            history.predecessors = tuple(sorted({*history.predecessors, *last}))
+        return history
+
+
+def _common_bytes(storages: tuple[Storage, ...]) -> dict[int, int]:
+    """For each pinned storage that shares bytes with another, the first of its group."""
+    groups: dict[int, int] = {}
+    for memory in ("sbuf", "psum"):
+        pinned = [s for s in storages if s.pinned is not None and s.memory == memory]
+        pinned.sort(key=lambda s: s.address)
+        end, first = -1, -1
+        for storage in pinned:
+            if storage.address >= end:
+                first = storage.index
+            groups[storage.index] = first
+            end = max(end, storage.address + storage.partition_bytes)
+    return groups
 
 
 def dependences(stream: Stream) -> Dependences:
     """Compute both kinds of dependence of every instruction; kept on the stream."""
     known = stream.cache.get("dependences")
     if known is None:
-        known = stream.cache["dependences"] = _dependences(stream)
+        with no_collection():
+            known = stream.cache["dependences"] = _dependences(stream)
     return known
 
 
 def _dependences(stream: Stream) -> Dependences:
-    histories: dict[int, _History] = {}
-    occupants = {"sbuf": _Occupants(), "psum": _Occupants()}
+    memories = _Memories(stream)
+    asked: dict[int, list[int]] = {}
+    for consumer, producer in stream.extra:
+        asked.setdefault(consumer, []).append(producer)
     needs: list[tuple[int, ...]] = []
     after: list[tuple[int, ...]] = []
     for made in stream.instructions:
-        where = track(made)
-        true: set[int] = set()
+        index, where = made.index, track(made)
+        true: set[int] = set(asked.get(index, ()))
         order: set[int] = set()
         for view in made.reads:
-            history = _history(view.storage, histories, occupants)
-            true.update(history.read(box(view), where, made.index))
+            true.update(memories.of(view.storage).read(region(view), where, index))
         for view in made.writes:
-            history = _history(view.storage, histories, occupants)
-            order.update(history.write(box(view), where, made.index))
-            order.update(history.predecessors or ())
-        order.discard(made.index)
+            order.update(memories.of(view.storage).write(region(view), where, index))
+        order.discard(index)
         needs.append(tuple(true))
         after.append(tuple(order - true))
     return Dependences(tuple(needs), tuple(after))
-
-
-def _history(
-    storage: Storage, histories: dict[int, _History], occupants: dict[str, _Occupants]
-) -> _History:
-    found = histories.get(storage.index)
-    if found is None:
-        found = histories[storage.index] = _History()
-        if storage.memory in occupants:
-            previous = occupants[storage.memory].replace(storage)
-            last = [i for p in previous for i in histories[p].last_by_track.values()]
-            found.predecessors = tuple(last)
-    return found
