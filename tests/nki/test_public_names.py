@@ -21,7 +21,6 @@ MISSING: dict[str, set[str]] = {
     "nki.isa": {
         "activate2",
         "local_gather",
-        "nc_matmul_mx",
         "nc_n_gather",
         "nonzero_with_count",
         "sequence_bounds",
