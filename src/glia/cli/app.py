@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 import glia
 from glia.cli.chips import chips_app
 from glia.cli.compile import compile_verb
+from glia.cli.nki import nki_app
 from glia.cli.port import port_verb
 from glia.cli.run import run_verb
 from glia.core.errors import GliaError
@@ -50,6 +51,7 @@ app.add_typer(chips_app, name="chips")
 app.command("port")(port_verb)
 app.command("compile")(compile_verb)
 app.command("run")(run_verb)
+app.add_typer(nki_app, name="nki")
 
 
 def _print_version(wanted: bool) -> None:

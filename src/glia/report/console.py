@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -33,6 +32,7 @@ from glia.report.compare import (
     rivals,
     target_quote,
 )
+from glia.report.grid import columns, estimate_cell, titled_table, two_lines
 from glia.report.sources import SourceIndex, runs_text
 from glia.report.wording import (
     BASIS_MARK,
@@ -84,14 +84,14 @@ def parity_view(parity: Parity) -> RenderableType:
     """One proof: the verdict, the rule of the budget, then the first values over budget."""
     wrong = [e for e in parity.layers if not e.ok]
     first = f", the first {_MAX_WRONG}" if len(wrong) > _MAX_WRONG else ""
-    table = _table(f"{len(wrong)} of {len(parity.layers)} values over budget{first}")
-    _columns(table, ("Value",), ("Error", "Budget", "Alone", "Budget"))
+    table = titled_table(f"{len(wrong)} of {len(parity.layers)} values over budget{first}")
+    columns(table, ("Value",), ("Error", "Budget", "Alone", "Budget"))
     for e in wrong[:_MAX_WRONG]:
         local = "-" if e.local is None else error_text(e.local)
         limit = "-" if e.local_budget is None else error_text(e.local_budget)
         errors = (error_text(e.relative), error_text(e.budget), local, limit)
         where = f"{e.op}, {e.source}" if e.source else e.op
-        table.add_row(_two_lines(e.name, where), *map(Text, errors))
+        table.add_row(two_lines(e.name, where), *map(Text, errors))
     rule = Text(f"budget: {parity.budget_rule}", style="dim")
     head = _proof_line(parity, parity.device)
     return Group(head, rule, table) if wrong else Group(head, rule)
@@ -99,8 +99,8 @@ def parity_view(parity: Parity) -> RenderableType:
 
 def findings_table(findings: Sequence[Finding]) -> Table:
     """What would not move as it is, what to do, and where it stands."""
-    table = _table("Findings")
-    _columns(table, ("", "What", "Do", "Where"))
+    table = titled_table("Findings")
+    columns(table, ("", "What", "Do", "Where"))
     for f in findings:
         severity = Text(f.severity, style=_SEVERITY_STYLE[f.severity])
         table.add_row(severity, Text(f.what), Text(f.do), Text(str(f.source or f.node or "-")))
@@ -109,8 +109,8 @@ def findings_table(findings: Sequence[Finding]) -> Table:
 
 def compile_table(compiled: Sequence[CompileSummary]) -> RenderableType:
     """What the compiler made for each chip, all of it counted, then what it fused."""
-    table = _table("Compiled (counted)")
-    _columns(table, ("Chip",), ("Launches", "Streams", "Instructions", "Weights", "Activations"))
+    table = titled_table("Compiled (counted)")
+    columns(table, ("Chip",), ("Launches", "Streams", "Instructions", "Weights", "Activations"))
     fused: dict[str, list[str]] = defaultdict(list)
     for c in compiled:
         counts = (f"{n:,}" for n in (c.num_launches, c.num_streams, c.num_instructions))
@@ -124,9 +124,9 @@ def compile_table(compiled: Sequence[CompileSummary]) -> RenderableType:
 
 def figure_table(title: str, rows: Iterable[tuple[str, Figure | None]]) -> Table:
     """Named figures with value, mark and source; None is shown as unknown."""
-    table = _table(title)
-    _columns(table, ("Figure",), ("Value",))
-    _columns(table, ("Mark", "Source"))
+    table = titled_table(title)
+    columns(table, ("Figure",), ("Value",))
+    columns(table, ("Mark", "Source"))
     for name, figure in rows:
         if figure is None:
             table.add_row(Text(name), UNKNOWN, "-", "-")
@@ -137,7 +137,7 @@ def figure_table(title: str, rows: Iterable[tuple[str, Figure | None]]) -> Table
 
 
 def _figure(figure: Figure) -> Text:
-    return _two_lines(str(figure), range_text(figure.estimate()) if _has_range(figure) else "")
+    return two_lines(str(figure), range_text(figure.estimate()) if _has_range(figure) else "")
 
 
 def _has_range(figure: Figure) -> bool:
@@ -145,15 +145,15 @@ def _has_range(figure: Figure) -> bool:
 
 
 def _run_table(results: Sequence[RunResult], index: SourceIndex) -> Table:
-    table = _table("Run")
-    _columns(table, ("Quantity", "Mark [sources]"), [f"{r.device} {r.precision}" for r in results])
+    table = titled_table("Run")
+    columns(table, ("Quantity", "Mark [sources]"), [f"{r.device} {r.precision}" for r in results])
     by_run = [dict(run_estimates(r)) for r in results]
     for name in dict.fromkeys(name for found in by_run for name in found):
         values = [found.get(name) for found in by_run]
         marks = [mark_of(v, r.basis) for v, r in zip(values, results, strict=True) if v]
         numbers = index.numbers(s for v in values if v for s in v.sources)
         words = f"{', '.join(dict.fromkeys(marks)) or '-'} [{runs_text(numbers)}]"
-        table.add_row(Text(name), Text(words), *map(_cell, values))
+        table.add_row(Text(name), Text(words), *map(estimate_cell, values))
     return table
 
 
@@ -164,15 +164,15 @@ def _proof_line(parity: Parity, title: str) -> Text:
 
 
 def _price_table(quotes: Sequence[Quote], index: SourceIndex) -> RenderableType:
-    table = _table("Price of one chip")
+    table = titled_table("Price of one chip")
     table.add_column("Chip")
     heads = ("Seq/s", "Latency", "Power", "Energy per 1,000", "Cost per million")
-    _columns(table, (), heads)
+    columns(table, (), heads)
     for q in quotes:
         values = (q.throughput, q.latency, q.power, q.energy_per_thousand, q.usd_per_million)
         numbers = runs_text(index.numbers(quote_sources(q)))
         method = f"{BASIS_MARK[q.basis]}, {BASIS_METHOD[q.basis]} [{numbers}]"
-        table.add_row(_two_lines(q.title, method), *map(_bare_cell, values))
+        table.add_row(two_lines(q.title, method), *map(_bare_cell, values))
     rentals = dict.fromkeys(_rental(q, index) for q in quotes)
     notes = dict.fromkeys(f"{q.title}: {note}" for q in quotes for note in q.notes)
     return Group(table, *(Text(line, style="dim") for line in (*rentals, *notes)))
@@ -211,32 +211,7 @@ def _source_list(index: SourceIndex) -> RenderableType:
     return Group(Text("\nSources", style="bold"), grid)
 
 
-def _table(title: str) -> Table:
-    return Table(
-        title=Text(f"\n{title}", style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-    )
-
-
-def _columns(table: Table, names: Iterable[str], numeric: Iterable[str] = ()) -> None:
-    for name in names:
-        table.add_column(Text(name), overflow="fold")
-    for name in numeric:
-        table.add_column(Text(name), justify="right", overflow="fold")
-
-
-def _cell(estimate: Estimate | None) -> Text:
-    return _two_lines(likely_text(estimate), range_text(estimate))
-
-
 def _bare_cell(estimate: Estimate | None) -> Text:
     # The head of the column names the unit of a throughput.
     words = (likely_text(estimate), range_text(estimate))
-    return _two_lines(*(w.removesuffix(" seq/s") for w in words))
-
-
-def _two_lines(first: str, second: str) -> Text:
-    return Text.assemble(first, "\n", (second, "dim")) if second else Text(first)
+    return two_lines(*(w.removesuffix(" seq/s") for w in words))

@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -43,11 +43,8 @@ class KernelFile:
             return _as_kernel(found)
         if not self.kernels:
             raise UsageError(_no_kernels(self.path))
-        near = get_close_matches(name, self.kernels, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(
-            f"{self.path}:{name}: got no kernel {name!r} in the file; {hint}"
-            f"its kernels: {', '.join(self.kernels)}"
+            f"{self.path}:{name}: got no kernel {name!r} in the file; {nearest(name, self.kernels)}"
         )
 
     def only_kernel(self) -> tuple[str, Kernel]:
@@ -64,6 +61,14 @@ class KernelFile:
             f"{self.path}: got a file of {len(self.kernels)} kernels, expected FILE.py:KERNEL; "
             f"name one of: {', '.join(self.kernels)}"
         )
+
+
+def nearest(name: str, kernels: Iterable[str]) -> str:
+    """The nearest kernel, and all of them."""
+    names = list(kernels)
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}its kernels: {', '.join(names)}"
 
 
 def _no_kernels(path: Path) -> str:

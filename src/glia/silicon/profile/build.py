@@ -226,7 +226,7 @@ _MBU = "HBM bytes read and written over the bandwidth of the stacks used"
 
 
 def _fraction(amount: float, peak: float, time: Estimate, reason: str) -> Estimate:
-    if time.likely <= 0 or time.low <= 0:
+    if not amount or time.low <= 0:
         return exact(0.0, "fraction", reason)
     found = time.per(amount / peak, "fraction")
     high = max(found.likely, min(1.0, found.high))

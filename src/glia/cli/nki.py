@@ -1,0 +1,244 @@
+"""`glia nki`: run, profile, compare and check kernels on the virtual chip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from glia.cli.options import Json
+from glia.cli.output import check_folder, print_json, result_console, say
+from glia.cli.progress import progress_for
+from glia.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from glia.core.kernel_records import KernelProfile
+    from glia.core.records import Span
+
+nki_app = typer.Typer(
+    no_args_is_help=True,
+    help="Kernels in the public NKI language, without a chip: run, profile, compare, check.",
+)
+
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE.py:KERNEL",
+        help="A kernel of a Python file; the name may be left out when the file has one kernel.",
+        show_default=False,
+    ),
+]
+Chip = Annotated[
+    str,
+    typer.Option(
+        "--chip",
+        metavar="CHIP",
+        help="trn1, inf2, trn2, trn3, or gen2, gen3, gen4. Else the environment variable of the "
+        "public tools, else trn2, whose timing is checked against measurements.",
+        show_default=False,
+    ),
+]
+Lnc = Annotated[int, typer.Option("--lnc", metavar="1|2", help="Cores that run it together.")]
+Arg = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--arg",
+        "--args",
+        "-a",
+        metavar="NAME=SPEC",
+        help="x=128x512:bf16 (random data), x=@file.npy, n=3, eps=1e-6, flag=true, mask=none, "
+        "shape=(2,3), dtype=nl.bfloat16, name=relu. Once per argument. What is not given comes "
+        "from KERNEL_args() of the file.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of random data.")]
+
+
+@nki_app.command(
+    "run",
+    context_settings={"allow_interspersed_args": True, "ignore_unknown_options": True},
+)
+def run_verb(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE.py:KERNEL|SCRIPT.py",
+            help="A kernel of a file, or a script to run as Python does.",
+            show_default=False,
+        ),
+    ],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SCRIPT ARGS]...", help="Arguments of the script."),
+    ] = None,
+    arg: Arg = None,
+    chip: Chip = "",
+    lnc: Lnc = 1,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE.npz", help="Write the outputs there."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run a kernel, or a script that calls kernels, on the virtual chip."""
+    from glia.nki.tools.files import split_name
+
+    path, kernel = split_name(what)
+    if kernel:
+        if words:
+            raise UsageError(
+                f"glia nki run {what}: got {' '.join(words)!r} after the kernel, expected its "
+                f"arguments as --arg NAME=SPEC"
+            )
+        _run_kernel(what, arg or [], chip, lnc, seed, out, json)
+        return
+    _refuse_kernel_options(what, arg, lnc, out, json)
+    from glia.nki.tools.script import run_script
+
+    code = run_script(path, words or [], chip)
+    if code:
+        raise typer.Exit(code)
+
+
+def _refuse_kernel_options(
+    what: str, arg: list[str] | None, lnc: int, out: Path | None, json: bool
+) -> None:
+    given = [("--arg", arg), ("--lnc", lnc != 1), ("--out", out), ("--json", json)]
+    wrong = [name for name, value in given if value]
+    if wrong:
+        raise UsageError(
+            f"glia nki run {what}: got {', '.join(wrong)} with a script, expected a kernel; name "
+            f"it, as {what}:KERNEL (a script's own options go after --)"
+        )
+
+
+def _run_kernel(
+    what: str, arg: list[str], chip: str, lnc: int, seed: int, out: Path | None, json: bool
+) -> None:
+    if out is not None:
+        check_folder("--out", out.absolute().parent)
+    from glia.nki.tools.launch import prepare
+    from glia.nki.tools.run import run_kernel, save_outputs
+
+    launch = prepare(what, arg, chip, lnc, seed)
+    record, outputs = run_kernel(launch, progress_for(json))
+    if out is not None:
+        say(f"wrote {save_outputs(out, outputs)}")
+    if json:
+        print_json(record)
+        return
+    from glia.report.kernel_console import run_view
+
+    result_console().print(run_view(record))
+
+
+@nki_app.command("profile")
+def profile_verb(
+    what: What,
+    arg: Arg = None,
+    chip: Chip = "",
+    lnc: Lnc = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Write profile.html (timeline), profile.json (for compare) and trace.json "
+            "(for ui.perfetto.dev) there.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Where a kernel's time and energy go, and what would make it faster. Needs no values."""
+    if out is not None:
+        check_folder("--out", out)
+    from glia.nki.tools.launch import prepare
+    from glia.nki.tools.profile import profile_kernel
+
+    launch = prepare(what, arg or [], chip, lnc)
+    profile, spans = profile_kernel(launch, progress_for(json))
+    if out is not None:
+        for file in _write_profile(out, profile, spans):
+            say(f"wrote {file}")
+    if json:
+        print_json(profile)
+        return
+    from glia.report.kernel_console import profile_view
+
+    result_console().print(profile_view(profile))
+
+
+def _write_profile(out: Path, profile: KernelProfile, spans: tuple[Span, ...]) -> list[Path]:
+    from glia.report.files import write_json, write_text_atomic
+    from glia.report.kernel_page import render_profile
+    from glia.report.trace import trace_json
+
+    title = f"{profile.kernel} on {profile.chip}"
+    return [
+        write_text_atomic(out / "profile.html", render_profile(profile, spans)),
+        write_json(out / "profile.json", profile),
+        write_text_atomic(out / "trace.json", trace_json(spans, title)),
+    ]
+
+
+@nki_app.command("compare")
+def compare_verb(
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="FILE.py:KERNEL or a saved profile.json.", show_default=False
+        ),
+    ],
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="FILE.py:KERNEL or a saved profile.json.", show_default=False
+        ),
+    ],
+    arg: Arg = None,
+    chip: Chip = "",
+    lnc: Lnc = 1,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Two kernels side by side; their values too, when both run here on the same arguments."""
+    from glia.nki.tools.compare import compare
+
+    found = compare(first, second, arg or [], chip, lnc, seed, progress_for(json))
+    if json:
+        print_json(found)
+        return
+    from glia.report.kernel_console import comparison_view
+
+    result_console().print(comparison_view(found))
+
+
+@nki_app.command("check")
+def check_verb(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE.py[:KERNEL]",
+            help="Every kernel of a file, or one of them.",
+            show_default=False,
+        ),
+    ],
+    arg: Arg = None,
+    lnc: Lnc = 1,
+    json: Json = False,
+) -> None:
+    """What the real compiler would refuse, and legality on every generation. Runs no values."""
+    from glia.nki.tools.check import check
+
+    found = check(what, arg or [], lnc, progress_for(json))
+    if json:
+        print_json(found)
+    else:
+        from glia.report.kernel_console import check_view
+
+        result_console().print(check_view(found))
+    if not found.ok:
+        raise typer.Exit(1)

@@ -1,0 +1,163 @@
+"""Public names and arguments that the API no longer has, and what replaced them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from glia.nki.subset.rule import Hit, Rule, Scope
+from glia.nki.subset.sources import CONSTRAINT, MIGRATION
+from glia.nki.subset.statements import example
+
+# Old name -> what to write.
+_GONE: Mapping[str, str] = {
+    "nki.language.arange": "slices, nl.ds(start, size) or .ap(...)",
+    "nki.language.mgrid": "slices, nl.ds(start, size) or .ap(...)",
+    "nki.language.par_dim": "a shape whose dim 0 is the partition dim",
+    "nki.isa.tensor_copy_dynamic_src": "nisa.tensor_copy with .ap(scalar_offset=...)",
+    "nki.isa.tensor_copy_dynamic_dst": "nisa.tensor_copy with .ap(scalar_offset=...)",
+    "nki.baremetal": "nki.jit",
+    "nki.benchmark": "glia nki profile, or the profiler on hardware",
+    "nki.simulate_kernel": "nki.simulate(kernel)(...)",
+}
+
+# (instruction, argument) -> what to write; an empty instruction means all of nki.isa.
+_GONE_ARGUMENTS: Mapping[tuple[str, str], str] = {
+    ("", "mask"): "clamp the sizes with min(); select with tensor_copy_predicated",
+    ("dma_copy", "dst_rmw_op"): "nisa.dma_compute(dst, srcs, reduce_op)",
+    ("dma_copy", "unique_indices"): "nisa.dma_compute(..., unique_indices=...)",
+    ("sendrecv", "use_gpsimd_dma"): "dma_engine=nisa.dma_engine.gpsimd_dma",
+    ("collective_permute_implicit", "num_channels"): "channel_ids=[0, 1, ...]",
+}
+_ENUMS = ("dge_mode", "oob_mode", "reduce_cmd", "engine", "perf_mode", "dma_engine")
+_BUFFERS = ("sbuf", "psum", "hbm", "private_hbm", "shared_hbm")
+
+
+def _legacy_import(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+    if scope.kind != "module":
+        return
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+    else:
+        return
+    for name in names:
+        if name.startswith("neuronxcc.nki") and not name.startswith("neuronxcc.nki.typing"):
+            yield Hit(node, f"`{ast.unparse(node)}`")
+
+
+def _gone(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+    if isinstance(node, ast.Attribute):
+        instead = _GONE.get(scope.called(node))
+        if instead:
+            yield Hit(node, f"`{ast.unparse(node)}` (now: {instead})")
+
+
+def _gone_argument(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+    if not isinstance(node, ast.Call):
+        return
+    name = scope.called(node.func)
+    if not name.startswith(("nki.isa.", "nki.collectives.", "nki.language.")):
+        return
+    last = name.rpartition(".")[2]
+    for keyword in node.keywords:
+        instead = _GONE_ARGUMENTS.get((last, keyword.arg or ""))
+        if instead is None and name.startswith("nki.isa."):
+            instead = _GONE_ARGUMENTS.get(("", keyword.arg or ""))
+        if instead:
+            yield Hit(keyword.value, f"`{keyword.arg}=` of {last} (now: {instead})")
+
+
+def _assigned_result(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+        call = node.value
+        name = scope.called(call.func)
+        wants_dst = name.startswith("nki.isa.") and not name.startswith("nki.isa.register_alloc")
+        if wants_dst and not call.args and "dst" not in {k.arg for k in call.keywords}:
+            data = {"data", "src", "stationary", "data1"} & {k.arg for k in call.keywords}
+            if data:
+                yield Hit(
+                    call, f"`{ast.unparse(node.targets[0])} = {name.rpartition('.')[2]}(...)`"
+                )
+
+
+def _string_buffer(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+    if isinstance(node, ast.Call):
+        for keyword in node.keywords:
+            value = keyword.value
+            text = value.value if isinstance(value, ast.Constant) else None
+            if keyword.arg == "buffer" and text in _BUFFERS:
+                yield Hit(value, f"buffer={text!r}")
+
+
+def _integer_enum(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+    if isinstance(node, ast.Call) and scope.called(node.func).startswith("nki.isa."):
+        for keyword in node.keywords:
+            value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
+            if keyword.arg in _ENUMS and type(value) is int:
+                yield Hit(keyword.value, f"{keyword.arg}={value}")
+
+
+NAMES = (
+    Rule(
+        "legacy-import",
+        "error",
+        "the old package neuronxcc.nki, an error since NKI 0.4",
+        "import nki, nki.language, nki.isa",
+        MIGRATION,
+        _legacy_import,
+        "import neuronxcc.nki as old\n" + example("n = 3"),
+        example("n = 3"),
+    ),
+    Rule(
+        "removed-name",
+        "error",
+        "a name that the API no longer has",
+        "use what replaced it",
+        MIGRATION,
+        _gone,
+        example("i = nl.arange(128)"),
+        example("y = x[0:128]"),
+    ),
+    Rule(
+        "removed-argument",
+        "error",
+        "an argument that the API no longer has",
+        "use what replaced it",
+        f"{MIGRATION}; {CONSTRAINT}",
+        _gone_argument,
+        example("nisa.dma_copy(dst=x, src=x, mask=n)"),
+        example("nisa.dma_copy(dst=x, src=x)"),
+    ),
+    Rule(
+        "assigned-result",
+        "error",
+        "the result of an instruction assigned, without dst",
+        "allocate the result and pass it as dst=",
+        MIGRATION,
+        _assigned_result,
+        example("y = nisa.tensor_copy(src=x)"),
+        example("y = nl.ndarray((128, 4), dtype=nl.float32)\nnisa.tensor_copy(dst=y, src=x)"),
+    ),
+    Rule(
+        "text-buffer",
+        "error",
+        "a buffer named by text",
+        "use nl.sbuf, nl.psum, nl.shared_hbm",
+        CONSTRAINT,
+        _string_buffer,
+        example('y = nl.ndarray((128, 4), dtype=nl.float32, buffer="sbuf")'),
+        example("y = nl.ndarray((128, 4), dtype=nl.float32, buffer=nl.sbuf)"),
+    ),
+    Rule(
+        "integer-enum",
+        "error",
+        "a number for an enum",
+        "use the enum, as nisa.dge_mode.hwdge",
+        CONSTRAINT,
+        _integer_enum,
+        example("nisa.dma_copy(dst=x, src=x, dge_mode=2)"),
+        example("nisa.dma_copy(dst=x, src=x, dge_mode=nisa.dge_mode.hwdge)"),
+    ),
+)

@@ -1,0 +1,106 @@
+"""`glia nki check`: what the real compiler would refuse, and legality on every generation.
+
+The source is read without being run. When the arguments of a kernel are known (given, or by the
+file's own example), it is also traced, without values, for one chip of each generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from glia.chips import list_chips, load_chip
+from glia.core.errors import GliaError, KernelError, UsageError
+from glia.core.kernel_records import FileCheck, GenerationResult, KernelCheck
+from glia.core.progress import Progress
+from glia.isa.target import target_of
+from glia.nki import Kernel
+from glia.nki.subset import check_source
+from glia.nki.subset.walk import SourceKernel
+from glia.nki.target import current_target
+from glia.nki.tools.arguments import EXAMPLE_SUFFIX, Arguments, has_arguments, read_arguments
+from glia.nki.tools.files import KernelFile, load_kernels, nearest, split_name
+from glia.nki.tools.launch import trace
+
+
+@cache
+def generations() -> tuple[tuple[str, str], ...]:
+    """(generation, chip) of every generation that glia executes, oldest first.
+
+    The chip is the one that the public tools mean by the generation's name.
+    """
+    found = {s.generation for name in list_chips() if (s := load_chip(name).silicon) is not None}
+    return tuple((name, current_target(name).chip) for name in sorted(found))
+
+
+def check(text: str, words: Sequence[str], num_cores: int, progress: Progress) -> FileCheck:
+    """Check every kernel of `FILE.py`, or the one of `FILE.py:KERNEL`.
+
+    Raises:
+        UsageError, ModelError: for a bad name, a file that does not parse, or no kernels in it.
+    """
+    path, name = split_name(text)
+    with progress.step("source") as step:
+        sources = _chosen(path, name, check_source(path, path.name))
+        step.note(", ".join(kernel.name for kernel in sources))
+    with progress.step("legality"):
+        loaded = _loaded(path)
+        kernels = tuple(_kernel(source, loaded, words, num_cores) for source in sources)
+    return FileCheck(str(path), kernels)
+
+
+def _chosen(path: Path, name: str, found: tuple[SourceKernel, ...]) -> tuple[SourceKernel, ...]:
+    if not found:
+        raise UsageError(
+            f"{path}: got a file without kernels, expected a function under @nki.jit; add one"
+        )
+    names = [kernel.name for kernel in found]
+    chosen = tuple(kernel for kernel in found if not name or kernel.name == name)
+    if not chosen:
+        raise UsageError(
+            f"{path}:{name}: got no kernel {name!r} in the file; {nearest(name, names)}"
+        )
+    return chosen
+
+
+def _loaded(path: Path) -> KernelFile | GliaError:
+    """The imported file, or why it cannot be imported."""
+    try:
+        return load_kernels(path)
+    except GliaError as error:
+        return error
+
+
+def _kernel(
+    source: SourceKernel, loaded: KernelFile | GliaError, words: Sequence[str], num_cores: int
+) -> KernelCheck:
+    def result(note: str, found: tuple[GenerationResult, ...] = ()) -> KernelCheck:
+        return KernelCheck(source.name, source.signature, source.findings, found, note)
+
+    if isinstance(loaded, GliaError):
+        return result(f"legality was not checked: {loaded}")
+    kernel = loaded.kernel(source.name)
+    if not has_arguments(kernel, loaded.module, words):
+        return result(
+            "legality was not checked: no shapes are known; give --arg NAME=SHAPE:DTYPE, or define "
+            f"{source.name}{EXAMPLE_SUFFIX}() in the file"
+        )
+    arguments = read_arguments(kernel, loaded.module, words)
+    found = tuple(_generation(g, chip, kernel, arguments, num_cores) for g, chip in generations())
+    return result(f"arguments: {', '.join(arguments.shown()) or 'none'}", found)
+
+
+def _generation(
+    generation: str, chip: str, kernel: Kernel, arguments: Arguments, num_cores: int
+) -> GenerationResult:
+    target = target_of(chip)
+    if num_cores > 1 and not target.can.lnc2:
+        problem = f"got {num_cores} cores, expected 1: this generation joins no cores"
+        return GenerationResult(generation, chip, problem)
+    try:
+        streams = trace(kernel, arguments, target, num_cores)
+    except KernelError as error:
+        return GenerationResult(generation, chip, str(error))
+    num = sum(len(stream.instructions) for stream in streams)
+    return GenerationResult(generation, chip, "", num)

@@ -1,0 +1,260 @@
+"""Records about kernels as text for the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from glia.core.figures import Estimate
+from glia.core.kernel_records import (
+    Advice,
+    Agreement,
+    Delta,
+    FileCheck,
+    GenerationResult,
+    KernelCheck,
+    KernelComparison,
+    KernelProfile,
+    KernelRun,
+    LineUse,
+    SubsetFinding,
+    TensorSummary,
+)
+from glia.core.units import format_quantity
+from glia.report.grid import columns, estimate_cell, titled_table, two_lines
+from glia.report.wording import count_text
+
+NUM_LINES, NUM_ADVICE = 12, 8
+_SEVERITY_STYLE = {"error": "bold red", "warning": "yellow"}
+
+
+def _head(kernel: str, chip: str, num_cores: int, arguments: tuple[str, ...]) -> Text:
+    cores = f", {num_cores} cores" if num_cores > 1 else ""
+    words = f" on {chip}{cores}: {', '.join(arguments) or 'no arguments'}"
+    return Text.assemble((kernel, "bold"), words)
+
+
+def _row(name: str, estimate: Estimate, note: str = "") -> tuple[Text, Text, Text]:
+    return Text(name), estimate_cell(estimate), Text(note or estimate.reason, style="dim")
+
+
+def _grid(title: str) -> Table:
+    table = titled_table(title)
+    columns(table, (), ())
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", overflow="fold")
+    table.add_column(overflow="fold")
+    table.show_header = False
+    return table
+
+
+def run_view(run: KernelRun) -> RenderableType:
+    """One run: the outputs, then predicted time and energy."""
+    outputs = titled_table("Outputs (computed)")
+    columns(outputs, ("Name", "Type", "First values"), ("Smallest", "Largest", "Mean"))
+    for one in run.outputs:
+        outputs.add_row(*_output(one))
+    taken = _grid("On the chip (predicted)")
+    taken.add_row(*_row("Time", run.time))
+    taken.add_row(*_row("Energy", run.energy, "static power included"))
+    taken.add_row(Text("Instructions"), Text(f"{run.num_instructions:,}"), Text(""))
+    head = _head(run.kernel, run.chip, run.num_cores, run.arguments)
+    return Group(head, outputs, taken, *_notes(run.notes))
+
+
+def _output(one: TensorSummary) -> tuple[Text, ...]:
+    kind = f"{one.dtype}[{', '.join(map(str, one.shape))}]"
+    first = ", ".join(f"{v:.5g}" for v in one.first)
+    odd = f"{one.num_not_finite:,} not finite" if one.num_not_finite else ""
+    numbers = ("-" if v is None else f"{v:.6g}" for v in (one.minimum, one.maximum, one.mean))
+    return Text(one.name), two_lines(kind, odd), Text(first), *map(Text, numbers)
+
+
+def _notes(notes: tuple[str, ...]) -> list[Text]:
+    return [Text(note, style="yellow") for note in notes]
+
+
+def profile_view(p: KernelProfile) -> RenderableType:
+    """A profile: summary, engines, movement, lines, advice."""
+    head = _head(p.kernel, p.chip, p.num_cores, p.arguments)
+    parts: list[RenderableType] = [head, _summary(p), _engines(p), *_movement(p)]
+    parts += [_lines(p.lines, p.as_written.likely), _advice(p.advice), *_notes(p.notes)]
+    return Group(*parts)
+
+
+def _summary(p: KernelProfile) -> Table:
+    table = _grid("Summary (predicted)")
+    table.add_row(*_row("Time", p.time))
+    table.add_row(*_row("  as written", p.as_written))
+    table.add_row(*_row("  dataflow bound", p.dataflow))
+    for name, fraction in (("MFU", p.mfu), ("HFU", p.hfu), ("MBU", p.mbu)):
+        table.add_row(*_row(name, fraction))
+    table.add_row(*_row("Energy", p.energy, _causes(p)))
+    table.add_row(*_row("Average power", p.power))
+    table.add_row(
+        Text("On-chip memory"),
+        two_lines(
+            f"SBUF {p.memory.sbuf_peak_bytes:,} of {p.memory.sbuf_bytes:,}",
+            f"PSUM {p.memory.psum_peak_banks} of {p.memory.psum_banks} banks",
+        ),
+        Text("peak, bytes of a partition", style="dim"),
+    )
+    return table
+
+
+def _causes(p: KernelProfile) -> str:
+    total = p.energy.likely or 1.0
+    parts = sorted(p.energy_by_cause.items(), key=lambda item: -item[1].likely)[:4]
+    return ", ".join(f"{n.replace('_', ' ')} {e.likely / total:.0%}" for n, e in parts)
+
+
+def _engines(p: KernelProfile) -> Table:
+    table = titled_table("Engines")
+    columns(table, ("Engine",), ("Active", "Time active", "Instructions"))
+    for use in p.engines:
+        table.add_row(
+            Text(use.name),
+            estimate_cell(use.activity),
+            Text(format_quantity(use.busy_s, "s")),
+            Text(f"{use.num_instructions:,}"),
+        )
+    limit = max(p.bounds_s.items(), key=lambda item: item[1], default=("", 0.0))
+    if limit[0]:
+        table.caption = Text(
+            f"no faster than {format_quantity(limit[1], 's')}: {limit[0]}", style="dim"
+        )
+        table.caption_justify = "left"
+    return table
+
+
+def _movement(p: KernelProfile) -> list[RenderableType]:
+    d = p.dma
+    if not d.num_transfers:
+        return []
+    read, written = format_quantity(d.hbm_read_bytes, "B"), format_quantity(d.hbm_write_bytes, "B")
+    table = _grid("Data movement (counted)")
+    table.add_row(Text("HBM"), two_lines(f"{read} read", f"{written} written"), Text(""))
+    table.add_row(
+        Text("DMA efficiency"),
+        estimate_cell(d.efficiency),
+        Text(f"{count_text(d.num_transfers, 'DMA')}, {_pieces(p)}", style="dim"),
+    )
+    for reload in p.reloads[:5]:
+        words = f"{format_quantity(reload.again_bytes, 'B')} of {reload.tensor}"
+        where = f"loaded {format_quantity(reload.loaded_bytes, 'B')} of it at " + ", ".join(
+            reload.lines[:4]
+        )
+        table.add_row(Text("Loaded again"), Text(words), Text(where, style="dim"))
+    for spill in p.spills[:5]:
+        words = f"{format_quantity(spill.back_bytes, 'B')} of {spill.tensor}"
+        where = f"to HBM and back, at {', '.join(spill.lines[:4])}"
+        table.add_row(Text("Spilled"), Text(words), Text(where, style="dim"))
+    return [table]
+
+
+def _pieces(p: KernelProfile) -> str:
+    small = p.dma.small_bytes / p.dma.num_bytes if p.dma.num_bytes else 0.0
+    text = f"contiguous pieces of {format_quantity(p.dma.mean_piece_bytes, 'B')} on average"
+    return f"{text}, {small:.0%} of the bytes in pieces below 512 B" if small else text
+
+
+def _lines(lines: tuple[LineUse, ...], whole_s: float) -> Table:
+    table = titled_table("Lines, by their part of the time as written")
+    columns(table, ("Line", "Source"), ("Part", "Active", "Instructions"))
+    for use in lines[:NUM_LINES]:
+        busy = max(use.busy_s.items(), key=lambda item: item[1], default=("", 0.0))
+        table.add_row(
+            Text(f"{use.file}:{use.line}"),
+            Text(use.code),
+            Text(f"{use.critical_s / whole_s:.1%}" if whole_s else "-"),
+            Text(f"{busy[0]} {format_quantity(busy[1], 's')}"),
+            Text(f"{use.num_instructions:,}"),
+        )
+    if len(lines) > NUM_LINES:
+        table.caption = Text(f"and {len(lines) - NUM_LINES} more lines", style="dim")
+        table.caption_justify = "left"
+    return table
+
+
+def _advice(advice: tuple[Advice, ...]) -> RenderableType:
+    if not advice:
+        return Text("\nNothing that glia can re-time would gain 1 % of the time.", style="dim")
+    table = titled_table("What to try, by what it would gain (each alone, re-timed)")
+    columns(table, (), ("Gain",))
+    columns(table, ("Change", "How the gain was computed"))
+    for one in advice[:NUM_ADVICE]:
+        gain = two_lines(f"{one.fraction:.1%}", format_quantity(one.gain_s, "s"))
+        where = f" ({', '.join(one.lines)})" if one.lines else ""
+        table.add_row(gain, two_lines(one.title, one.detail + where), Text(one.basis, style="dim"))
+    return table
+
+
+def comparison_view(c: KernelComparison) -> RenderableType:
+    """Two kernels: every quantity with its ratio, the values, the verdict last."""
+    table = titled_table("Comparison")
+    columns(table, ("Quantity",), (c.first, c.second, "Second over first"))
+    for delta in c.deltas:
+        table.add_row(Text(delta.name), *_delta(delta))
+    parts: list[RenderableType] = [table]
+    for one in c.agreement:
+        parts.append(Text(f"values of {one.name}: {_agreement(one)}"))
+    parts += _notes(c.notes)
+    return Group(*parts, Text(c.verdict, style="bold"))
+
+
+def _delta(delta: Delta) -> tuple[Text, Text, Text]:
+    first, second = (amount_text(v, delta.unit) for v in (delta.first, delta.second))
+    if delta.ratio is None:
+        return Text(first), Text(second), Text("-")
+    good = delta.ratio < 1 if delta.better == "lower" else delta.ratio > 1
+    style = "" if delta.ratio == 1 or not delta.better else "green" if good else "red"
+    return Text(first), Text(second), Text(f"{delta.ratio:.3f}", style=style)
+
+
+def amount_text(value: float, unit: str) -> str:
+    """One number for people; a count bare."""
+    return f"{value:,.0f}" if unit == "count" else format_quantity(value, unit)
+
+
+def _agreement(one: Agreement) -> str:
+    if not one.same_shape:
+        return "different shapes"
+    if one.identical:
+        return "identical, bit for bit"
+    return f"largest difference {one.worst_absolute:.3g}, relative {one.relative:.2e}"
+
+
+def check_view(found: FileCheck) -> RenderableType:
+    """Each kernel: findings in its source, then legality per generation."""
+    parts = [part for kernel in found.kernels for part in _kernel_check(kernel)]
+    num = sum(not k.ok for k in found.kernels)
+    total = count_text(len(found.kernels), "kernel")
+    end = f"{num} of {total} would be refused" if num else f"{total}: nothing to refuse was found"
+    return Group(*parts, Text(f"\n{end}", style="bold red" if num else "bold green"))
+
+
+def _kernel_check(check: KernelCheck) -> list[RenderableType]:
+    parts: list[RenderableType] = [Text.assemble("\n", (check.kernel, "bold"), check.signature)]
+    parts += [_finding(finding) for finding in check.findings]
+    parts += [_generation(result) for result in check.generations]
+    if check.note:
+        parts.append(Text(f"  {check.note}", style="dim"))
+    if check.ok and not check.findings:
+        parts.append(Text("  source: nothing that the compiler's Python subset refuses"))
+    return parts
+
+
+def _finding(f: SubsetFinding) -> Text:
+    style = _SEVERITY_STYLE[f.severity]
+    head = Text.assemble(f"  {f.place}: ", (f.severity, style), f" [{f.rule}] {f.what}; {f.do}")
+    return Text.assemble(head, "\n      ", (f.code, "dim")) if f.code else head
+
+
+def _generation(g: GenerationResult) -> Text:
+    if g.ok:
+        counted = count_text(g.num_instructions, "instruction")
+        return Text.assemble(f"  {g.generation} ({g.chip}): ", ("legal", "green"), f", {counted}")
+    return Text.assemble(
+        f"  {g.generation} ({g.chip}): ", ("refused", "bold red"), f": {g.problem}"
+    )
