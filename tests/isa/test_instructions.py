@@ -238,6 +238,8 @@ TESTED_ELSEWHERE = {
     # tests/isa/test_dma.py
     "dma_compute",
     "dma_transpose",
+    # tests/isa/scalar_engine
+    "activate2",
     # tests/isa/tensor_engine
     "nc_matmul_mx",
     # tests/isa/vector_engine

@@ -92,7 +92,7 @@ RULES: list[tuple[str, Callable[[Any], Any], str]] = [
      "an activation function"),
     ("carried sum", lambda x: nisa.activation(
         sbuf(8, 8), op=nl.exp, data=sbuf(8, 8), reduce_cmd=nisa.reduce_cmd.reduce),
-     "reduce without reduce_res"),
+     "reduce without reduce_op"),
     ("matmul in psum", lambda x: nisa.nc_matmul(psum(8, 8), psum(8, 8), sbuf(8, 8)), "stationary"),
     ("matmul out", lambda x: nisa.nc_matmul(sbuf(8, 8), sbuf(8, 8), sbuf(8, 8)), "psum"),
     ("matmul dtype", lambda x: mm(s=I32), "convert it first"),

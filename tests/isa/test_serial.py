@@ -125,7 +125,7 @@ def altered(**changes) -> dict:
         ({"storages__0__role": "king"}, "role 'king'"),
         ({"storages__1__shape": [4, 1]}, "access pattern"),
         ({"storages__0__shape": "abc"}, "got str, expected list"),
-        ({"calls__0__0": "nc_magic"}, "instruction 'nc_magic', expected one of activation"),
+        ({"calls__0__0": "nc_magic"}, "instruction 'nc_magic', expected one of activat"),
         ({"calls__0__3__surprise": 1}, "unexpected keyword argument 'surprise'"),
         ({"calls__0__3__dst": {"view": 999}}, "number 999"),
         ({"calls__0__3__dst": {"what": 1}}, "argument"),

@@ -90,6 +90,15 @@ def sequential(function: np.ufunc, rows: np.ndarray, start: np.ndarray | None = 
     return total
 
 
+def fold(op: AluOp, rows: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """An accumulator [P] that starts at `start` after taking in float32 [P, n] by `op`."""
+    assert op.reduce is not None
+    if isinstance(op.apply, np.ufunc) and op.name in ("add", "subtract", "multiply"):
+        return sequential(op.apply, rows, start)
+    found: np.ndarray = op.apply(start, op.reduce(rows, axis=(1,)))
+    return found  # the order makes no difference
+
+
 def _left_to_right(function: np.ufunc) -> Callable[..., Any]:
     """A reduction over `axis` (trailing dims) in the engine's order."""
 
