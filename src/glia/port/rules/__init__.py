@@ -1,0 +1,1 @@
+"""What ties code to CUDA: one record per rule, files by category."""

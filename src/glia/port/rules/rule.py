@@ -1,0 +1,96 @@
+"""What a rule is: where it looks, why that breaks on each family of chips, and what to do.
+
+Identifiers are those of the project's table of CUDA idioms. A rule carries a bad and a good
+example, which its test runs: it must speak on the one and be silent on the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from glia.port.source.hits import Hit, Kind
+
+Family = Literal["neuron", "tpu", "rocm", "cpu"]
+FAMILIES: tuple[Family, ...] = ("neuron", "tpu", "rocm", "cpu")
+
+# What happens on the target when the code runs there as it is.
+Effect = Literal["raises", "silent", "slower", "works", "unknown"]
+# What it takes to mend one place.
+Effort = Literal["none", "minutes", "hours", "days"]
+# How it is known: the vendor writes it, somebody saw it, or it is general knowledge.
+Grade = Literal["documented", "seen", "general"]
+Autofix = Literal["yes", "partly", "no"]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """For one family of chips: what happens there, and what to do."""
+
+    effect: Effect
+    do: str
+    effort: Effort = "minutes"
+
+
+HIP = Advice("works", "leave it: HIP keeps the names of torch.cuda", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Where a rule looks: hits of a kind under one of `keys`, on which `when` holds.
+
+    A key `torch.cuda.nvtx.*` stands for every name below it; the longest key that fits wins.
+    """
+
+    kind: Kind
+    keys: tuple[str, ...]
+    when: Callable[[Hit], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that ties code to CUDA. `on` has advice for every family."""
+
+    id: str
+    title: str
+    category: str
+    why: str
+    triggers: tuple[Trigger, ...]
+    on: Mapping[Family, Advice]
+    bad: str
+    good: str
+    grade: Grade
+    sources: tuple[str, ...]
+    autofix: Autofix = "no"
+    see: tuple[str, ...] = field(default=())
+
+
+def use(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
+    """A dotted name, read or called."""
+    return Trigger("use", keys, when)
+
+
+def imports(*keys: str) -> Trigger:
+    """A module, or a name of it, that is imported."""
+    return Trigger("import", tuple(k for key in keys for k in (key, f"{key}.*")))
+
+
+def method(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
+    """A call of a method, of whatever object."""
+    return Trigger("method", keys, when)
+
+
+def attribute(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
+    """An attribute that is read, of whatever object."""
+    return Trigger("attribute", keys, when)
+
+
+def keyword(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
+    """An argument given by name."""
+    return Trigger("keyword", keys, when)
+
+
+def string(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
+    """A text that is no prose."""
+    return Trigger("string", keys, when)

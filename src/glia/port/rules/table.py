@@ -1,0 +1,47 @@
+"""All rules by identifier, and by the places where they look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from glia.port.rules import devices, libraries, precision
+from glia.port.rules.rule import Rule, Trigger
+from glia.port.source.hits import Hit
+
+_CATEGORIES = (devices, libraries, precision)
+
+RULES: dict[str, Rule] = {rule.id: rule for part in _CATEGORIES for rule in part.RULES}
+
+
+def rules_at(hit: Hit) -> Iterator[Rule]:
+    """The rules that speak at a place."""
+    for rule, trigger in _found(hit.kind, hit.key):
+        if trigger.when is None or trigger.when(hit):
+            yield rule
+
+
+@cache
+def _found(kind: str, key: str) -> tuple[tuple[Rule, Trigger], ...]:
+    """Those registered under the key, else under the longest `prefix.*` of it."""
+    table = _index()
+    exact = table.get((kind, key))
+    if exact is not None or kind not in ("use", "import"):
+        return exact or table.get((kind, "*"), ())
+    parts = key.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        prefix = ".".join(parts[:end])
+        wide = table.get((kind, f"{prefix}.*"))
+        if wide is not None:
+            return wide
+    return ()
+
+
+@cache
+def _index() -> dict[tuple[str, str], tuple[tuple[Rule, Trigger], ...]]:
+    found: dict[tuple[str, str], list[tuple[Rule, Trigger]]] = {}
+    for rule in RULES.values():
+        for trigger in rule.triggers:
+            for key in trigger.keys:
+                found.setdefault((trigger.kind, key), []).append((rule, trigger))
+    return {place: tuple(rules) for place, rules in found.items()}

@@ -1,0 +1,85 @@
+"""Code that already asks first: what stands behind `if torch.cuda.is_available()` and the like.
+
+A guarded finding does not stop a run elsewhere; it says what will be skipped there.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Literal
+
+from glia.port.source.module import Module
+
+Guard = Literal["", "cuda", "import", "typing"]
+
+_ASKS = ("torch.cuda.is_available", "torch.cuda.device_count", "torch.version.cuda")
+_MISSING = {"ImportError", "ModuleNotFoundError", "Exception"}
+
+
+def guard_of(module: Module, node: ast.AST) -> Guard:
+    """What protects a node: `cuda` (it runs only where CUDA is), `import` (it may be absent),
+    `typing` (it never runs), or nothing."""
+    inner = node
+    for outer in module.enclosing(node):
+        if isinstance(outer, (ast.If, ast.IfExp)):
+            found = _of_branch(module, outer, inner)
+            if found:
+                return found
+        elif isinstance(outer, ast.BoolOp) and isinstance(outer.op, ast.And):
+            before = outer.values[: outer.values.index(inner)] if inner in outer.values else []
+            if any(asks_for_cuda(module, value) for value in before):
+                return "cuda"
+        elif isinstance(outer, ast.Try) and inner in outer.body and _expects_absence(outer):
+            return "import"
+        inner = outer
+    return ""
+
+
+def _of_branch(module: Module, outer: ast.If | ast.IfExp, inner: ast.AST) -> Guard:
+    body = outer.body if isinstance(outer.body, list) else [outer.body]
+    orelse = outer.orelse if isinstance(outer.orelse, list) else [outer.orelse]
+    test = outer.test
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        body, test = orelse, test.operand
+    if inner not in body:
+        return ""
+    if asks_for_cuda(module, test):
+        return "cuda"
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return "typing" if name == "TYPE_CHECKING" else ""
+
+
+def asks_for_cuda(module: Module, test: ast.expr) -> bool:
+    """True when a condition holds only where CUDA is."""
+    if isinstance(test, ast.BoolOp):
+        check = any if isinstance(test.op, ast.And) else all
+        return check(asks_for_cuda(module, value) for value in test.values)
+    if isinstance(test, ast.Compare):
+        return _compares(module, test)
+    if isinstance(test, ast.Call):
+        return module.dotted(test.func) in _ASKS
+    if isinstance(test, ast.Name):
+        values = module.assigned(test.id)
+        return len(values) == 1 and asks_for_cuda(module, values[0])
+    if isinstance(test, ast.Attribute):
+        return test.attr == "is_cuda" or module.dotted(test) in _ASKS
+    return False
+
+
+def _compares(module: Module, test: ast.Compare) -> bool:
+    """`x.device.type == "cuda"`, `device_count() > 0`, `"cuda" in str(device)`."""
+    sides = [test.left, *test.comparators]
+    if any(isinstance(op, (ast.NotEq, ast.NotIn, ast.IsNot)) for op in test.ops):
+        return False
+    if any((module.string(side) or "").startswith("cuda") for side in sides):
+        return True
+    return any(isinstance(s, ast.Call) and module.dotted(s.func) in _ASKS for s in sides)
+
+
+def _expects_absence(outer: ast.Try) -> bool:
+    for handler in outer.handlers:
+        caught = handler.type
+        kinds = caught.elts if isinstance(caught, ast.Tuple) else [caught]
+        if caught is None or any(isinstance(k, ast.Name) and k.id in _MISSING for k in kinds):
+            return True
+    return False

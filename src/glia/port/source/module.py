@@ -1,0 +1,128 @@
+"""One Python file as rules see it: its syntax tree, what its names stand for, who encloses whom.
+
+Nothing is imported or executed. Names are followed through imports (`from torch import cuda as c`)
+and simple assignments (`c = torch.cuda`, `dev = "cuda"`), as far as reading can tell.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cached_property
+
+ANY = "*"  # stands for the part of an f-string that only running tells
+
+
+class Module:
+    """A parsed file. `path` is as the user would name it; lines count from 1.
+
+    Raises:
+        SyntaxError, ValueError: for text that is not Python 3.
+    """
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.lines = text.splitlines()
+        self.tree = ast.parse(text)
+        self.parents: dict[ast.AST, ast.AST] = {}
+        self.nodes: list[ast.AST] = []
+        self._collect()
+
+    def _collect(self) -> None:
+        waiting: list[ast.AST] = [self.tree]
+        while waiting:
+            node = waiting.pop()
+            self.nodes.append(node)
+            children = list(ast.iter_child_nodes(node))
+            for child in children:
+                self.parents[child] = node
+            waiting.extend(reversed(children))
+
+    def code(self, line: int) -> str:
+        """The text of a line, without its indentation."""
+        return self.lines[line - 1].strip() if 0 < line <= len(self.lines) else ""
+
+    def enclosing(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around `node`, innermost first."""
+        parent = self.parents.get(node)
+        while parent is not None:
+            yield parent
+            parent = self.parents.get(parent)
+
+    # -- names -----------------------------------------------------------------------------------
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Local name -> dotted name: imports, and assignments of a dotted name to one name."""
+        found: dict[str, str] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    root = alias.name.split(".")[0]
+                    found[alias.asname or root] = alias.name if alias.asname else root
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for alias in node.names:
+                    found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        for name, value in self._assigned.items():
+            if name not in found and len(value) == 1 and isinstance(value[0], ast.Attribute):
+                dotted = _dotted(value[0], found)
+                if dotted:
+                    found[name] = dotted
+        return found
+
+    @cached_property
+    def _assigned(self) -> dict[str, list[ast.expr]]:
+        """What is assigned to each plain name, anywhere in the file."""
+        found: dict[str, list[ast.expr]] = {}
+        for node in self.nodes:
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    if isinstance(target, ast.Name):
+                        found.setdefault(target.id, []).append(node.value)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                if node.value is not None:
+                    found.setdefault(node.target.id, []).append(node.value)
+            elif isinstance(node, (ast.AugAssign, ast.NamedExpr)) and isinstance(
+                node.target, ast.Name
+            ):
+                found.setdefault(node.target.id, []).append(node.value)
+        return found
+
+    def dotted(self, node: ast.AST) -> str:
+        """`c.Stream` as `torch.cuda.Stream`; empty when the root is not an import of the file."""
+        return _dotted(node, self.names)
+
+    def assigned(self, name: str) -> tuple[ast.expr, ...]:
+        """The expressions that the file assigns to this plain name."""
+        return tuple(self._assigned.get(name, ()))
+
+    # -- constants -------------------------------------------------------------------------------
+
+    def string(self, node: ast.AST | None) -> str | None:
+        """The text that a node stands for: a literal, an f-string (with `*` for its unknown parts),
+        or a name that the file assigns one literal to. None for anything else."""
+        if isinstance(node, ast.Constant):
+            return node.value if isinstance(node.value, str) else None
+        if isinstance(node, ast.JoinedStr):
+            return "".join(_piece(v) for v in node.values)
+        if isinstance(node, ast.Name):
+            values = self._assigned.get(node.id, ())
+            if len(values) == 1 and isinstance(values[0], (ast.Constant, ast.JoinedStr)):
+                return self.string(values[0])
+        return None
+
+
+def _piece(value: ast.expr) -> str:
+    if isinstance(value, ast.Constant):
+        return str(value.value)
+    return ANY
+
+
+def _dotted(node: ast.AST, names: dict[str, str]) -> str:
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name) or node.id not in names:
+        return ""
+    return ".".join([names[node.id], *reversed(parts)])
