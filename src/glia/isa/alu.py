@@ -67,7 +67,8 @@ def _logical_right_shift(x: np.ndarray, y: Any) -> np.ndarray:
 
 # -- reductions --------------------------------------------------------------------------------
 
-_BLOCK = 64  # columns folded at once: the work array stays in the first cache
+_BLOCK = 128  # columns folded at once: the work arrays stay in the caches
+_PAD = 4
 
 
 def sequential(function: np.ufunc, rows: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
@@ -82,11 +83,14 @@ def sequential(function: np.ufunc, rows: np.ndarray, start: np.ndarray | None = 
         line = np.concatenate((start, rows[0]))
         return function.accumulate(line)[-1:]
     total = start.astype(np.float32)
+    # Rows whose pitch is a power of two would evict one another while they are transposed.
+    block = np.empty((len(rows), _BLOCK + _PAD), np.float32)
+    work = np.empty((_BLOCK + 1, len(rows)), np.float32)
     for at in range(0, rows.shape[1], _BLOCK):
-        block = rows[:, at : at + _BLOCK]
-        work = np.empty((block.shape[1] + 1, len(rows)), np.float32)
-        work[0], work[1:] = total, block.T
-        function.reduce(work, axis=0, out=total)
+        size = min(_BLOCK, rows.shape[1] - at)
+        block[:, :size] = rows[:, at : at + size]
+        work[0], work[1 : size + 1] = total, block[:, :size].T
+        function.reduce(work[: size + 1], axis=0, out=total)
     return total
 
 
