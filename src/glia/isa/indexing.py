@@ -25,31 +25,37 @@ class Indexing(View):
     __slots__ = ()
 
     def __getitem__(self, key: Any) -> Self:
-        cuts = [patterns.cut(self, d, k) for d, k in enumerate(patterns.expand_key(self, key))]
-        shape, steps, start, partition = [], [], self.start, self.partition
-        moved, dims = self.indirection, 0
-        for dim, piece in enumerate(cuts):
+        keys = key if type(key) is tuple else (key,)
+        if len(keys) > len(self.shape):
+            keys = patterns.expand_key(self, keys)
+        shape: list[int] = []
+        steps: list[int] = []
+        start, partition = self.start, self.partition
+        on_chip, moved = self.on_chip, self.indirection
+        for dim, item in enumerate(keys):
+            if item is Ellipsis:
+                return self[patterns.expand_key(self, keys)]
+            piece = patterns.cut(self, dim, item)
             if moved is not None:
                 self._check_cut(dim, piece, moved)
             step = self.steps[dim]
-            by_partition = dim == 0 and self.on_chip
+            by_partition = dim == 0 and on_chip
+            keeps = piece.keep or by_partition
             if by_partition:
                 partition += piece.start * step
             else:
                 start += piece.start * step
             if piece.dynamic is not None:
                 values = self.shape[dim] - piece.size + 1
-                moved = Shift(piece.dynamic, step, values, dims, by_partition)
+                moved = Shift(piece.dynamic, step, values, len(shape), by_partition)
             elif moved is not None and moved is self.indirection and moved.dim == dim:
-                moved = replace(moved, dim=dims if piece.keep or by_partition else -1)
-            if piece.keep or by_partition:
+                moved = replace(moved, dim=len(shape) if keeps else -1)
+            if keeps:
                 shape.append(piece.size)
                 steps.append(step * piece.step)
-                dims += 1
-        rest = len(cuts)
-        shape += self.shape[rest:]
-        steps += self.steps[rest:]
-        if len(shape) < (2 if self.on_chip else 1):  # the last indexed dim stays, at size 1
+        shape += self.shape[len(keys) :]
+        steps += self.steps[len(keys) :]
+        if len(shape) < (2 if on_chip else 1):  # the last indexed dim stays, at size 1
             shape.append(1)
             steps.append(self.steps[-1])
         return self.of(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,8 +27,7 @@ V = TypeVar("V", bound="View")
 _WHOLE = slice(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """What one index key takes from a dim. `dynamic` is a tile that moves the start at run time."""
 
     start: int
@@ -72,7 +71,7 @@ def cut(view: View, dim: int, item: Any) -> Cut:
         if not 0 <= known < known + size <= limit:
             raise _outside(view, dim, known, known + size)
         return Cut(known, size)
-    index = _integer(view, item)
+    index = item if type(item) is int else _integer(view, item)
     index = index + limit if index < 0 else index
     if not 0 <= index < limit:
         raise _outside(view, dim, index, index + 1)
@@ -80,9 +79,10 @@ def cut(view: View, dim: int, item: Any) -> Cut:
 
 
 def _slice(view: View, dim: int, item: slice, limit: int) -> Cut:
-    start = 0 if item.start is None else _integer(view, item.start)
-    stop = limit if item.stop is None else _integer(view, item.stop)
-    step = 1 if item.step is None else _integer(view, item.step)
+    start, stop, step = item.start, item.stop, item.step
+    start = 0 if start is None else start if type(start) is int else _integer(view, start)
+    stop = limit if stop is None else stop if type(stop) is int else _integer(view, stop)
+    step = 1 if step is None else step if type(step) is int else _integer(view, step)
     start = start + limit if start < 0 else start
     stop = stop + limit if stop < 0 else stop
     if step < 1:
