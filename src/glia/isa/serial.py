@@ -137,7 +137,12 @@ class _Writer:
     def _picked(self, by: Indirection) -> list[Any]:
         """The kind, then its fields in order, views by number."""
         fields = [getattr(by, f.name) for f in dataclasses.fields(by)]
-        known = [self._view(f) if isinstance(f, NkiTensor) else f for f in fields]
+        known: list[Any] = []
+        for value in fields:
+            if isinstance(value, NkiTensor):
+                known.append(self._view(value))
+            else:
+                known.append(list(value) if isinstance(value, tuple) else value)
         return [type(by).__name__, *known]
 
     def _numbered(self, record: list[Any]) -> int:
