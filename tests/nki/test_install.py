@@ -54,3 +54,45 @@ except ModuleNotFoundError:
     print('no isa')
 """
     assert python(code, tmp_path).splitlines() == ["vendor", "no isa"]
+
+
+def test_modules_inside_and_stand_ins_come_with_it():
+    code = """
+import glia.nki.install
+import nki.isa.constants, nki.typing, nki.dtype, nki.language.dtypes, nki.tensor, nki.builtin
+import neuron_dtypes as dt
+import neuronxcc.nki.typing as nt
+from neuronxcc.starfish.support.dtype import static_cast
+from neuronxcc.starfish.support.util import allclose
+import torch_xla, torch_xla.core.xla_model
+print(nki.isa.constants.oob_mode is nki.isa.oob_mode, nki.typing.tensor is nt.tensor)
+print(static_cast is dt.static_cast, allclose([1.0], [1.0 + 1e-9]), allclose([1.0], [2.0]))
+"""
+    assert python(code).splitlines() == ["True True", "True True False"]
+
+
+def test_a_real_package_is_never_shadowed_by_a_stand_in(tmp_path: Path):
+    (tmp_path / "neuron_dtypes.py").write_text("WHOSE = 'vendor'\n")
+    code = "import glia.nki.install, neuron_dtypes, nki\nprint(neuron_dtypes.WHOSE, nki.__name__)"
+    assert python(code, tmp_path) == "vendor glia.nki"
+
+
+def test_the_old_api_says_what_to_import():
+    code = """
+import glia.nki.install
+for name in ("language", "isa"):
+    try:
+        __import__(f"neuronxcc.nki.{name}")
+    except ModuleNotFoundError as error:
+        print(error)
+import neuronxcc.nki
+try:
+    neuronxcc.nki.jit
+except AttributeError as error:
+    print(error)
+"""
+    language, isa, jit = python(code).splitlines()
+    assert "NKI 0.1" in language
+    assert "import nki.language instead" in language
+    assert "import nki.isa instead" in isa
+    assert "import nki" in jit
