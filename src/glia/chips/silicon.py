@@ -68,6 +68,7 @@ class TensorEngine(Section):
     fp32_passes_onezero: Count
     min_row_tile: Count
     fp8_rate: Ratio
+    mx_rate: Ratio | None = None
     issue_overhead_cycles: Cycles
     min_cycles: Cycles
     stationary_load_cycles: Cycles
@@ -92,6 +93,7 @@ class VectorEngine(Section):
     two_operand_cycles_per_element: Cycles
     reduce_rate_2byte: Ratio
     memset_zero_rate_2byte: Ratio
+    dynamic_copy_min_cycles: Cycles
     bn_aggr_cycles_per_triple: Cycles
     select_reduce_cycles_per_element: Cycles
     cumulative_cycles_per_element: Cycles
@@ -115,6 +117,11 @@ class GpsimdEngine(Section):
     fixed_cycles: Cycles
     min_cycles: Cycles
     rsqrt_cycles_per_element: Cycles
+    gather_overhead_cycles: Cycles
+    gather_batch: Count
+    topk_cycles_per_element: Cycles
+    partition_reduce_cycles_per_element: Cycles
+    serial_cycles_per_element: Cycles
 
 
 class Dma(Section):

@@ -15,6 +15,7 @@ from glia.core.errors import UsageError
 if TYPE_CHECKING:
     from glia.core.kernel_records import KernelProfile
     from glia.core.records import Span
+    from glia.nki.tools.launch import Launch
 
 nki_app = typer.Typer(
     no_args_is_help=True,
@@ -53,6 +54,10 @@ Arg = Annotated[
         show_default=False,
     ),
 ]
+Limit = Annotated[
+    float,
+    typer.Option("--time-limit", metavar="SECONDS", min=0, help="Stop a kernel after; 0: never."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of random data.")]
 
 
@@ -77,6 +82,7 @@ def run_verb(
     chip: Chip = "",
     lnc: Lnc = 1,
     seed: Seed = 0,
+    time_limit: Limit = 600,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE.npz", help="Write the outputs there."),
@@ -93,7 +99,10 @@ def run_verb(
                 f"glia nki run {what}: got {' '.join(words)!r} after the kernel, expected its "
                 f"arguments as --arg NAME=SPEC"
             )
-        _run_kernel(what, arg or [], chip, lnc, seed, out, json)
+        _check_place(out)
+        from glia.nki.tools.launch import prepare
+
+        _run_kernel(prepare(what, arg or [], chip, lnc, seed, time_limit), out, json)
         return
     _refuse_kernel_options(what, arg, lnc, out, json)
     from glia.nki.tools.script import run_script
@@ -115,15 +124,16 @@ def _refuse_kernel_options(
         )
 
 
-def _run_kernel(
-    what: str, arg: list[str], chip: str, lnc: int, seed: int, out: Path | None, json: bool
-) -> None:
+def _check_place(out: Path | None) -> None:
     if out is not None:
+        if out.suffix != ".npz":
+            raise UsageError(f"--out: got {out}, expected a file ending in .npz")
         check_folder("--out", out.absolute().parent)
-    from glia.nki.tools.launch import prepare
+
+
+def _run_kernel(launch: Launch, out: Path | None, json: bool) -> None:
     from glia.nki.tools.run import run_kernel, save_outputs
 
-    launch = prepare(what, arg, chip, lnc, seed)
     record, outputs = run_kernel(launch, progress_for(json))
     if out is not None:
         say(f"wrote {save_outputs(out, outputs)}")
@@ -141,6 +151,7 @@ def profile_verb(
     arg: Arg = None,
     chip: Chip = "",
     lnc: Lnc = 1,
+    time_limit: Limit = 600,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -158,7 +169,7 @@ def profile_verb(
     from glia.nki.tools.launch import prepare
     from glia.nki.tools.profile import profile_kernel
 
-    launch = prepare(what, arg or [], chip, lnc)
+    launch = prepare(what, arg or [], chip, lnc, time_limit_s=time_limit)
     profile, spans = profile_kernel(launch, progress_for(json))
     if out is not None:
         for file in _write_profile(out, profile, spans):

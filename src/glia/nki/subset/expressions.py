@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator, Mapping
 
 from glia.nki.subset.rule import Hit, Rule, Scope, Severity
 from glia.nki.subset.sources import CONSTRAINT, GUIDE, MIGRATION, PARSER
 from glia.nki.subset.statements import example, is_a
 
+_FOLDS: Mapping[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Pow: operator.pow,
+    ast.LShift: operator.lshift,
+}
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 
 
@@ -24,9 +32,38 @@ def _identity(node: ast.AST, scope: Scope) -> Iterator[Hit]:
 
 
 def _large_int(node: ast.AST, scope: Scope) -> Iterator[Hit]:
-    value = node.value if isinstance(node, ast.Constant) else 0
-    if type(value) is int and not _INT_MIN <= value <= _INT_MAX:
-        yield Hit(node, f"the integer {value}")
+    # Of `2**40 + 1` only `2**40` is named.
+    if not _fits(node) and all(_fits(part) for part in _parts(node)):
+        yield Hit(node, f"the integer {ast.unparse(node)}")
+
+
+def _fits(node: ast.AST) -> bool:
+    value = _constant(node)
+    return value is None or _INT_MIN <= value <= _INT_MAX
+
+
+def _parts(node: ast.AST) -> tuple[ast.AST, ...]:
+    if isinstance(node, ast.UnaryOp):
+        return (node.operand,)
+    return (node.left, node.right) if isinstance(node, ast.BinOp) else ()
+
+
+def _constant(node: ast.AST) -> int | None:
+    """The value of an integer constant, or of an operation on two of them."""
+    if isinstance(node, ast.Constant):
+        return node.value if type(node.value) is int else None
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = _constant(node.operand)
+        return None if inner is None else -inner
+    if not isinstance(node, ast.BinOp):
+        return None
+    left, right = _constant(node.left), _constant(node.right)
+    known = _FOLDS.get(type(node.op))
+    if left is None or right is None or known is None or not 0 <= right < 2**31:
+        return None
+    if isinstance(node.op, (ast.Pow, ast.LShift)) and (right > 128 or abs(left) > 2**64):
+        return None
+    return known(left, right)
 
 
 def _other_constant(node: ast.AST, scope: Scope) -> Iterator[Hit]:

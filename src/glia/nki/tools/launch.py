@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
-from glia.core.errors import KernelError, UsageError
+from glia.core.errors import UsageError
 from glia.isa.stream import Stream
 from glia.isa.target import Target
 from glia.nki import Kernel
-from glia.nki.target import current_target
+from glia.nki.target import ENVIRONMENT, current_target
 from glia.nki.tools.arguments import Arguments, read_arguments
+from glia.nki.tools.deadline import DEFAULT_S, deadline
 from glia.nki.tools.files import load_kernels, split_name
+
+DEFAULT_CHIP = "trn2"  # the chip whose timing is checked against measurements
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Launch:
     arguments: Arguments
     target: Target
     num_cores: int
+    time_limit_s: float = DEFAULT_S
 
     def streams(self) -> tuple[Stream, ...]:
         """The traced program of every core; needs no values.
@@ -33,11 +37,17 @@ class Launch:
         Raises:
             KernelError: for whatever the chip refuses, with the kernel's file and line.
         """
-        return trace(self.kernel, self.arguments, self.target, self.num_cores)
+        with deadline(self.time_limit_s):
+            return trace(self.kernel, self.arguments, self.target, self.num_cores)
 
 
 def prepare(
-    text: str, words: Sequence[str], chip: str = "", num_cores: int = 1, seed: int = 0
+    text: str,
+    words: Sequence[str],
+    chip: str = "",
+    num_cores: int = 1,
+    seed: int = 0,
+    time_limit_s: float = DEFAULT_S,
 ) -> Launch:
     """The kernel that `FILE.py[:KERNEL]` names with the arguments of `NAME=SPEC` words.
 
@@ -50,12 +60,20 @@ def prepare(
         kernel = found.kernel(name)
     else:
         name, kernel = found.only_kernel()
-    target = current_target(chip or None)
+    target = chosen_target(chip)
     check_cores(target, num_cores)
-    module: ModuleType = found.module
-    return Launch(
-        name, path, kernel, read_arguments(kernel, module, words, seed), target, num_cores
-    )
+    arguments = read_arguments(kernel, found.module, words, seed)
+    return Launch(name, path, kernel, arguments, target, num_cores, time_limit_s)
+
+
+def chosen_target(chip: str = "") -> Target:
+    """The chip that was asked for, else that of the environment, else the default.
+
+    Raises:
+        UsageError: for an unknown chip; lists them.
+    """
+    is_set = chip or any(os.environ.get(name) for name in ENVIRONMENT)
+    return current_target(chip or None) if is_set else current_target(DEFAULT_CHIP)
 
 
 def check_cores(target: Target, num_cores: int) -> None:
@@ -76,7 +94,4 @@ def trace(
 ) -> tuple[Stream, ...]:
     """Trace without values, and with them only when the kernel's control flow asks for data."""
     launched = kernel[num_cores] if num_cores > 1 else kernel
-    try:
-        return (launched.trace(target=target, **arguments.specs()),)
-    except KernelError:
-        raise
+    return (launched.trace(target=target, **arguments.specs()),)

@@ -14,6 +14,7 @@ import numpy as np
 from glia.core.kernel_records import KernelRun, TensorSummary
 from glia.core.progress import Progress
 from glia.nki import simulate
+from glia.nki.tools.deadline import deadline
 from glia.nki.tools.launch import Launch
 from glia.report.files import write_bytes_atomic
 from glia.silicon.profile import predicted
@@ -56,7 +57,8 @@ def run_kernel(launch: Launch, progress: Progress) -> tuple[KernelRun, dict[str,
 def values(launch: Launch) -> dict[str, np.ndarray]:
     """The kernel's outputs for its arguments, as `out0`, `out1`, ..."""
     run = simulate(launch.kernel, target=launch.target.chip)
-    result: Any = run(**launch.arguments.arrays())
+    with deadline(launch.time_limit_s):
+        result: Any = run(**launch.arguments.arrays())
     found = result if isinstance(result, (tuple, list)) else (result,)
     return {f"out{i}": np.asarray(array) for i, array in enumerate(found)}
 

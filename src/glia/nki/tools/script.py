@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from glia.nki.target import ENVIRONMENT, current_target
+from glia.nki.target import ENVIRONMENT
 from glia.nki.tools.files import beside, ensure_nki, file_error
+from glia.nki.tools.launch import chosen_target
 
 
 def run_script(path: Path, words: Sequence[str], chip: str = "") -> int:
@@ -24,7 +25,7 @@ def run_script(path: Path, words: Sequence[str], chip: str = "") -> int:
         UsageError: for an unknown chip.
     """
     ensure_nki()
-    with _as_main(path, words), _target(chip), beside(path):
+    with _as_main(path, words), _target(chosen_target(chip).chip), beside(path):
         try:
             runpy.run_path(str(path), run_name="__main__")
         except SystemExit as stop:
@@ -53,10 +54,6 @@ def _as_main(path: Path, words: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def _target(chip: str) -> Iterator[None]:
-    if not chip:
-        yield
-        return
-    current_target(chip)
     name = ENVIRONMENT[0]
     saved = os.environ.get(name)
     os.environ[name] = chip

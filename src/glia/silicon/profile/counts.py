@@ -65,11 +65,12 @@ def count(streams: Sequence[Stream], silicon: Silicon) -> Counts:
 
 def flop_weight(kind: str, silicon: Silicon) -> float:
     """Time of one FLOP of this number format relative to bf16."""
-    if kind in ("float32",):
-        return silicon.tensor.fp32_passes.value
-    if kind.startswith(("float8", "float4")):
-        return 1.0 / silicon.tensor.fp8_rate.value
-    return 1.0
+    tensor = silicon.tensor
+    if kind == "float32":
+        return tensor.fp32_passes.value
+    if kind.endswith("_x4") and tensor.mx_rate is not None:
+        return 1.0 / tensor.mx_rate.value
+    return 1.0 / tensor.fp8_rate.value if kind.startswith("float8") else 1.0
 
 
 def peak_flops(silicon: Silicon, num_cores: int) -> float:

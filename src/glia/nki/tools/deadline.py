@@ -1,0 +1,43 @@
+"""A limit on the time that a kernel may take to trace and run, for loops that issue nothing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from glia.isa.located import LocatedError, kernel_place
+
+DEFAULT_S = 600.0
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Inside, a KernelError with the kernel's line once `seconds` have passed; 0 means no limit.
+
+    Only where the system has timers, and in the main thread: elsewhere nothing is limited.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if seconds <= 0 or not is_main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        assert frame is not None
+        file, line = kernel_place(frame)
+        raise LocatedError(
+            f"{Path(file).name}:{line}: running the kernel: got no end within {seconds:g} s, "
+            "expected one; check the loops around this line, or raise --time-limit"
+        )
+
+    before = signal.signal(signal.SIGALRM, stop)
+    # Again each second, in case the kernel itself catches the error.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
