@@ -32,6 +32,11 @@ MISSING: dict[str, set[str]] = {
 
 # Parameters that glia's functions have beyond the public ones, each with a default.
 EXTRA = {
+    "nki.isa.scalar_tensor_tensor": [  # as NKI 0.7 has it
+        "reduce_cmd=reduce_cmd.reset_reduce",
+        "reduce_op=None",
+        "reduce_res=None",
+    ],
     "nki.simulate": ["target=None"],
     "nki.isa.register_move": ["name=None"],
     "nki.isa.register_load": ["name=None"],

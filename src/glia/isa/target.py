@@ -44,6 +44,7 @@ class Target:
     two_operand_cycles: float
     reduce_rate_2byte: float
     memset_zero_rate_2byte: float
+    dynamic_copy_min: float
     bn_aggr_cycles: float
     select_reduce_cycles: float
     cumulative_cycles: float
@@ -53,6 +54,12 @@ class Target:
     scalar_min: float
     scalar_rate_2byte: float
     gpsimd_min: float
+    gpsimd_fixed: float
+    gather_overhead: float
+    gather_batch: float
+    topk_cycles: float
+    partition_reduce_cycles: float
+    serial_cycles: float
     gpsimd_rsqrt_cycles: float
 
     @property
@@ -108,6 +115,7 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         two_operand_cycles=s.vector.two_operand_cycles_per_element.value,
         reduce_rate_2byte=s.vector.reduce_rate_2byte.value,
         memset_zero_rate_2byte=s.vector.memset_zero_rate_2byte.value,
+        dynamic_copy_min=s.vector.dynamic_copy_min_cycles.value,
         bn_aggr_cycles=s.vector.bn_aggr_cycles_per_triple.value,
         select_reduce_cycles=s.vector.select_reduce_cycles_per_element.value,
         cumulative_cycles=s.vector.cumulative_cycles_per_element.value,
@@ -117,5 +125,11 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         scalar_min=s.scalar.min_cycles.value,
         scalar_rate_2byte=s.scalar.rate_2byte.value,
         gpsimd_min=s.gpsimd.min_cycles.value,
+        gpsimd_fixed=s.gpsimd.fixed_cycles.value,
+        gather_overhead=s.gpsimd.gather_overhead_cycles.value,
+        gather_batch=s.gpsimd.gather_batch.value,
+        topk_cycles=s.gpsimd.topk_cycles_per_element.value,
+        partition_reduce_cycles=s.gpsimd.partition_reduce_cycles_per_element.value,
+        serial_cycles=s.gpsimd.serial_cycles_per_element.value,
         gpsimd_rsqrt_cycles=s.gpsimd.rsqrt_cycles_per_element.value,
     )

@@ -266,6 +266,15 @@ def test_copy_cycles(chip: str, kind: str, strided: bool, expected: float):
     assert cycles(body, chip) == expected
 
 
+def test_an_offset_read_at_run_time_costs_more():
+    def body() -> None:
+        source, at = sbuf(128, 512), sbuf(1, 1, kind="uint32")
+        view = source.ap([[512, 128], [1, 64]], scalar_offset=at, indirect_dim=1)
+        nisa.tensor_copy(sbuf(128, 64), view)
+
+    assert cycles(body, "trn2") == 600
+
+
 def test_more_cycles():
     two_byte, pred = {"kind": "bfloat16"}, {"kind": "uint8"}
     copy = nisa.tensor_copy

@@ -258,6 +258,24 @@ def test_scalar_tensor_tensor(
     assert np.array_equal(got, value)
 
 
+@pytest.mark.parametrize("op", ["add", "multiply", "maximum", "minimum"])
+def test_scalar_tensor_tensor_reduces_beside_its_result(op: str):
+    """As NKI 0.7 has it: two tiles into one accumulator, read out by the second."""
+    x, y = (whole(16, 2, 5, kind="float32", low=1, high=4, seed=s) for s in (1, 2))
+
+    def call(d: Any, total: Any, a: Any, b: Any) -> None:
+        for i, command in enumerate((nisa.reduce_cmd.reset_reduce, nisa.reduce_cmd.reduce)):
+            nisa.scalar_tensor_tensor(
+                d[:, i], a[:, i], nl.add, 1.0, nl.subtract, b[:, i], reduce_cmd=command,
+                reduce_op=BINARY_TOKENS[op], reduce_res=total if i else None,
+            )  # fmt: skip
+
+    got, total = run(call, [x, y], [(x.shape, "float32"), ((16, 1), "float32")])
+    expected = float64(x) + 1 - float64(y)
+    assert np.array_equal(got, expected)
+    assert np.array_equal(total[:, 0], BINARY[op].reduce(expected, axis=(1, 2)))
+
+
 @pytest.mark.parametrize("kind", FLOATS)
 def test_reciprocal(kind: str):
     x = (np.abs(normal(128, 30)) + 0.1).astype(of(kind))
@@ -270,10 +288,10 @@ def tt(a: Any = None, b: Any = None, op: Any = nl.add, dst: Any = None, **more: 
     return nisa.tensor_tensor(dst, a, b, op, **more)
 
 
-def stt(a: Any = None, b: Any = None, **more: Any) -> Any:
-    a, b = (sbuf(8, 8) if t is None else t for t in (a, b))
+def stt(a: Any = None, b: Any = None, dst: Any = None, **more: Any) -> Any:
+    a, b, dst = (sbuf(8, 8) if t is None else t for t in (a, b, dst))
     wanted = {"op0": nl.add, "operand0": 1.0, "op1": nl.add, **more}
-    return nisa.scalar_tensor_tensor(sbuf(8, 8), data=a, operand1=b, **wanted)
+    return nisa.scalar_tensor_tensor(dst, data=a, operand1=b, **wanted)
 
 
 I32 = {"kind": "int32"}
@@ -312,6 +330,11 @@ RULES: list[tuple[str, Callable[[], Any], str]] = [
     ("stt power", lambda: stt(op0=nl.power), "GpSimd"),
     ("stt unary", lambda: stt(op0=nl.abs), "binary arithmetic"),
     ("stt column", lambda: stt(operand0=sbuf(8, 1, kind="bfloat16")), "expected float32"),
+    ("stt result without operator", lambda: stt(reduce_res=sbuf(8, 1)), "reduce_op"),
+    ("stt going on without operator", lambda: stt(reduce_cmd=nisa.reduce_cmd.reduce), "reduce_op"),
+    ("stt reduction", lambda: stt(reduce_op=nl.subtract), "one of nl.add"),
+    ("stt nothing before", lambda: stt(reduce_op=nl.add, reduce_cmd=nisa.reduce_cmd.reduce),
+     "never written"),
     ("reciprocal shape", lambda: nisa.reciprocal(sbuf(8, 8), sbuf(8, 9)), "dst's shape"),
     ("magnitude", lambda: tt(op=nl.abs_max), "expected an operator that trn2 has"),
 ]  # fmt: skip
@@ -361,5 +384,10 @@ def test_more_cycles():
     assert last_cycles(lambda: one(nl.reciprocal, None)) == 4096
     assert last_cycles(lambda: one(nl.add, 1.0, engine=ENGINE.scalar)) == 512
     assert last_cycles(lambda: nisa.reciprocal(big(128, 512), big(128, 512))) == 4096
-    stt = lambda kind: pair(kind, nl.multiply, call=nisa.scalar_tensor_tensor)  # noqa: E731
-    assert [last_cycles(lambda k=k: stt(k), "trn1") for k in ("float32", "bfloat16")] == [1024, 512]
+    summed = lambda: stt(sbuf(8, 512), sbuf(8, 512), sbuf(8, 512), reduce_op=nl.add)  # noqa: E731
+    assert last_cycles(summed) == 1024 + 64
+    two_tiles = lambda kind: pair(kind, nl.multiply, call=nisa.scalar_tensor_tensor)  # noqa: E731
+    assert [last_cycles(lambda k=k: two_tiles(k), "trn1") for k in ("float32", "bfloat16")] == [
+        1024,
+        512,
+    ]

@@ -26,7 +26,8 @@ from glia.isa.vector_engine.operands import fp32_operand, numeric, per_partition
 _IDENTITY = {
     "add": 0.0, "subtract": 0.0, "multiply": 1.0, "maximum": -np.inf, "minimum": np.inf,
 }  # fmt: skip
-_READING = (ReduceCmd.reduce, ReduceCmd.reset_reduce, ReduceCmd.load_reduce)
+SIDE_OPS = ("add", "multiply", "maximum", "minimum")
+SIDE_COMMANDS = (ReduceCmd.reset_reduce, ReduceCmd.reduce, ReduceCmd.load_reduce)
 
 
 def lanes_of(data: NkiTensor) -> NkiTensor:
@@ -86,7 +87,7 @@ class Accumulation:
             return
         rows = value.reshape(len(value), -1)
         total = self.start(read, len(rows))
-        if self.command in _READING:
+        if self.command in SIDE_COMMANDS:
             total = _folded(self.op, rows, total)
         written[0][...] = total[:, None]
         if self.result is not None:

@@ -24,7 +24,7 @@ from glia.isa.rules import (
 )
 from glia.isa.stream import Instruction
 from glia.isa.target import PARTITIONS, QUADRANT
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensor import NkiTensor, Shift
 from glia.isa.vector_engine.costs import (
     all_2byte_floats,
     copy_rate,
@@ -57,7 +57,10 @@ def tensor_copy(
     allowed = (*allowed, Engine.scalar) if b.target.can.scalar_tensor_copy else allowed
     on = pick_engine(what, engine, allowed, dst, src)
     rate = copy_rate(b.target, dst, src) if on is Engine.vector else 1.0
-    work = engine_work(b.target, on, dst.free_size / rate, dst, src)
+    n = dst.free_size / rate
+    if any(isinstance(v.indirection, Shift) for v in (dst, src)):
+        n = max(n, b.target.dynamic_copy_min)
+    work = engine_work(b.target, on, n, dst, src)
     return b.emit(what, on, (dst,), (src,), work, _copy_bits if same else _copy_through_fp32)
 
 

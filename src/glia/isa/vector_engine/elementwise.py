@@ -7,6 +7,7 @@ Source: aws-neuron-sdk nki/api/nki/isa/__init__.py.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from glia.isa.alu import AluOp, alu, arithmetic
 from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
+from glia.isa.engines import reduce_cmd as ReduceCmd
 from glia.isa.rules import (
     column,
     f32,
@@ -29,6 +31,12 @@ from glia.isa.rules import (
 from glia.isa.stream import Instruction
 from glia.isa.target import Target
 from glia.isa.tensor import NkiTensor
+from glia.isa.vector_engine.accumulator import (
+    SIDE_COMMANDS,
+    SIDE_OPS,
+    Accumulation,
+    accumulation,
+)
 from glia.isa.vector_engine.costs import (
     copy_rate,
     engine_work,
@@ -223,12 +231,19 @@ def scalar_tensor_tensor(
     reverse0: bool = False,
     reverse1: bool = False,
     name: str | None = None,
+    reduce_cmd: ReduceCmd = ReduceCmd.reset_reduce,
+    reduce_op: Any = None,
+    reduce_res: NkiTensor | None = None,
 ) -> Instruction:
     """`dst = (data op0 operand0) op1 operand1` with a number or (P, 1) tile, then a whole tile.
 
+    The last three parameters are those of NKI 0.7 (by keyword): with a `reduce_op` the results are
+    reduced over the free dims into the accumulator, as in tensor_scalar_reduce, and read out to
+    `reduce_res` (P, 1) if that is given.
+
     Raises:
-        KernelError: for data and operand1 both in PSUM, unequal sizes, or an operator that is not
-            binary arithmetic of the Vector engine.
+        KernelError: for data and operand1 both in PSUM, unequal sizes, an operator that is not
+            binary arithmetic of the Vector engine, or a result without a reduction.
     """
     what, b = "scalar_tensor_tensor", current()
     numeric(what, dst=dst, data=data, operand1=operand1)
@@ -236,16 +251,36 @@ def scalar_tensor_tensor(
     not_both_psum(what, data, operand1)
     first, second = vector_operator(what, op0), vector_operator(what, op1)
     columns = fp32_operand(what, "operand0", operand0, dst.num_partitions)
+    reduced = _side_reduction(what, data, reduce_op, reduce_cmd, reduce_res)
     n = pair_elements(b.target, second.name, dst, data, operand1)
     work = vector_work(b.target, n, dst, data, operand1)
+    if reduced is not None:
+        work = replace(work, cycles=work.cycles + b.target.vector_min)
+    side = () if reduced is None else reduced.writes
 
-    def meaning(out: np.ndarray, x: np.ndarray, y: np.ndarray, *cols: np.ndarray) -> None:
-        scalar = column(operand0, list(cols), x.ndim)
+    def meaning(out: np.ndarray, *arrays: np.ndarray) -> None:
+        written, (x, y, *rest) = arrays[: len(side)], arrays[len(side) :]
+        scalar = column(operand0, rest[: len(columns)], x.ndim)
         inner = first.apply(scalar, f32(x)) if reverse0 else first.apply(f32(x), scalar)
         other = f32(y) if y.shape == x.shape else f32(y).reshape(x.shape)
-        store(out, second.apply(other, inner) if reverse1 else second.apply(inner, other))
+        value = second.apply(other, inner) if reverse1 else second.apply(inner, other)
+        if reduced is not None:
+            reduced.fold(value, written, rest[len(columns) :])
+        store(out, value)
 
-    return b.emit(what, Engine.vector, (dst,), (data, operand1, *columns), work, meaning)
+    reads = (data, operand1, *columns, *(() if reduced is None else reduced.reads))
+    return b.emit(what, Engine.vector, (dst, *side), reads, work, meaning)
+
+
+def _side_reduction(
+    what: str, data: NkiTensor, op: Any, command: ReduceCmd, result: NkiTensor | None
+) -> Accumulation | None:
+    """What the instruction reduces beside its result, if anything."""
+    if op is None:
+        asked = result is not None or command is not ReduceCmd.reset_reduce
+        require(not asked, f"{what} reduce_op", "None", "the operator that reduces")
+        return None
+    return accumulation(what, data, op, SIDE_OPS, command, SIDE_COMMANDS[:2], result)
 
 
 def vector_operator(what: str, op: Any) -> AluOp:

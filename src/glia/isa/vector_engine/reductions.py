@@ -18,7 +18,7 @@ from glia.isa.rules import column, f32, refusal, require, require_ints, same_sha
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
 from glia.isa.tensor import NkiTensor
-from glia.isa.vector_engine.accumulator import accumulation
+from glia.isa.vector_engine.accumulator import SIDE_COMMANDS, SIDE_OPS, accumulation
 from glia.isa.vector_engine.costs import all_2byte_floats, vector_cycles, vector_work
 from glia.isa.vector_engine.elementwise import vector_operator
 from glia.isa.vector_engine.operands import (
@@ -37,7 +37,6 @@ _SMALL_INTS = ("int8", "int16", "int32", "uint8", "uint16")
 _EXP_COMMANDS = (
     ReduceCmd.idle, ReduceCmd.reset_reduce, ReduceCmd.reduce, ReduceCmd.load_reduce,
 )  # fmt: skip
-_REDUCE_COMMANDS = (ReduceCmd.reset_reduce, ReduceCmd.reduce, ReduceCmd.load_reduce)
 
 
 @instruction
@@ -145,8 +144,8 @@ def tensor_scalar_reduce(
         token = vector_operator(what, op0)
         columns = fp32_operand(what, "operand0", operand0, dst.num_partitions)
     reduced = accumulation(
-        what, data, reduce_op, ("add", "multiply", "maximum", "minimum"), reduce_cmd,
-        _REDUCE_COMMANDS, reduce_res, reduce_init, reduce_res_negate,
+        what, data, reduce_op, SIDE_OPS, reduce_cmd,
+        SIDE_COMMANDS, reduce_res, reduce_init, reduce_res_negate,
     )  # fmt: skip
     work = _with_read_out(b.target, data.free_size, dst, data)
     side = len(reduced.writes)

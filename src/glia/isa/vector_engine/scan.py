@@ -16,7 +16,7 @@ from glia.isa.engines import reduce_cmd as ReduceCmd
 from glia.isa.rules import column, f32, not_both_psum, same_shape, store
 from glia.isa.stream import Instruction
 from glia.isa.tensor import NkiTensor
-from glia.isa.vector_engine.accumulator import accumulation
+from glia.isa.vector_engine.accumulator import SIDE_COMMANDS, accumulation
 from glia.isa.vector_engine.costs import vector_work
 from glia.isa.vector_engine.elementwise import vector_operator
 from glia.isa.vector_engine.operands import fp32_operand, numeric, one_of
@@ -26,12 +26,16 @@ _CUMULATIVE_TYPES = (
     "uint8", "uint16", "int8", "int16",
 )  # fmt: skip
 _CUMULATIVE_OPS = ("add", "subtract", "multiply", "maximum", "minimum")
-_CUMULATIVE_COMMANDS = (ReduceCmd.reset_reduce, ReduceCmd.reduce, ReduceCmd.load_reduce)
+_PAD = 4
 
 
 def _columns(array: np.ndarray) -> np.ndarray:
     """float32 [N, P], one contiguous row for each free position."""
-    return np.ascontiguousarray(f32(array).reshape(len(array), -1).T)
+    rows = f32(array).reshape(len(array), -1)
+    # Rows whose pitch is a power of two would evict one another while they are transposed.
+    padded = np.empty((len(rows), rows.shape[1] + _PAD), np.float32)[:, : rows.shape[1]]
+    padded[...] = rows
+    return np.ascontiguousarray(padded.T)
 
 
 @instruction
@@ -104,9 +108,7 @@ def tensor_scalar_cumulative(
     one_of(what, "src", src, *_CUMULATIVE_TYPES)
     token = vector_operator(what, op0)
     columns = fp32_operand(what, "imm0", imm0, dst.num_partitions)
-    running = accumulation(
-        what, src, op1, _CUMULATIVE_OPS, reduce_cmd, _CUMULATIVE_COMMANDS, initial=imm1
-    )
+    running = accumulation(what, src, op1, _CUMULATIVE_OPS, reduce_cmd, SIDE_COMMANDS, initial=imm1)
     work = vector_work(b.target, dst.free_size * b.target.cumulative_cycles, dst, src)
 
     def meaning(out: np.ndarray, acc: np.ndarray, x: np.ndarray, *rest: np.ndarray) -> None:
