@@ -238,6 +238,13 @@ TESTED_ELSEWHERE = {
     # tests/isa/test_dma.py
     "dma_compute",
     "dma_transpose",
+    # tests/isa/gpsimd_engine
+    "local_gather",
+    "nc_n_gather",
+    "nonzero_with_count",
+    "sequence_bounds",
+    "tensor_partition_reduce",
+    "topk",
     # tests/isa/scalar_engine
     "activate2",
     # tests/isa/tensor_engine
