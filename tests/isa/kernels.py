@@ -49,7 +49,7 @@ class Bench:
 
     def new(self, shape: tuple[int, ...], kind: Any, memory: str = "sbuf") -> NkiTensor:
         """Memory that was never written."""
-        return self.builder.storage(shape, dtype(kind), memory)
+        return self.builder.storage(shape, dtype(kind), memory, shared=memory == "hbm")
 
     def loaded(self, name: str) -> NkiTensor:
         """An input, in SBUF."""

@@ -48,6 +48,17 @@ def test_copies_between_memories(src: str, dst: str):
     assert np.array_equal(bench.run(made), data)
 
 
+def test_options_by_number():
+    """Kernels written for NKI 0.3 say `dge_mode=3`."""
+    bench = Bench(x=floats(4, 8))
+    with bench:
+        tile = bench.new((4, 8), np.float32)
+        made = nisa.dma_copy(tile, bench["x"], dge_mode=1, oob_mode=0)
+    assert made.work.dma is not None
+    assert made.work.dma.software
+    assert np.array_equal(bench.run(tile), bench.inputs["x"])
+
+
 def test_unequal_shapes_of_one_total():
     data = floats(6, 32)
     bench = Bench(x=data)

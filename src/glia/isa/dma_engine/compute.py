@@ -13,8 +13,8 @@ from glia.isa.builder import current, instruction
 from glia.isa.dma_engine.descriptors import (
     check_cast,
     check_operand,
-    check_options,
     dma_work,
+    member,
     picked_rows,
     row_tile,
 )
@@ -49,7 +49,7 @@ def dma_compute(
     )
     for role, view in (("dst", dst), *(("source", s) for s in sources)):
         check_operand(what, role, view)
-    check_options(what, None, oob_mode)
+    oob = member(what, OobMode, oob_mode)
     _check_arithmetic(what, sources, reduce_op, scales)
     for source in sources:
         if source.size != dst.size:
@@ -58,7 +58,7 @@ def dma_compute(
     views = (dst, *sources)
     if any(isinstance(v.indirection, Rows) for v in views):
         require(unique_indices is True, what, "unique_indices=False", "rows that differ")
-        return _update(dst, sources, oob_mode)
+        return _update(dst, sources, oob)
     moved = [v for v in views if v.is_indirect()]
     require(not moved, what, f"a run-time address of {moved}", "addresses known when compiling")
     work = dma_work(dst, sources, Engine.unknown, software=False)

@@ -9,10 +9,11 @@ from glia.isa.builder import current, instruction
 from glia.isa.dma_engine.descriptors import (
     check_cast,
     check_operand,
-    check_options,
+    check_priority,
     convert,
     dma_work,
     is_software,
+    member,
     picked_rows,
     row_tile,
     with_skip,
@@ -44,19 +45,20 @@ def dma_copy(
     what, b = "dma_copy", current()
     check_operand(what, "dst", dst)
     check_operand(what, "src", src)
-    check_options(what, priority, oob_mode)
+    check_priority(what, priority)
+    oob, mode = member(what, OobMode, oob_mode), member(what, DgeMode, dge_mode)
     if dst.size != src.size:
         raise refusal(what, f"{src.shape} to {dst.shape}", "equal numbers of elements")
     check_cast(what, dst, src)
-    software = is_software(what, dge_mode, engine, dst, src)
+    software = is_software(what, mode, engine, dst, src)
     work = dma_work(dst, (src,), engine, software)
     gathers, scatters = (isinstance(v.indirection, Rows) for v in (src, dst))
     require(not (gathers and scatters), what, "vector_offset on both sides", "it on one side")
-    dst, src = with_skip(dst, oob_mode), with_skip(src, oob_mode)
+    dst, src = with_skip(dst, oob), with_skip(src, oob)
     if gathers:
-        return _gather(dst, src, oob_mode, work)
+        return _gather(dst, src, oob, work)
     if scatters:
-        return _scatter(dst, src, oob_mode, work)
+        return _scatter(dst, src, oob, work)
     return b.emit(what, Engine.dma, (dst,), (src,), work, convert)
 
 

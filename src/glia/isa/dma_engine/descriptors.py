@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -63,9 +63,25 @@ def _merged_dims(view: NkiTensor) -> int:
     return merged
 
 
-def check_options(what: str, priority: Any, oob: Any) -> None:
-    """Quality of service only where the chip has it; the closed set of out-of-bounds modes."""
-    require(isinstance(oob, OobMode), what, f"oob_mode {oob!r}", "nki.isa.oob_mode.error or skip")
+E = TypeVar("E", DgeMode, OobMode)
+
+
+def member(what: str, kind: type[E], value: Any) -> E:
+    """A member of an option's enum; also by its number, as kernels written for NKI 0.3 say it.
+
+    Raises:
+        KernelError: for anything else.
+    """
+    if isinstance(value, kind):
+        return value
+    if type(value) is int and value in [m.value for m in kind]:
+        return kind(value)
+    names = ", ".join(m.name for m in kind)
+    raise refusal(what, f"{kind.__name__} {value!r}", f"one of {names} of nki.isa.{kind.__name__}")
+
+
+def check_priority(what: str, priority: Any) -> None:
+    """Quality of service, only where the chip has it."""
     if priority is None:
         return
     target = current().target
@@ -75,13 +91,12 @@ def check_options(what: str, priority: Any, oob: Any) -> None:
     require(priority in _PRIORITIES, what, f"priority {priority!r}", "0, 1, 2 or 3")
 
 
-def is_software(what: str, mode: Any, on: Engine, dst: NkiTensor, *srcs: NkiTensor) -> bool:
+def is_software(what: str, mode: DgeMode, on: Engine, dst: NkiTensor, *srcs: NkiTensor) -> bool:
     """True when GpSimd builds the descriptors: gathers, scatters, casts, or when asked to.
 
     Raises:
         KernelError: for a mode that cannot do what is asked, or that the chip lacks.
     """
-    require(isinstance(mode, DgeMode), what, f"dge_mode {mode!r}", "a member of nki.isa.dge_mode")
     views = (dst, *srcs)
     rows = any(isinstance(v.indirection, Rows) for v in views)
     casts = any(v.dtype != dst.dtype for v in srcs)

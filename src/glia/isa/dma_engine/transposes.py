@@ -10,9 +10,10 @@ from glia.isa.addressing import Rows
 from glia.isa.builder import current, instruction
 from glia.isa.dma_engine.descriptors import (
     check_operand,
-    check_options,
+    check_priority,
     dma_work,
     is_software,
+    member,
     picked_rows,
     with_skip,
 )
@@ -48,27 +49,28 @@ def dma_transpose(
     what, b = "dma_transpose", current()
     check_operand(what, "dst", dst)
     check_operand(what, "src", src)
-    check_options(what, priority, oob_mode)
+    check_priority(what, priority)
+    oob, mode = member(what, OobMode, oob_mode), member(what, DgeMode, dge_mode)
     target = b.target
     require(target.can.dma_transpose, what, target.chip, "a chip with DMA transposes")
     require(dst.storage.memory == "sbuf", f"{what} dst", f"{dst!r}", "a tile in SBUF")
     require(not dst.is_indirect(), f"{what} dst", "a run-time address", "a plain tile")
     order = _check_shapes(what, dst, src, axes)
     gathers = isinstance(src.indirection, Rows)
-    require(gathers or dge_mode is not DgeMode.swdge, what, "swdge without vector_offset", "hwdge")
+    require(gathers or mode is not DgeMode.swdge, what, "swdge without vector_offset", "hwdge")
     require(
-        src.is_indirect() or oob_mode is OobMode.error,
+        src.is_indirect() or oob is OobMode.error,
         what,
         "oob_mode skip",
         "it only with indices of src",
     )
-    software = is_software(what, dge_mode, Engine.unknown, dst, src)
-    if dge_mode is DgeMode.hwdge:
+    software = is_software(what, mode, Engine.unknown, dst, src)
+    if mode is DgeMode.hwdge:
         _check_hardware(what, src)
     work = dma_work(dst, (src,), Engine.unknown, software, transpose=True)
     if gathers:
-        return _gather_transpose(dst, src, oob_mode, work)
-    src = with_skip(src, oob_mode)
+        return _gather_transpose(dst, src, oob, work)
+    src = with_skip(src, oob)
 
     def meaning(out: np.ndarray, data: np.ndarray) -> None:
         out[...] = data.transpose(order)
