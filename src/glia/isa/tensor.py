@@ -73,6 +73,11 @@ class NkiTensor(Indexing, Layouts, NKIObject):
         for slot in View.__slots__:
             setattr(self, slot, getattr(made, slot))
 
+    @property
+    def data(self) -> NkiTensor:
+        """The tensor itself, as a grid's `data` is one (NKI 0.7)."""
+        return self
+
     def __str__(self) -> str:
         return repr(self) if _shown is None else _shown(self)
 

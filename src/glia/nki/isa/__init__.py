@@ -23,6 +23,7 @@ from glia.isa.registers import (
     register_load,
     register_move,
 )
+from glia.isa.scalars import NkiScalar, scalar_load, scalar_store
 from glia.isa.stream import Instruction as NkiInstruction
 from glia.nki import names as _names
 from glia.nki.target import ambient_target as _ambient_target
@@ -58,6 +59,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "NkiInstruction",
+    "NkiScalar",
     "NkiValidationError",
     "VirtualRegister",
     "dge_mode",
@@ -74,6 +76,8 @@ __all__ = [
     "register_load",
     "register_move",
     "scalar_engine",
+    "scalar_load",
+    "scalar_store",
     "tensor_engine",
     "unknown_engine",
     "vector_engine",

@@ -18,6 +18,15 @@ from glia.nki.language.buffers import (
     sbuf,
     shared_hbm,
 )
+from glia.nki.language.grids import (
+    NkiBlockGrid,
+    NkiGrid,
+    NkiTileGrid,
+    alloc_blocks,
+    alloc_tiles,
+    blocks,
+    tiles,
+)
 from glia.nki.language.loops import (
     affine_range,
     dynamic_range,
@@ -96,10 +105,16 @@ def __dir__() -> list[str]:
 __all__ = [
     "MemoryRegion",
     "NKIObject",
+    "NkiBlockGrid",
+    "NkiGrid",
     "NkiTensor",
+    "NkiTileGrid",
     "_TileSize",
     "affine_range",
     "all",
+    "alloc_blocks",
+    "alloc_tiles",
+    "blocks",
     "broadcast_to",
     "device_print",
     "dropout",
@@ -143,6 +158,7 @@ __all__ = [
     "store",
     "sum",
     "tile_size",
+    "tiles",
     "transpose",
     "var",
     "where",
