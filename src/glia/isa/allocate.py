@@ -9,7 +9,7 @@ are placed around them.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -74,13 +74,26 @@ class _Space:
         for at, piece in enumerate(pieces):
             if piece.size >= size and (best is None or piece.since < best):
                 best, found = piece.since, (at, at)
-        for first, head in enumerate(pieces):
-            if head.size >= size or (best is not None and head.since > best):
-                continue
-            last, age = self._run_from(first, size, best)
-            if last >= 0 and (found is None or best is None or (age, first) < (best, found[0])):
-                best, found = age, (first, last)
+        for first, last in self._stretches(size, best):
+            for at in range(first, last):
+                end, age = self._run_from(at, size, best)
+                if end >= 0 and (found is None or best is None or (age, at) < (best, found[0])):
+                    best, found = age, (at, end)
         return found
+
+    def _stretches(self, size: int, limit: int | None) -> Iterator[tuple[int, int]]:
+        """Spans of several neighbouring pieces as old as `limit` that hold `size` together."""
+        first, have, end = 0, 0, -1
+        for at, piece in enumerate(self.pieces):
+            if piece.start != end or (limit is not None and piece.since > limit):
+                if have >= size and at - first > 1:
+                    yield first, at
+                fits = limit is None or piece.since <= limit
+                first, have, end = (at, piece.size, piece.end) if fits else (at + 1, 0, -1)
+            else:
+                have, end = have + piece.size, piece.end
+        if have >= size and len(self.pieces) - first > 1:
+            yield first, len(self.pieces)
 
     def _run_from(self, first: int, size: int, limit: int | None) -> tuple[int, int]:
         """The last piece of the shortest run from `first` on that is long enough, and its age.

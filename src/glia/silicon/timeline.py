@@ -40,31 +40,35 @@ class Timeline:
 class _Throttle:
     """The Tensor engine's activity throttle: starts slow, speeds up over a window of activity.
 
-    Below half use of any window of `ramp` seconds it starts again (neuron-explorer glossary).
+    Where the array did less than half of what it can in a window of `ramp` seconds, it starts again
+    (neuron-explorer glossary). What counts is the work done, since it limits steps of the current:
+    an instruction that runs at half speed is half the activity.
     """
 
     def __init__(self, fraction: float, ramp_s: float) -> None:
         self._fraction, self._ramp = fraction, ramp_s
         self._since = 0.0
-        self._recent: deque[tuple[float, float]] = deque()
+        self._recent: deque[tuple[float, float, float]] = deque()  # start, end, speed
 
     def speed(self, now: float) -> float:
         """Fraction of the full clock at which an instruction issued now runs."""
         if self._fraction >= 1:
             return 1.0
-        while self._recent and self._recent[0][1] <= now - self._ramp:
+        first = now - self._ramp
+        while self._recent and self._recent[0][1] <= first:
             self._recent.popleft()
-        busy = sum(end - max(start, now - self._ramp) for start, end in self._recent)
-        if now - self._since >= self._ramp and busy < 0.5 * self._ramp:
-            self._since = now
+        if now - self._since >= self._ramp:
+            done = sum((end - max(start, first)) * speed for start, end, speed in self._recent)
+            if done < 0.5 * self._ramp:
+                self._since = now
         progress = min(1.0, (now - self._since) / self._ramp)
         return self._fraction + (1 - self._fraction) * progress
 
-    def ran(self, start: float, end: float) -> None:
-        """Record activity; back-to-back instructions count as one interval."""
-        if self._recent and self._recent[-1][1] == start:
+    def ran(self, start: float, end: float, speed: float) -> None:
+        """Record activity; back-to-back instructions of one speed count as one interval."""
+        if self._recent and self._recent[-1][1] == start and self._recent[-1][2] == speed:
             start = self._recent.pop()[0]
-        self._recent.append((start, end))
+        self._recent.append((start, end, speed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +160,9 @@ def _run(one: Instruction, ready: float, state: Scheduler) -> tuple[float, float
     start = max(state.free_s.get(name, 0.0), ready)
     duration = _engine_s(one, state.timing)
     if one.engine is engine.tensor:
-        duration /= state.throttle.speed(start)
-        state.throttle.ran(start, start + duration)
+        speed = state.throttle.speed(start)
+        duration /= speed
+        state.throttle.ran(start, start + duration, speed)
     elif one.work.table and one.work.table != state.table:
         state.table = one.work.table
         duration += state.timing.table_load_s

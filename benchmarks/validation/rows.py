@@ -1,0 +1,124 @@
+"""The published measurements that the virtual chip is held against, and the kernels of each.
+
+A band is the error that counts as agreement: 3 % where the Tensor engine is the limit on trn2, 10 %
+where the Vector engine is (and for Mamba on trn1), 15 % for streams of DMAs. No constant of a chip
+file was chosen to make a row agree; each has its own source there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import mamba_kernels as mamba
+import matmul_kernels as matmul
+
+from glia.core.dtypes import dtype
+from glia.nki.kernel import Kernel, TensorSpec
+
+GUIDE = "aws-neuron/aws-neuron-sdk nki/guides/tutorials/kernel-optimization.rst"
+BOUNDS = "aws-neuron/neuron-agentic-development example-bounds-analysis.md"
+PEAK = "aws-neuron/neuron-agentic-development te_inefficiency.md"
+MAMBA = "aws-neuron/aws-neuron-sdk nki/guides/tutorials/fused_mamba.rst"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement: seconds in total and, where published, by engine while active.
+
+    `band` is a fraction; None marks a row that is shown and not judged, with the reason in `note`.
+    `size` is the number of instructions in thousands, roughly.
+    """
+
+    name: str
+    what: str
+    chip: str
+    kernel: Kernel
+    shapes: tuple[TensorSpec, ...]
+    measured_s: float
+    band: float | None
+    source: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    active_s: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+    size: int = 10
+
+
+def specs(kind: str, *shapes: tuple[int, ...]) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(shape, dtype(kind)) for shape in shapes)
+
+
+def layer(channels: int, length: int, states: int = 16) -> tuple[TensorSpec, ...]:
+    """delta, u, A, B, C of a Mamba layer."""
+    wide, narrow = (channels, length), (states, length)
+    return specs("fp32", wide, wide, (channels, states), narrow, narrow)
+
+
+LARGE = specs("fp32", (8192, 4096), (8192, 8192))
+SQUARE = specs("bf16", (4096, 4096), (4096, 4096))
+MS, US = 1e-3, 1e-6
+
+
+def products() -> list[Row]:
+    large, square = "fp32 4096 x 8192 x 8192", "bf16 4096^3"
+    return [
+        Row("A3", f"{large}, loads in front of the sums", "trn2", matmul.columns_first, LARGE,
+            28.20 * MS, 0.03, GUIDE, active_s={"tensor": 28.16 * MS}, size=69),
+        Row("A4", f"{large}, blocks of 2 x 1 tiles", "trn2", matmul.blocked, LARGE,
+            28.41 * MS, 0.03, GUIDE, {"columns": 1}, {"tensor": 28.28 * MS}, size=52,
+            note="the guide has blocks of 2 x 2, whose tiles (320 KiB per partition) no SBUF "
+            "holds; what its compiler made of them is not public"),
+        Row("A5", f"{large}, blocked in all dims", "trn2", matmul.blocked_in_k, LARGE,
+            28.30 * MS, 0.03, GUIDE, {"rows": 8}, {"tensor": 28.16 * MS}, size=41,
+            note="the guide has blocks of 16 tiles, which need 224 of 208 KiB per partition and "
+            "must have been spilled; 8 fit"),
+        Row("B", f"{large}, both tiles loaded for every matmul", "trn2", matmul.naive, LARGE,
+            39.89 * MS, 0.15, GUIDE, size=99, note="bound by the issue of 65,536 loads"),
+        Row("C", f"{square}, both tiles loaded for every matmul", "trn2", matmul.naive, SQUARE,
+            8602 * US, 0.15, BOUNDS, active_s={"dma": 7906 * US, "tensor": 4806 * US},
+            note="bound by the issue of 16,384 loads; the profile's active times include waits",
+            size=25),
+        Row("D", f"{square}, blocks of 4 tiles", "trn2", matmul.blocked_in_place, SQUARE,
+            2451 * US, 0.03, BOUNDS, active_s={"tensor": 2163 * US, "dma": 1325 * US},
+            note="the throttle: while the first sums of a block wait for their loads, the array is "
+            "under half used and starts again at half speed. How far the compiler loaded ahead is "
+            "not public; the range from no to full overlap of blocks is wider than the band",
+            size=11),
+        Row("E", f"{square}, long rows per load", "trn2", matmul.long_rows, SQUARE,
+            1801 * US, 0.03, BOUNDS, active_s={"tensor": 1781 * US}, size=10),
+        Row("F", "2,048 matmuls back to back", "trn2", matmul.back_to_back,
+            specs("bf16", (128, 128), (128, 512)), 2 * 128 * 128 * 512 * 2048 / 77.2e12,
+            0.03, PEAK, note="measured as 77.2 TFLOP/s; the first 3 us are throttled", size=2),
+    ]  # fmt: skip
+
+
+def mamba_layers() -> list[Row]:
+    """The tutorial's three versions, and its sweep over the length of the sequence."""
+    toy, wide = layer(256, 512), layer(4096, 512)
+    once = "delta * u once per channel tile, as its loop invariant is: five vector instructions "
+    once += "per state, at their published cost, would take 2.1 ms"
+    rows = [
+        Row("L toy", "Mamba v1, 256 channels", "trn1", mamba.states_outside, toy, 172.93 * US,
+            None, MAMBA, size=1,
+            note="the measured time includes start and end of the program (the tutorial says so, "
+            "not how long): what is missing here is 30 us"),
+        Row("L v1", "Mamba v1, 4096 channels", "trn1", mamba.states_outside, wide, 2.34 * MS,
+            0.10, MAMBA, active_s={"vector": 0.9216 * 2.34 * MS}, size=7),
+        Row("L v2", "Mamba v2, 4096 channels", "trn1", mamba.channels_outside, wide, 1.61 * MS,
+            0.10, MAMBA, note=once, size=5),
+        Row("L v2'", "Mamba v2 with delta * u per state, as the kernel's text has it", "trn1",
+            mamba.channels_outside, wide, 1.61 * MS, None, MAMBA, {"product_per_state": True},
+            note="not what ran: see L v2", size=6),
+    ]  # fmt: skip
+    for length, milliseconds in ((1024, 3.3), (2048, 6.6), (4096, 13.3), (8192, 27.8)):
+        rows.append(
+            Row(f"L v3 {length}", f"Mamba v3, sequence of {length}", "trn1",
+                mamba.channels_outside, layer(4096, length), milliseconds * MS, 0.10, MAMBA,
+                {"tile": 512}, size=length * 9 // 1000)
+        )  # fmt: skip
+    return rows
+
+
+def all_rows() -> list[Row]:
+    return [*products(), *mamba_layers()]
