@@ -215,7 +215,7 @@ def build_profile(
         power=found.power,
         lines=_lines(stream, timeline),
         advice=_advice(stream, timeline, target, silicon),
-        notes=found.notes,
+        notes=(*found.notes, *_data_notes(streams)),
     )
     return profile, spans(found.timed)
 
@@ -315,6 +315,14 @@ def _memory(streams: Sequence[Stream], target: Target) -> MemoryUse:
         psum_peak_banks=max(s.psum_peak_banks for s in streams),
         psum_banks=target.psum_banks,
     )
+
+
+def _data_notes(streams: Sequence[Stream]) -> tuple[str, ...]:
+    asked = next((s.data_dependent for s in streams if s.data_dependent), "")
+    if not asked:
+        return ()
+    where = "/".join(asked.split("/")[-1:])
+    return (f"the kernel's control flow asks for data at {where}: this is for these values",)
 
 
 def _lines(stream: Stream, timeline: Timeline) -> tuple[LineUse, ...]:
