@@ -96,3 +96,9 @@ except AttributeError as error:
     assert "import nki.language instead" in language
     assert "import nki.isa instead" in isa
     assert "import nki" in jit
+
+
+def test_a_folder_that_is_no_package_does_not_count(tmp_path: Path):
+    (tmp_path / "nki" / "isa").mkdir(parents=True)
+    code = "import glia.nki.install, nki.isa\nprint(nki.__name__, nki.isa.nc_matmul.__name__)"
+    assert python(code, tmp_path) == "glia.nki nc_matmul"

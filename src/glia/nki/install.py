@@ -74,8 +74,10 @@ def _old_api(name: str) -> str:
 
 
 def _found_elsewhere(finder: MetaPathFinder, package: str) -> bool:
+    """True when another finder has the package; a mere folder of that name is none."""
     others = (other for other in sys.meta_path if other is not finder)
-    return any(other.find_spec(package, None) is not None for other in others)
+    specs = (other.find_spec(package, None) for other in others)
+    return any(spec is not None and spec.origin is not None for spec in specs)
 
 
 def is_ours(package: str = "nki") -> bool:
