@@ -17,7 +17,10 @@ from glia.isa.target import PARTITIONS
 from glia.isa.tensor import NkiTensor
 
 _FLOAT32 = np.dtype(np.float32)
-_MAX_DIMS = 5  # architecture guide, accessing SBUF/PSUM with compute engines
+# Architecture guide (trainium_inferentia2_arch.rst), accessing SBUF/PSUM with compute engines:
+_MAX_DIMS = 5
+_MAX_COUNT = 2**16 - 1
+_MAX_STEP = 2**15 - 1
 
 
 def refusal(what: str, got: str, expected: str, do: str = "") -> KernelError:
@@ -39,23 +42,38 @@ def on_chip(what: str, **operands: NkiTensor) -> None:
                 "consecutive partitions",
                 "only a DMA can pick every n-th partition",
             )
-        if len(view.shape) > _MAX_DIMS:
-            _check_dims(what, role, view)
+        if len(view.shape) > _MAX_DIMS or view.storage.partition_bytes > _MAX_STEP:
+            _check_pattern(what, role, view)
         start_partition(what, role, view)
 
 
-def _check_dims(what: str, role: str, view: NkiTensor) -> None:
-    """An engine's access pattern has the partitions and up to four free dims."""
-    merged, expected = 1, None
-    for size, stride in zip(view.shape[1:], view.steps[1:], strict=True):
-        if size != 1:
-            merged += 0 if expected == size * stride else 1
-            expected = stride
+def _check_pattern(what: str, role: str, view: NkiTensor) -> None:
+    """An engine's access pattern has the partitions and up to four free dims of 16-bit steps.
+
+    Dims that continue one another are one; one longer than 65535 elements takes two.
+    """
+    dims: list[tuple[int, int]] = []  # step and count, innermost first
+    for size, step in zip(view.shape[:0:-1], view.steps[:0:-1], strict=True):
+        if size == 1:
+            continue
+        if dims and dims[-1][0] * dims[-1][1] == step:
+            dims[-1] = (dims[-1][0], dims[-1][1] * size)
+        else:
+            dims.append((step, size))
+    merged = 1 + len(dims) + sum(count > _MAX_COUNT for _, count in dims)
     if merged > _MAX_DIMS:
         raise refusal(
             f"{what} {role}",
             f"a pattern of {merged} dims",
             f"at most {_MAX_DIMS} with the partition dim",
+            "split the instruction",
+        )
+    longest = max((step for step, _ in dims), default=0)
+    if longest > _MAX_STEP:
+        raise refusal(
+            f"{what} {role}",
+            f"a step of {longest} elements",
+            f"steps of at most {_MAX_STEP} (16 bits)",
             "split the instruction",
         )
 
