@@ -52,13 +52,14 @@ def dma_copy(
     check_cast(what, dst, src)
     software = is_software(what, mode, engine, dst, src)
     work = dma_work(dst, (src,), engine, software)
-    gathers, scatters = (isinstance(v.indirection, Rows) for v in (src, dst))
-    require(not (gathers and scatters), what, "vector_offset on both sides", "it on one side")
-    dst, src = with_skip(dst, oob), with_skip(src, oob)
-    if gathers:
-        return _gather(dst, src, oob, work)
-    if scatters:
-        return _scatter(dst, src, oob, work)
+    if dst.indirection is not None or src.indirection is not None:
+        dst, src = with_skip(dst, oob), with_skip(src, oob)
+        gathers, scatters = (isinstance(v.indirection, Rows) for v in (src, dst))
+        require(not (gathers and scatters), what, "vector_offset on both sides", "it on one side")
+        if gathers:
+            return _gather(dst, src, oob, work)
+        if scatters:
+            return _scatter(dst, src, oob, work)
     return b.emit(what, Engine.dma, (dst,), (src,), work, convert)
 
 

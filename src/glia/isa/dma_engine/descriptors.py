@@ -37,20 +37,14 @@ def check_operand(what: str, role: str, view: Any) -> None:
             "a tensor in HBM or SBUF",
             "copy PSUM to SBUF with tensor_copy first",
         )
-    require(
-        not isinstance(view.indirection, Columns),
-        f"{what} {role}",
-        "tensor indirection",
-        "a plain view, or rows by vector_offset",
-    )
-    dims = _merged_dims(view)
-    require(
-        dims <= _MAX_DIMS,
-        f"{what} {role}",
-        f"a pattern of {dims} dims",
-        f"at most {_MAX_DIMS}",
-        "split the DMA",
-    )
+    if isinstance(view.indirection, Columns):
+        raise refusal(
+            f"{what} {role}", "tensor indirection", "a plain view, or rows by vector_offset"
+        )
+    if len(view.shape) > _MAX_DIMS and (dims := _merged_dims(view)) > _MAX_DIMS:
+        raise refusal(
+            f"{what} {role}", f"a pattern of {dims} dims", f"at most {_MAX_DIMS}", "split the DMA"
+        )
 
 
 def _merged_dims(view: NkiTensor) -> int:
@@ -97,33 +91,33 @@ def is_software(what: str, mode: DgeMode, on: Engine, dst: NkiTensor, *srcs: Nki
     Raises:
         KernelError: for a mode that cannot do what is asked, or that the chip lacks.
     """
-    views = (dst, *srcs)
-    rows = any(isinstance(v.indirection, Rows) for v in views)
     casts = any(v.dtype != dst.dtype for v in srcs)
-    if rows:
-        require(
-            mode in (DgeMode.unknown, DgeMode.swdge),
-            what,
-            f"vector_offset with dge_mode {mode.name}",
-            "swdge or unknown",
-        )
+    moved = [v.indirection for v in (dst, *srcs) if v.indirection is not None]
+    if mode is DgeMode.unknown and on is Engine.unknown and not moved:
+        return casts
+    rows = any(isinstance(m, Rows) for m in moved)
+    if rows and mode not in (DgeMode.unknown, DgeMode.swdge):
+        raise refusal(what, f"vector_offset with dge_mode {mode.name}", "swdge or unknown")
     if mode is DgeMode.hwdge:
-        target = current().target
-        require(target.can.hwdge, what, f"hwdge on {target.chip}", "swdge or none on this chip")
-        require(not casts, what, "hwdge with a cast", "swdge, or equal dtypes")
-        allowed = (Engine.unknown, Engine.sync, Engine.scalar)
-        require(on in allowed, what, f"engine {on.name} with hwdge", "sync or scalar")
-    else:
-        require(
-            on is Engine.unknown,
+        _check_hardware(what, on, casts)
+    elif on is not Engine.unknown:
+        raise refusal(
             what,
             f"engine {on.name} with dge_mode {mode.name}",
             "an engine only with dge_mode.hwdge",
         )
-    if mode is DgeMode.none:
-        moved = any(v.is_indirect() for v in views)
-        require(not moved, what, "a run-time address with dge_mode none", "swdge or hwdge")
+    if mode is DgeMode.none and moved:
+        raise refusal(what, "a run-time address with dge_mode none", "swdge or hwdge")
     return rows or casts or mode is DgeMode.swdge
+
+
+def _check_hardware(what: str, on: Engine, casts: bool) -> None:
+    """The hardware generator: where there is one, no casts, two engines that start it."""
+    target = current().target
+    require(target.can.hwdge, what, f"hwdge on {target.chip}", "swdge or none on this chip")
+    require(not casts, what, "hwdge with a cast", "swdge, or equal dtypes")
+    allowed = (Engine.unknown, Engine.sync, Engine.scalar)
+    require(on in allowed, what, f"engine {on.name} with hwdge", "sync or scalar")
 
 
 def with_skip(view: NkiTensor, oob: OobMode) -> NkiTensor:
@@ -183,14 +177,13 @@ def convert(dst: np.ndarray, src: np.ndarray) -> None:
 
 def check_cast(what: str, dst: NkiTensor, src: NkiTensor) -> None:
     """Packed formats have no value of their own: a DMA only moves them."""
-    packed = dst.dtype.is_packed or src.dtype.is_packed
-    require(
-        dst.dtype == src.dtype or not packed,
-        what,
-        f"{src.dtype} to {dst.dtype}",
-        "equal dtypes where one is packed",
-        "view() the tensor as another dtype",
-    )
+    if dst.dtype != src.dtype and (dst.dtype.is_packed or src.dtype.is_packed):
+        raise refusal(
+            what,
+            f"{src.dtype} to {dst.dtype}",
+            "equal dtypes where one is packed",
+            "view() the tensor as another dtype",
+        )
 
 
 def dma_work(
@@ -201,16 +194,17 @@ def dma_work(
     transpose: bool = False,
 ) -> Work:
     """What the DMA moves: every source once in, the destination once out."""
-    total = dst.size
-    runs = [_run_bytes(v) for v in srcs] + ([] if transpose else [_run_bytes(dst)])
-    run = min(*runs, _PACKET_BYTES)
-    num_bytes = total * max(dst.dtype.itemsize, sum(s.dtype.itemsize for s in srcs))
+    total, out_size = dst.size, dst.dtype.itemsize
+    run = min(map(_run_bytes, srcs)) if transpose else min(map(_run_bytes, (dst, *srcs)))
+    run = min(run, _PACKET_BYTES)
+    in_sizes = [s.dtype.itemsize for s in srcs]
+    num_bytes = total * max(out_size, sum(in_sizes))
     moved = DmaWork(
         num_bytes=num_bytes,
         num_elements=-(-num_bytes // run),
         element_bytes=run,
-        hbm_read_bytes=sum(total * s.dtype.itemsize for s in srcs if not s.on_chip),
-        hbm_write_bytes=0 if dst.on_chip else total * dst.dtype.itemsize,
+        hbm_read_bytes=total * sum(n for n, s in zip(in_sizes, srcs, strict=True) if not s.on_chip),
+        hbm_write_bytes=0 if dst.on_chip else total * out_size,
         queue=_queue(dst, on, software),
         software=software,
         transpose=transpose,
@@ -232,10 +226,12 @@ def _run_bytes(view: NkiTensor) -> int:
     On chip a run never crosses partitions. A dim of size 1 never breaks a run.
     """
     first = 1 if view.on_chip or isinstance(view.indirection, Rows) else 0
-    run = 1
-    dims = zip(view.shape[first:], view.steps[first:], strict=True)
-    for size, step in reversed([d for d in dims if d[0] != 1]):
-        if step != run:
+    run, shape, steps = 1, view.shape, view.steps
+    for dim in range(len(shape) - 1, first - 1, -1):
+        size = shape[dim]
+        if size == 1:
+            continue
+        if steps[dim] != run:
             break
         run *= size
     return run * view.dtype.itemsize
