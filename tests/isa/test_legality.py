@@ -56,7 +56,6 @@ RULES: list[tuple[str, Callable[[Any], Any], str]] = [
     ("six dims", lambda x: nisa.memset(sbuf(8, 3, 3, 3, 3, 3)[:, 0:2, 0:2, 0:2, 0:2, 0:2], 0),
      "pattern of 6 dims"),
     ("broadcast write", lambda x: nisa.memset(sbuf(8, 1).broadcast(1, 4), 0), "a broadcast view"),
-    ("input write", lambda x: nisa.dma_copy(x, sbuf(128, 64)), "a kernel input"),
     ("memset fraction", lambda x: nisa.memset(sbuf(8, 8, kind=I32), 0.5), "whole number"),
     ("memset range", lambda x: nisa.memset(sbuf(8, 8, kind=nl.uint8), 256), r"0\.\.255"),
     ("hbm operand", lambda x: nisa.tensor_copy(sbuf(128, 64), x), "load it with dma_copy"),

@@ -17,7 +17,8 @@ from glia.core.errors import FormatError
 from glia.isa.serial import load_stream, save_stream
 from glia.isa.stream import Stream
 from glia.isa.target import target_of
-from glia.nki.kernel import TensorSpec, execute
+from glia.nki.kernel import TensorSpec
+from glia.nki.simulation import execute
 from glia.silicon import Core, Timing, schedule
 
 TARGET = target_of("trn2")

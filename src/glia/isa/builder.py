@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
+import numpy as np
+
 from glia.core.errors import GliaError, KernelError
 from glia.isa.addressing import address_tiles
 from glia.isa.allocate import allocate
@@ -23,6 +25,7 @@ from glia.isa.indirection import check_columns
 from glia.isa.limits import Budget
 from glia.isa.located import error_place, kernel_error, kernel_place, located
 from glia.isa.memory import FIRST_REGISTER_FILE, LaunchMemory
+from glia.isa.overlap import pattern_of, patterns_overlap
 from glia.isa.registers import VirtualRegister
 from glia.isa.schedule import Schedule
 from glia.isa.stream import ALONE, Call, Instruction, Place, Stream, Sync, Work
@@ -160,21 +163,36 @@ class StreamBuilder(LaunchMemory):
         meaning: Callable[..., None],
         accumulates: bool = False,
         sync: Sync | None = None,
+        overlap_ok: bool = False,
+        moves: Callable[[np.ndarray, np.ndarray], None] | None = None,
     ) -> Instruction:
         """Append an instruction after the checks that hold for all of them.
 
         The tiles that hold run-time addresses are read too: they join `reads` at the end, and
-        `meaning` is not given them.
+        `meaning` is not given them. `overlap_ok` is for instructions that read all of a partition
+        before they write to it. `moves(out, data)` is for those that only move the first read into
+        the first write, between tiles: then what was never written moves along, and who computes
+        with it, stores it or returns it is refused.
         """
         tiles = address_tiles((*writes, *reads))
         if tiles:
             check_columns(op, on, self.target, writes, reads)
             reads = (*reads, *tiles)
+        first = reads[0] if moves is not None else None
+        partly = None if first is None else self.shadow(first).partly_written(first)
         for view in reads:
+            if partly is not None and view is first:
+                continue
             if not self._shadows[view.storage.index].is_written(view):
                 raise self._unwritten(op, view)
         for view in writes:
             self._write(view, accumulates, op)
+            if not overlap_ok:
+                self._check_apart(view, reads, op)
+        if partly is not None and moves is not None:
+            arrived = np.zeros(writes[0].shape, bool)
+            moves(arrived, partly)
+            self.shadow(writes[0]).unmark(writes[0], ~arrived)
         made = Instruction(
             len(self.instructions),
             op,
@@ -217,10 +235,10 @@ class StreamBuilder(LaunchMemory):
         )
 
     def _write(self, view: NkiTensor, accumulates: bool, op: str) -> None:
-        if view.storage.role in ("input", "constant"):
+        if view.storage.role == "constant":
             raise self.error(
                 f"{op} writing {view!r}",
-                "a kernel input",
+                "a constant of the program",
                 "a tensor of the kernel",
                 "allocate the result with nl.ndarray(..., buffer=nl.shared_hbm)",
             )
@@ -237,6 +255,23 @@ class StreamBuilder(LaunchMemory):
         shadow.mark(view)
         if view.storage.memory == "psum":
             shadow.mark_started(view, accumulates)
+
+    def _check_apart(self, written: NkiTensor, reads: Sequence[NkiTensor], op: str) -> None:
+        """An operand is the result itself or apart from it: the order of bytes is not defined."""
+        storage = written.storage
+        if storage.memory == "register" or written.indirection is not None:
+            return
+        for view in reads:
+            if view.storage is not storage or view is written or view.indirection is not None:
+                continue
+            mine, theirs = pattern_of(written), pattern_of(view)
+            if mine != theirs and patterns_overlap(mine, theirs):
+                raise self.error(
+                    f"{op} reading {view!r} into {written!r}",
+                    "two views that overlap without being equal",
+                    "equal or disjoint views",
+                    "write to another tile",
+                )
 
     def finish(self, inputs: Sequence[NkiTensor]) -> Stream:
         """Allocate addresses and freeze."""

@@ -17,6 +17,9 @@ from glia.isa.tensor import NkiTensor, Storage
 
 FIRST_REGISTER_FILE = 1 << 30  # storage numbers of engine state, apart from those of tensors
 
+WITHOUT_DATA = "a kernel traced without data"
+"""In the text of the error of a kernel whose control flow asks for data that is not there."""
+
 
 class LaunchMemory:
     """Declares the storages of one launch and answers what they hold.
@@ -98,7 +101,7 @@ class LaunchMemory:
         if self.peek is None:
             raise self.error(
                 f"{what} of {view!r}",
-                "a kernel traced without data",
+                WITHOUT_DATA,
                 "arrays as arguments",
                 "run it with nki.simulate(kernel)(arrays...)",
             )
@@ -137,6 +140,14 @@ class LaunchMemory:
                 f"{tensor!r}",
                 "a tensor in nl.shared_hbm",
                 "store it to HBM with dma_copy",
+            )
+        own = storage.role != "input" and not storage.shared
+        if own and self.place.num_cores > 1:
+            raise self.error(
+                f"returning {tensor!r}",
+                f"a tensor in {tensor.buffer}, which is this core's own",
+                "one in nl.shared_hbm",
+                "allocate the result with buffer=nl.shared_hbm",
             )
         if not self._shadows[storage.index].is_written(tensor):
             raise self.error(

@@ -9,7 +9,8 @@ from glia.isa.objects import NKIObject
 from glia.isa.tensor import NkiTensor
 from glia.nki import dtype
 from glia.nki import names as _names
-from glia.nki.kernel import Kernel, jit, simulate
+from glia.nki.kernel import Kernel, jit
+from glia.nki.simulation import simulate, simulate_ranks
 
 cpu_simulate = simulate  # its name in the simulator of NKI 0.3
 
@@ -18,4 +19,13 @@ def __getattr__(name: str) -> Any:
     raise _names.unknown("nki", name, __all__, _names.NKI)
 
 
-__all__ = ["Kernel", "NKIObject", "NkiTensor", "cpu_simulate", "dtype", "jit", "simulate"]
+__all__ = [
+    "Kernel",
+    "NKIObject",
+    "NkiTensor",
+    "cpu_simulate",
+    "dtype",
+    "jit",
+    "simulate",
+    "simulate_ranks",
+]

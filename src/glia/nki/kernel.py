@@ -1,175 +1,223 @@
-"""`nki.jit` and `nki.simulate`: from a Python function to a traced stream, and to values.
+"""`nki.jit`: a Python function as a kernel, and its traces.
 
-The target is the `target` argument, else the environment variable of the public tools.
+A kernel called inside another is inlined. Without hardware a call is a simulation, as with the
+public simulator's NKI_SIMULATOR=1.
+Sources: aws-neuron-sdk nki/api/nki/__init__.py, nki/get-started/about/lnc.rst.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from glia.core.dtypes import DType
-from glia.core.dtypes import dtype as find_dtype
-from glia.core.errors import KernelError, choose
+from glia.core.errors import KernelError, UsageError, choose
 from glia.isa.builder import StreamBuilder, tracing
-from glia.isa.stream import Stream
-from glia.isa.target import Target, target_of
+from glia.isa.context import CURRENT
+from glia.isa.located import located
+from glia.isa.schedule import Pairs, pairs_of
+from glia.isa.stream import Place, Stream
+from glia.isa.target import Target
 from glia.isa.tensor import NkiTensor
-from glia.silicon.core import Core, Hbm
+from glia.nki.arguments import TensorSpec, leaves, map_leaves
+from glia.silicon.races import check_shared
 
-_ENVIRONMENT = "NEURON_PLATFORM_TARGET_OVERRIDE"
-_CHIP_OF = {
-    "gen2": "trn1", "gen3": "trn2", "gen4": "trn3",
-    "trn1": "trn1", "inf2": "inf2", "trn2": "trn2", "trn3": "trn3",
-}  # fmt: skip
-_DEFAULT = "trn2"
+__all__ = ["Kernel", "TensorSpec", "jit"]
 
-
-class TensorSpec:
-    """Shape, dtype and strides (in elements; None = dense) of a tensor argument."""
-
-    __slots__ = ("dtype", "shape", "strides")
-
-    def __init__(
-        self, shape: Sequence[int], dtype: DType, strides: tuple[int, ...] | None = None
-    ) -> None:
-        self.shape = tuple(shape)
-        self.dtype = dtype
-        self.strides = strides
+_MODES = ("auto", "baremetal", "jax", "simulation", "torchxla", "trace")
+# Options of this and earlier releases that steer AWS's compiler, which has no part here.
+_OPTIONS = (
+    "additional_compile_opt", "debug_kernel", "disable_allocation", "enable_out_of_bound_check",
+    "experimental_flags", "kernel_return", "mode", "platform_target", "show_compiler_tb",
+)  # fmt: skip
 
 
 class Kernel:
-    """A function under `nki.jit`. `trace` turns it into a Stream for given argument specs."""
+    """A function under `nki.jit`; `cores` of a logical core run it (`kernel[2]`)."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], platform_target: str | None = None) -> None:
+        if not callable(function):
+            raise KernelError(f"nki.jit: got {function!r}, expected a function")
         functools.update_wrapper(self, function)
         self.function = function
         self.signature = inspect.signature(function)
+        self.cores = 1
+        self.platform_target = platform_target
+        self.pairs: Pairs = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Without hardware a call is a simulation, as with the public simulator's switch."""
+        """Inside a kernel the function itself; else a simulation on the virtual chip."""
+        if CURRENT.get() is not None:
+            return self.function(*args, **kwargs)
+        from glia.nki.simulation import simulate
+
         return simulate(self)(*args, **kwargs)
 
-    def __getitem__(self, cores: int) -> Kernel:
-        """`kernel[lnc]`; one core is supported."""
-        if cores != 1:
-            raise KernelError(f"kernel[{cores}]: got {cores} cores, expected 1 in this version")
-        return self
+    def __getitem__(self, cores: Any) -> Kernel:
+        """`kernel[lnc]`: the kernel on 1 or 2 cores of a logical core."""
+        number = cores[0] if isinstance(cores, tuple) and len(cores) == 1 else cores
+        if isinstance(number, bool) or not isinstance(number, int) or number not in (1, 2):
+            raise KernelError(
+                f"{self.name}[{cores!r}]: got {cores!r}, expected one number of cores, 1 or 2"
+            )
+        made = copy.copy(self)
+        made.cores = number
+        return made
 
-    def trace(self, *args: Any, target: Target, **kwargs: Any) -> Stream:
-        """Run the function once for these arguments; TensorSpecs become HBM inputs."""
-        name = self.function.__name__
+    def with_schedule(self, schedule: Sequence[tuple[str, str | Sequence[str]]]) -> Kernel:
+        """The kernel with order edges: (consumer, producer or list of producers), by `name=`."""
+        made = copy.copy(self)
+        made.pairs = pairs_of(schedule)
+        return made
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+    def bound(self, args: Any, kwargs: Any) -> inspect.BoundArguments:
+        """The arguments by parameter.
+
+        Raises:
+            KernelError: for arguments that the function does not take.
+        """
         try:
-            bound = self.signature.bind(*args, **kwargs)
+            return self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise KernelError(
-                f"calling kernel {name}: {error}; expected {name}{self.signature}"
+                f"calling kernel {self.name}: {error}; expected {self.name}{self.signature}"
             ) from None
-        builder = StreamBuilder(name, target)
-        inputs: list[NkiTensor] = []
-        for key, value in bound.arguments.items():
-            bound.arguments[key] = _placed(value, key, builder, inputs)
-        with tracing(builder):
-            result = self.function(*bound.args, **bound.kwargs)
-        for output in _outputs(result, name):
-            builder.mark_output(output)
-        return builder.finish(inputs)
+
+    def trace(self, *args: Any, target: Target, **kwargs: Any) -> Stream:
+        """The stream of a launch on one core; TensorSpecs, wherever they are, become HBM inputs."""
+        if self.cores != 1:
+            raise KernelError(f"{self.name}[{self.cores}].trace: one stream; use trace_cores")
+        return self.trace_cores(*args, target=target, **kwargs)[0]
+
+    def trace_cores(self, *args: Any, target: Target, **kwargs: Any) -> tuple[Stream, ...]:
+        """The streams of all cores of a launch, without values; they are checked together.
+
+        Raises:
+            KernelError: for whatever the chip refuses, and for a kernel that asks for data.
+        """
+        self.check_cores(target)
+        streams = []
+        for core in range(self.cores):
+            tracer = Tracer(self, target, Place(core, self.cores), self.bound(args, kwargs))
+            tracer.run()
+            streams.append(tracer.finish())
+        check_shared(streams)
+        return tuple(streams)
+
+    def check_cores(self, target: Target) -> None:
+        """Refuse more cores than the chip's logical cores have."""
+        if self.cores > 1 and not target.can.lnc2:
+            raise KernelError(
+                f"{self.name}[{self.cores}]: got {self.cores} cores on {target.chip}, expected 1: "
+                "its cores form no logical cores"
+            )
 
 
-def _placed(value: Any, key: str, builder: StreamBuilder, inputs: list[NkiTensor]) -> Any:
-    """TensorSpecs, alone or in tuples and lists, as inputs in HBM; anything else as it is."""
-    if isinstance(value, (tuple, list)):
-        return type(value)(_placed(v, f"{key}_{i}", builder, inputs) for i, v in enumerate(value))
-    if not isinstance(value, TensorSpec):
-        return value
-    made = builder.storage(value.shape, value.dtype, "hbm", key, "input", strides=value.strides)
-    inputs.append(made)
-    return made
+class Tracer:
+    """One core's trace of a kernel: its builder, its inputs in HBM, and what it returned."""
 
-
-def _outputs(result: Any, name: str) -> list[NkiTensor]:
-    found = list(result) if isinstance(result, (tuple, list)) else [result]
-    if not found or not all(isinstance(t, NkiTensor) for t in found):
-        raise KernelError(
-            f"kernel {name} returned {type(result).__name__}: expected one or more tensors in "
-            "nl.shared_hbm; return what it computed"
+    def __init__(
+        self, kernel: Kernel, target: Target, place: Place, bound: inspect.BoundArguments
+    ) -> None:
+        self.kernel = kernel
+        self.builder = StreamBuilder(kernel.name, target, place)
+        self.builder.schedule.pairs = kernel.pairs
+        self.inputs: list[NkiTensor] = []
+        self.result: Any = None
+        self._args = tuple(
+            map_leaves(v, self._placed, k) for k, v in _positional(kernel.signature, bound)
         )
+        self._kwargs = {k: map_leaves(v, self._placed, k) for k, v in bound.kwargs.items()}
+
+    def _placed(self, value: Any, key: str) -> Any:
+        if not isinstance(value, TensorSpec):
+            return value
+        made = self.builder.storage(
+            value.shape, value.dtype, "hbm", key, "input", strides=value.strides
+        )
+        self.inputs.append(made)
+        return made
+
+    def run(self) -> None:
+        """Call the kernel's function."""
+        with tracing(self.builder):
+            self.result = call_kernel(self.kernel.function, self._args, self._kwargs)
+
+    def finish(self) -> Stream:
+        """Declare what the kernel returned, and freeze the stream."""
+        code = getattr(inspect.unwrap(self.kernel.function), "__code__", None)
+        at = ("kernel", 0) if code is None else (code.co_filename, code.co_firstlineno)
+        try:
+            for tensor in outputs_of(self.result, self.kernel.name):
+                self.builder.mark_output(tensor)
+            return self.builder.finish(self.inputs)
+        except KernelError as error:
+            raise located(error, *at) from None
+
+
+def _positional(
+    signature: inspect.Signature, bound: inspect.BoundArguments
+) -> list[tuple[str, Any]]:
+    """The positional arguments with the names of their parameters."""
+    names = []
+    for name, parameter in signature.parameters.items():
+        if name not in bound.arguments:
+            break
+        count = len(bound.arguments[name]) if parameter.kind is parameter.VAR_POSITIONAL else 1
+        names += [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
+    return list(zip(names, bound.args, strict=False))
+
+
+def call_kernel(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """The border between glia's frames and the kernel's (see `isa/located.py`)."""
+    return function(*args, **kwargs)
+
+
+def outputs_of(result: Any, name: str) -> list[NkiTensor]:
+    """The tensors that a kernel returned, in order; None stands for none.
+
+    Raises:
+        KernelError: for anything else.
+    """
+    found = [part for part in leaves(result) if part is not None]
+    for part in found:
+        if not isinstance(part, NkiTensor):
+            raise KernelError(
+                f"kernel {name} returned {type(part).__name__}: expected tensors in "
+                "nl.shared_hbm, alone or in tuples, lists and dicts; return what it computed"
+            )
     return found
 
 
-def jit(function: Callable[..., Any]) -> Kernel:
-    """Mark a function as a kernel."""
-    return Kernel(function)
+def jit(fn: Callable[..., Any] | None = None, **kwargs: Any) -> Any:
+    """Mark a function as a kernel: `@jit`, `@jit()` or `@jit(mode="trace", ...)`.
 
+    `platform_target` is the chip to use when neither an argument nor the environment names one.
+    Options for AWS's compiler are accepted and have no effect here.
 
-def current_target(name: str | None = None) -> Target:
-    """The target of this name or generation, else of the environment, else the default."""
-    wanted = name or os.environ.get(_ENVIRONMENT) or _DEFAULT
-    return target_of(_CHIP_OF[choose("target", wanted, _CHIP_OF)])
-
-
-def simulate(kernel: Kernel, target: str | None = None) -> Callable[..., Any]:
-    """Run a kernel on the virtual chip with NumPy (or torch CPU) arrays; returns NumPy arrays."""
-    if not isinstance(kernel, Kernel):
-        raise KernelError(f"nki.simulate: got {kernel!r}, expected a function under @nki.jit")
-    chosen = current_target(target)
-
-    def run(*args: Any, **kwargs: Any) -> Any:
-        arrays: list[np.ndarray] = []
-        specs = [_spec(a, arrays) for a in args]
-        named = {k: _spec(v, arrays) for k, v in kwargs.items()}
-        ordered = _in_signature_order(kernel, args, kwargs)
-        stream = kernel.trace(*specs, target=chosen, **named)
-        return execute(stream, ordered, Core(chosen))
-
-    return run
-
-
-def execute(stream: Stream, arrays: Sequence[np.ndarray], core: Core) -> Any:
-    """Run a stream on dense input arrays (in the stream's input order); returns its outputs."""
-    places = {
-        s.index: Hbm.of(np.ascontiguousarray(a)) for s, a in zip(stream.inputs, arrays, strict=True)
-    }
-    results = [np.zeros(s.shape, s.dtype.numpy) for s in stream.outputs]
-    for storage, result in zip(stream.outputs, results, strict=True):
-        places[storage.index] = Hbm.of(result)
-    core.run(stream, places)
-    return results[0] if len(results) == 1 else tuple(results)
-
-
-def _in_signature_order(kernel: Kernel, args: Any, kwargs: Any) -> list[np.ndarray]:
+    Raises:
+        KernelError: for an unknown option, or a mode that measures on hardware.
+    """
     try:
-        bound = kernel.signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise KernelError(f"calling kernel {kernel.function.__name__}: {error}") from None
-    return _arrays(tuple(bound.arguments.values()))
-
-
-def _arrays(values: Any) -> list[np.ndarray]:
-    """The arrays among arguments, tuples and lists opened."""
-    if isinstance(values, (tuple, list)):
-        return [array for value in values for array in _arrays(value)]
-    return [_array(values)] if _is_array(values) else []
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or type(value).__module__.startswith("torch")
-
-
-def _array(value: Any) -> np.ndarray:
-    return value if isinstance(value, np.ndarray) else value.detach().cpu().numpy()
-
-
-def _spec(value: Any, arrays: list[np.ndarray]) -> Any:
-    if isinstance(value, (tuple, list)):
-        return type(value)(_spec(v, arrays) for v in value)
-    if not _is_array(value):
-        return value
-    array = _array(value)
-    arrays.append(array)
-    return TensorSpec(array.shape, find_dtype(array.dtype))
+        for option in kwargs:
+            choose("nki.jit option", option, _OPTIONS)
+        mode = kwargs.get("mode", "auto")
+        if mode in ("benchmark", "profile"):
+            raise KernelError(
+                f"nki.jit(mode={mode!r}): got a mode that measures on a chip, expected none here; "
+                "use glia nki profile"
+            )
+        choose("nki.jit mode", mode, _MODES)
+    except UsageError as error:
+        raise KernelError(str(error)) from None
+    wanted = kwargs.get("platform_target")
+    if fn is None:
+        return functools.partial(Kernel, platform_target=wanted)
+    return fn if isinstance(fn, Kernel) else Kernel(fn, wanted)

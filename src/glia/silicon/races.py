@@ -1,0 +1,203 @@
+"""What several cores do to memory that they share: matched, ordered, and written before it is read.
+
+Two accesses of different cores, at least one of them a write, are ordered when a barrier or a
+sendrecv lies between them (vector clocks over the meetings). Needs no values. An access whose
+address is known only at run time is left out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glia.core.errors import KernelError
+from glia.isa.initialised import Shadow
+from glia.isa.located import located
+from glia.isa.overlap import Pattern, pattern_of, patterns_overlap, span_of
+from glia.isa.stream import Instruction, Stream
+from glia.isa.tensor import NkiTensor, Storage
+from glia.silicon.meetings import Meeting, Member, member_of, walk
+
+Key = tuple[int, str, int]
+"""Rank, `input` or `shared`, number: one memory of the cores of a rank."""
+
+
+def shared_keys(stream: Stream) -> dict[int, Key]:
+    """The memory that each storage is which other cores see too, by storage index."""
+    rank = stream.place.rank
+    keys: dict[int, Key] = {s.index: (rank, "input", i) for i, s in enumerate(stream.inputs)}
+    keys.update({s.index: (rank, "shared", i) for i, s in enumerate(stream.shared)})
+    return keys
+
+
+def check_shared(streams: Sequence[Stream]) -> None:
+    """Refuse streams of one launch that do not fit together.
+
+    Raises:
+        KernelError: for deadlocks, shared tensors that differ, races, reads of shared memory that
+            nobody wrote before, and outputs with elements never written.
+    """
+    if len(streams) == 1 and all(made.sync is None for made in streams[0].instructions):
+        return
+    _match(streams)
+    checker = _Checker(streams)
+    for event in walk(streams):
+        if isinstance(event, Meeting):
+            checker.meet(event)
+        else:
+            checker.touch(*event)
+    checker.check_outputs(streams)
+
+
+def _match(streams: Sequence[Stream]) -> None:
+    """The cores of a rank must make the same shared tensors in the same order."""
+    first: dict[int, Stream] = {}
+    for stream in streams:
+        other = first.setdefault(stream.place.rank, stream)
+        mine, theirs = [_facts(s) for s in stream.shared], [_facts(s) for s in other.shared]
+        if mine == theirs:
+            continue
+        at = next(
+            (i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b),
+            min(len(mine), len(theirs)),
+        )
+        got, expected = (names[at] if at < len(names) else "none" for names in (mine, theirs))
+        raise KernelError(
+            f"kernel {stream.name}: shared tensor number {at}: got {got} on core "
+            f"{stream.place.core}, expected {expected} as on core {other.place.core}; allocate "
+            "nl.shared_hbm tensors alike and in the same order on all cores"
+        )
+
+
+def _facts(storage: Storage) -> str:
+    return f"{storage.dtype}{list(storage.shape)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    member: Member
+    epoch: int
+    pattern: Pattern
+    writes: bool
+    made: Instruction
+    view: NkiTensor
+
+
+class _Recent:
+    """Accesses to one memory that are not yet ordered before everything that may come."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Member, bool], dict[Pattern, tuple[int, int, _Access]]] = {}
+
+    def rival(self, mine: _Access, clock: dict[Member, int]) -> _Access | None:
+        """An earlier access of another member that `mine` is not ordered after."""
+        low, high = span_of(mine.pattern)
+        for (member, writes), kept in self._kept.items():
+            if member == mine.member or not (writes or mine.writes):
+                continue
+            for start, end, other in kept.values():
+                near = start <= high and low <= end and other.epoch > clock[member]
+                if near and patterns_overlap(mine.pattern, other.pattern):
+                    return other
+        return None
+
+    def add(self, access: _Access) -> None:
+        """Remember an access; of equal ones the last."""
+        kept = self._kept.setdefault((access.member, access.writes), {})
+        kept[access.pattern] = (*span_of(access.pattern), access)
+
+    def prune(self, seen: dict[Member, int]) -> None:
+        """Forget what is before everything to come: epochs that all have `seen`."""
+        for (member, _), kept in self._kept.items():
+            for pattern in [p for p, (*_, a) in kept.items() if a.epoch <= seen[member]]:
+                del kept[pattern]
+
+
+class _Checker:
+    """Vector clocks of all members, and what was touched since it was last ordered for all."""
+
+    def __init__(self, streams: Sequence[Stream]) -> None:
+        members = [member_of(s.place) for s in streams]
+        self._clocks = {m: {n: int(n == m) for n in members} for m in members}
+        self._keys = {member_of(s.place): shared_keys(s) for s in streams}
+        self._alone = {s.place.rank for s in streams if s.place.num_cores == 1}
+        self._recent: dict[Key, _Recent] = defaultdict(_Recent)
+        self._shadows: dict[Key, Shadow] = {}
+
+    def meet(self, meeting: Meeting) -> None:
+        """All that the members did before is before all that they do after."""
+        for member, made in zip(meeting.members, meeting.instructions, strict=True):
+            assert made.sync is not None
+            if made.sync.kind != "barrier":  # a barrier names its data and leaves it alone
+                self.touch(member, made)
+        clocks = [self._clocks[m] for m in meeting.members]
+        joined = {n: max(clock[n] for clock in clocks) for n in clocks[0]}
+        for member in meeting.members:
+            self._clocks[member] = {**joined, member: joined[member] + 1}
+        for key, recent in self._recent.items():
+            cores = {m: c for m, c in self._clocks.items() if m[0] == key[0]}
+            recent.prune({m: min(c[m] for n, c in cores.items() if n != m) for m in cores})
+
+    def touch(self, member: Member, made: Instruction) -> None:
+        """One instruction's accesses to shared memory, reads first."""
+        keys = self._keys[member]
+        for views, writes in ((made.reads, False), (made.writes, True)):
+            for view in views:
+                key = keys.get(view.storage.index)
+                if key is not None:
+                    self._access(key, member, made, view, writes)
+
+    def _access(
+        self, key: Key, member: Member, made: Instruction, view: NkiTensor, writes: bool
+    ) -> None:
+        shadow = self._shadows.get(key)
+        if shadow is None:
+            shadow = self._shadows[key] = Shadow(view.storage)
+        if writes:
+            shadow.mark(view)
+        elif not shadow.is_written(view):
+            raise _located(
+                made,
+                f"{made.op} reading {view!r} on core {member[1]}: got memory that no core has "
+                "written before, expected initialised memory; write it first, and put a "
+                "core_barrier between the write and the read",
+            )
+        if view.indirection is not None or member[0] in self._alone:
+            return
+        clock, recent = self._clocks[member], self._recent[key]
+        mine = _Access(member, clock[member], pattern_of(view), writes, made, view)
+        rival = recent.rival(mine, clock)
+        if rival is not None:
+            raise _race(mine, rival)
+        recent.add(mine)
+
+    def check_outputs(self, streams: Sequence[Stream]) -> None:
+        """Every element of every output was written by some core."""
+        for stream in streams:
+            keys = shared_keys(stream)
+            for storage in stream.outputs:
+                key = keys.get(storage.index)
+                if key is None or key[1] != "shared":
+                    continue
+                shadow, view = self._shadows.get(key), NkiTensor.whole(storage)
+                if shadow is None or not shadow.is_written(view):
+                    raise KernelError(
+                        f"kernel {stream.name} returning {view!r}: got elements that no core "
+                        "wrote, expected every element stored; check how the cores divide it"
+                    )
+
+
+def _race(mine: _Access, other: _Access) -> KernelError:
+    verbs = [f"{'writes' if a.writes else 'reads'} {a.view!r}" for a in (mine, other)]
+    line = f"{other.made.file.rpartition('/')[2]}:{other.made.line}"
+    return _located(
+        mine.made,
+        f"{mine.made.op} on core {mine.member[1]} {verbs[0]}: got {other.made.op} of core "
+        f"{other.member[1]} at {line}, which {verbs[1]} at the same bytes with nothing between "
+        "them, expected an order; put nisa.core_barrier between the two",
+    )
+
+
+def _located(made: Instruction, text: str) -> KernelError:
+    return located(KernelError(text), made.file, made.line)
