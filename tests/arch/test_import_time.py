@@ -38,6 +38,7 @@ CASES = {
     "glia --help": (HELP % ["--help"], 0.5),
     "glia --version": (HELP % ["--version"], 0.5),
     "glia port --help": (HELP % ["port", "--help"], 0.5),
+    "glia nki --help": (HELP % ["nki", "profile", "--help"], 0.5),
 }
 NUM_RUNS = 5
 

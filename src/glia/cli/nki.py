@@ -239,6 +239,7 @@ def check_verb(
     ],
     arg: Arg = None,
     lnc: Lnc = 1,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as well.")] = False,
     json: Json = False,
 ) -> None:
     """What the real compiler would refuse, and legality on every generation. Runs no values."""
@@ -251,5 +252,5 @@ def check_verb(
         from glia.report.kernel_console import check_view
 
         result_console().print(check_view(found))
-    if not found.ok:
+    if not found.ok or (strict and found.num_findings):
         raise typer.Exit(1)

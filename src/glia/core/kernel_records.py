@@ -290,3 +290,8 @@ class FileCheck:
     def ok(self) -> bool:
         """True when every kernel is."""
         return all(k.ok for k in self.kernels)
+
+    @property
+    def num_findings(self) -> int:
+        """Errors and warnings in the source of all kernels."""
+        return sum(len(k.findings) for k in self.kernels)

@@ -139,6 +139,25 @@ def test_longer_pieces_take_as_long_as_the_kernel_with_longer_rows():
     assert list(rules.larger_pieces(situation(long))) == []
 
 
+def test_two_issuing_engines_take_as_long_as_the_kernel_written_so():
+    def body(x, dealt):
+        out = shared(*x.shape)
+        engines = [nisa.engine.sync, nisa.engine.scalar] if dealt else [nisa.engine.sync]
+        for i in range(16):
+            tile = nl.ndarray((32, 512), dtype=x.dtype, buffer=nl.sbuf)
+            rows = slice(i * 32, (i + 1) * 32)
+            hard = nisa.dge_mode.hwdge
+            nisa.dma_copy(dst=tile, src=x[rows], dge_mode=hard, engine=engines[0])
+            nisa.dma_copy(dst=out[rows], src=tile, dge_mode=hard, engine=engines[-1])
+        return out
+
+    one = trace(lambda x: body(x, False), X)
+    two = trace(lambda x: body(x, True), X)
+    found = only(rules.more_queues, one)
+    assert found.gain_s > 0
+    assert seconds(one) - found.gain_s == pytest.approx(seconds(two))
+
+
 def test_a_buffer_of_its_own_for_each_tile_gains_what_rotating_one_costs():
     def body(x, shared_tile):
         out = shared(*x.shape)
@@ -156,6 +175,28 @@ def test_a_buffer_of_its_own_for_each_tile_gains_what_rotating_one_costs():
     found = only(rules.more_buffers, one)
     assert seconds(one) - found.gain_s == pytest.approx(seconds(own))
     assert only(rules.more_buffers, own).gain_s == pytest.approx(0, abs=1e-12)
+
+
+def test_reloads_beyond_what_sbuf_holds_are_called_a_bound():
+    def body(x):
+        out = shared(*x.shape)
+        for _ in range(2):
+            for i in range(4):
+                rows = slice(i * 128, (i + 1) * 128)
+                tile = nl.ndarray((128, x.shape[1]), dtype=x.dtype, buffer=nl.sbuf)
+                nisa.dma_copy(dst=tile, src=x[rows])
+                nisa.dma_copy(dst=out[rows], src=tile)
+        return out
+
+    small = only(rules.reloads_removed, trace(body, ((512, 4096), "float32")))
+    assert small.basis.startswith("re-timed") and "65,536 bytes" in small.basis
+    large = only(rules.reloads_removed, trace(body, ((512, 16384), "float32")))
+    assert large.basis.startswith("bound") and "262,144 bytes" in large.basis
+
+
+def test_waiting_for_dmas_is_not_called_a_matter_of_order():
+    stream = trace(lambda x: copied(x, 64), ((1024, 64), "float32"))
+    assert list(rules.reordered(situation(stream))) == []
 
 
 def test_advice_is_ranked_worth_it_and_never_above_the_whole():

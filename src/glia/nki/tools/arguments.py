@@ -27,7 +27,7 @@ from glia.core.dtypes import DType, dtype
 from glia.core.errors import ModelError, UsageError, choose
 from glia.nki import Kernel
 from glia.nki import language as nl
-from glia.nki.kernel import TensorSpec
+from glia.nki.arguments import HostArray, TensorSpec, is_array, leaves, map_leaves
 from glia.nki.tools.files import file_error
 
 EXAMPLE_SUFFIX = "_args"
@@ -36,12 +36,14 @@ _WORDS = {"true": True, "false": False, "none": None}
 _FORMS = "SHAPE:DTYPE as 128x512:bf16, @FILE.npy, a number, true, false, none, (1,2), text"
 
 
-@dataclass(frozen=True, slots=True)
 class Random:
-    """A tensor to be filled with random values."""
+    """A tensor to be filled with random values. No dataclass: those are opened as arguments."""
 
-    shape: tuple[int, ...]
-    dtype: DType
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], kind: DType) -> None:
+        self.shape = shape
+        self.dtype = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,14 @@ class Arguments:
 
     def arrays(self) -> dict[str, Any]:
         """The arguments with data: random tensors are drawn from the seed and their name."""
-        return {name: _filled(value, self.seed, name) for name, value in self.values.items()}
+        return {name: map_leaves(v, self._filled, name) for name, v in self.values.items()}
+
+    def _filled(self, value: Any, name: str) -> Any:
+        return drawn(value, self.seed, name) if isinstance(value, Random) else value
 
     def specs(self) -> dict[str, Any]:
         """The arguments with shapes in place of tensors."""
-        return {name: _spec(value) for name, value in self.values.items()}
+        return {name: map_leaves(value, _spec, name) for name, value in self.values.items()}
 
     def shown(self) -> tuple[str, ...]:
         """Each argument as text, as `x: bfloat16[128, 512]`."""
@@ -65,7 +70,7 @@ class Arguments:
 
     def same_as(self, other: Arguments) -> bool:
         """True when both give the same data."""
-        mine, theirs = list(self.arrays().values()), list(other.arrays().values())
+        mine, theirs = leaves(self.arrays()), leaves(other.arrays())
         return len(mine) == len(theirs) and all(
             _equal(a, b) for a, b in zip(mine, theirs, strict=True)
         )
@@ -211,11 +216,8 @@ def _example(kernel: Kernel, module: ModuleType) -> dict[str, Any]:
         ) from None
 
 
-def _filled(value: Any, seed: int, name: str) -> Any:
-    if isinstance(value, (list, tuple)):
-        return type(value)(_filled(v, seed, f"{name}.{i}") for i, v in enumerate(value))
-    if not isinstance(value, Random):
-        return value
+def drawn(value: Random, seed: int, name: str) -> np.ndarray:
+    """Random data: normal for floats, 0 to 7 for integers, any bits for packed formats."""
     # The name decides too, so that a second argument changes nothing in the first.
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     if value.dtype.is_float:
@@ -228,43 +230,31 @@ def _filled(value: Any, seed: int, name: str) -> Any:
     return rng.integers(0, 8, value.shape).astype(value.dtype.numpy)
 
 
-def _spec(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return type(value)(_spec(v) for v in value)
+def _spec(value: Any, _: str) -> Any:
     if isinstance(value, Random):
         return TensorSpec(value.shape, value.dtype)
-    if is_array(value):
-        return TensorSpec(tuple(value.shape), dtype(_dtype_name(value)))
-    return value
-
-
-def is_array(value: Any) -> bool:
-    """True for NumPy arrays and torch tensors."""
-    return isinstance(value, np.ndarray) or (
-        type(value).__module__.startswith("torch") and hasattr(value, "shape")
-    )
-
-
-def _dtype_name(value: Any) -> Any:
-    found = value.dtype
-    return found if isinstance(found, np.dtype) else str(found).removeprefix("torch.")
+    return HostArray.of(value).spec if is_array(value) else value
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, Random):
-        return f": {value.dtype}{list(value.shape)}"
-    if is_array(value):
-        return f": {_dtype_name(value)}{list(value.shape)}"
-    if isinstance(value, (list, tuple)) and any(
-        isinstance(v, Random) or is_array(v) for v in value
-    ):
-        return ": [" + ", ".join(_text(v).removeprefix(": ") for v in value) + "]"
-    return f"={value!r}"
+    tensors: list[str] = []
+
+    def note(part: Any, _: str) -> Any:
+        if isinstance(part, Random) or is_array(part):
+            spec = _spec(part, "")
+            tensors.append(f"{spec.dtype}{list(spec.shape)}")
+        return part
+
+    map_leaves(value, note)
+    if not tensors:
+        return f"={value!r}"
+    alone = isinstance(value, Random) or is_array(value)
+    return f": {tensors[0]}" if alone else f": {type(value).__name__}({', '.join(tensors)})"
 
 
 def _equal(a: Any, b: Any) -> bool:
     if is_array(a) and is_array(b):
-        left, right = np.asarray(a), np.asarray(b)
+        left, right = HostArray.of(a).dense, HostArray.of(b).dense
         return (
             left.dtype == right.dtype
             and left.shape == right.shape

@@ -25,7 +25,7 @@ from glia.core.progress import NullProgress, Progress
 from glia.core.units import format_quantity
 from glia.nki.tools.launch import Launch, prepare
 from glia.nki.tools.profile import profile_kernel
-from glia.nki.tools.run import values
+from glia.nki.tools.run import launch_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ def compare(
         notes.append("values were not compared: the arguments differ")
     else:
         with progress.step("values"):
-            agreement, found = agree(values(a.launch), values(b.launch))
+            outputs = [launch_values(side)[1] for side in (a.launch, b.launch)]
+            agreement, found = agree(*outputs)
             notes += found
     if a.profile.chip != b.profile.chip:
         notes.append(f"different chips: {a.profile.chip} and {b.profile.chip}")

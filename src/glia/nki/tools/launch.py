@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from glia.core.errors import UsageError
+from glia.core.errors import KernelError, UsageError
+from glia.isa.memory import WITHOUT_DATA
 from glia.isa.stream import Stream
 from glia.isa.target import Target
-from glia.nki import Kernel
+from glia.nki import Kernel, simulate
+from glia.nki.simulation import Run
 from glia.nki.target import ENVIRONMENT, current_target
 from glia.nki.tools.arguments import Arguments, read_arguments
 from glia.nki.tools.deadline import DEFAULT_S, deadline
@@ -32,13 +35,21 @@ class Launch:
     time_limit_s: float = DEFAULT_S
 
     def streams(self) -> tuple[Stream, ...]:
-        """The traced program of every core; needs no values.
+        """The traced program of every core; needs no values unless the kernel's control flow does.
 
         Raises:
             KernelError: for whatever the chip refuses, with the kernel's file and line.
         """
         with deadline(self.time_limit_s):
             return trace(self.kernel, self.arguments, self.target, self.num_cores)
+
+    def run(self, arrays: Mapping[str, Any]) -> Run:
+        """The results for these arguments, and the streams that gave them.
+
+        Arrays that the kernel writes are updated.
+        """
+        with deadline(self.time_limit_s):
+            return _run(self.kernel, arrays, self.target, self.num_cores)
 
 
 def prepare(
@@ -93,5 +104,13 @@ def trace(
     kernel: Kernel, arguments: Arguments, target: Target, num_cores: int
 ) -> tuple[Stream, ...]:
     """Trace without values, and with them only when the kernel's control flow asks for data."""
-    launched = kernel[num_cores] if num_cores > 1 else kernel
-    return (launched.trace(target=target, **arguments.specs()),)
+    try:
+        return kernel[num_cores].trace_cores(target=target, **arguments.specs())
+    except KernelError as error:
+        if WITHOUT_DATA not in str(error):
+            raise
+    return _run(kernel, arguments.arrays(), target, num_cores).streams
+
+
+def _run(kernel: Kernel, arrays: Mapping[str, Any], target: Target, num_cores: int) -> Run:
+    return simulate(kernel[num_cores], target=target.chip).run(**arrays)

@@ -13,8 +13,8 @@ import numpy as np
 
 from glia.core.kernel_records import KernelRun, TensorSummary
 from glia.core.progress import Progress
-from glia.nki import simulate
-from glia.nki.tools.deadline import deadline
+from glia.nki.arguments import HostArray, is_array, leaves, map_leaves
+from glia.nki.simulation import Run
 from glia.nki.tools.launch import Launch
 from glia.report.files import write_bytes_atomic
 from glia.silicon.profile import predicted
@@ -29,15 +29,12 @@ def run_kernel(launch: Launch, progress: Progress) -> tuple[KernelRun, dict[str,
         KernelError: for whatever the chip refuses, with the kernel's file and line.
     """
     began = time.perf_counter()
-    with progress.step("trace") as step:
-        streams = launch.streams()
-        num = sum(len(stream.instructions) for stream in streams)
+    with progress.step("run") as step:
+        run, outputs = launch_values(launch)
+        num = sum(len(stream.instructions) for stream in run.streams)
         step.note(f"{num:,} instructions")
-    with progress.step("values") as step:
-        outputs = values(launch)
-        step.note(", ".join(outputs))
     with progress.step("time"):
-        found = predicted(streams, launch.target.chip)
+        found = predicted(run.streams, launch.target.chip)
     record = KernelRun(
         kernel=launch.name,
         file=str(launch.path),
@@ -54,13 +51,41 @@ def run_kernel(launch: Launch, progress: Progress) -> tuple[KernelRun, dict[str,
     return record, outputs
 
 
-def values(launch: Launch) -> dict[str, np.ndarray]:
-    """The kernel's outputs for its arguments, as `out0`, `out1`, ..."""
-    run = simulate(launch.kernel, target=launch.target.chip)
-    with deadline(launch.time_limit_s):
-        result: Any = run(**launch.arguments.arrays())
-    found = result if isinstance(result, (tuple, list)) else (result,)
-    return {f"out{i}": np.asarray(array) for i, array in enumerate(found)}
+def launch_values(launch: Launch) -> tuple[Run, dict[str, np.ndarray]]:
+    """Run a kernel; what it returned as `out0`, `out1`, ..., then arguments that it wrote."""
+    arrays = launch.arguments.arrays()
+    run = launch.run(arrays)
+    results = [part for part in leaves(run.result) if is_array(part)]
+    found = {f"out{i}": to_numpy(array) for i, array in enumerate(results)}
+    given: list[tuple[str, Any]] = []
+
+    def note(part: Any, name: str) -> Any:
+        if is_array(part):
+            given.append((name, part))
+        return part
+
+    for name, value in arrays.items():
+        map_leaves(value, note, name)
+    for number in sorted(_written(run)):
+        name, array = given[number]
+        if not any(array is result for result in results):
+            found[name] = to_numpy(array)
+    return run, found
+
+
+def _written(run: Run) -> set[int]:
+    """Numbers of the tensor arguments that an instruction wrote."""
+    found = set()
+    for stream in run.streams:
+        number = {storage.index: i for i, storage in enumerate(stream.inputs)}
+        written = (v.storage.index for one in stream.instructions for v in one.writes)
+        found |= {number[index] for index in written if index in number}
+    return found
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """An array of any framework as NumPy's; shares its memory where it can."""
+    return HostArray.of(array).view
 
 
 def summary(name: str, array: np.ndarray) -> TensorSummary:

@@ -19,6 +19,7 @@ from glia.core.units import format_quantity
 from glia.isa.engines import engine
 from glia.isa.stream import Instruction, Stream, Work
 from glia.isa.target import Target
+from glia.silicon.profile.lines import critical_path
 from glia.silicon.profile.movement import place, repeated
 from glia.silicon.profile.whatif import Variant, on_engine
 from glia.silicon.timeline import Timeline
@@ -28,6 +29,7 @@ WORTH = 0.01
 GOOD_PIECE_BYTES = 2048  # recommended least contiguous run (nki-dma-bandwidth-guide.rst)
 _MAX_CALLS_TO_MOVE = 20_000
 _MAX_LINES_TO_MOVE = 3
+_ISSUERS = (engine.sync, engine.scalar)  # trainium2_arch.rst: triggers of the hardware DGE
 _COMPUTE = (engine.vector, engine.scalar, engine.gpsimd)
 
 
@@ -69,12 +71,16 @@ def reloads_removed(s: Situation) -> Iterator[Advice]:
         return
     made = s.stream.instructions
     num_bytes = sum(dma.hbm_read_bytes for i in again if (dma := made[i].work.dma) is not None)
+    # Tiles that are used again must stay: what they take of a partition, beside today's peak.
+    kept = sum(v.free_size * v.dtype.itemsize for i in {*again.values()} for v in made[i].writes)
+    room = s.target.sbuf_bytes - s.stream.sbuf_peak_bytes
+    fits = f"the tiles kept take {kept:,} bytes of a partition, {room:,} are free"
     yield s.advice(
         s.variant.without(again).seconds(s.timing),
         "load each tile once",
         f"{len(again)} loads bring {format_quantity(num_bytes, 'B')} that an earlier load had "
         "brought: keep the tile in SBUF, or put the loop that reuses it inside",
-        "re-timed without the repeated loads; SBUF must have room to keep the tiles",
+        f"{'re-timed' if kept <= room else 'bound: re-timed'} without the repeated loads; {fits}",
         _lines(made[i] for i in again),
     )
 
@@ -126,28 +132,32 @@ def fewer_transfers(s: Situation) -> Iterator[Advice]:
 
 
 def more_queues(s: Situation) -> Iterator[Advice]:
-    """DMAs dealt out to more queues."""
-    count = {
-        one.work.dma.queue: 0 for one in s.stream.instructions if one.work.dma is not None
-    }  # fmt: skip
-    spread = 4
-    if not count or len(count) >= spread:
+    """DMAs dealt out evenly to the two engines that issue them by hardware."""
+    moves = [one for one in s.stream.instructions if _may_move(one)]
+    if len(moves) < 2 or not s.target.can.hwdge:
         return
+    order = {one.index: _ISSUERS[i % len(_ISSUERS)] for i, one in enumerate(moves)}
 
     def change(one: Instruction) -> Work:
-        dma = one.work.dma
-        if dma is None or dma.software or one.sync is not None:
+        if one.index not in order or one.work.dma is None:
             return one.work
-        count[dma.queue] += 1
-        name = f"{dma.queue} {count[dma.queue] % spread}"
-        return dataclasses.replace(one.work, dma=dataclasses.replace(dma, queue=name))
+        dealt = dataclasses.replace(one.work.dma, queue=order[one.index].name)
+        return dataclasses.replace(one.work, dma=dealt)
 
+    names = " and ".join(f"engine=nisa.engine.{e.name}" for e in _ISSUERS)
     yield s.advice(
         s.variant.work(change).seconds(s.timing),
-        "spread DMAs over queues",
-        f"the DMAs use {len(count)} queue(s), each in order: alternate engine= of dma_copy",
-        f"re-timed with {spread} queues for each one used",
+        "issue DMAs from two engines in turn",
+        f"one queue issues most of the {len(moves)} DMAs, in order: dge_mode=nisa.dge_mode.hwdge "
+        f"and, in turn, {names}",
+        f"re-timed with every other DMA on the queue of {_ISSUERS[1].name}",
+        _lines(moves),
     )
+
+
+def _may_move(one: Instruction) -> bool:
+    dma = one.work.dma
+    return dma is not None and not dma.software and one.sync is None
 
 
 def grouped_tables(s: Situation) -> Iterator[Advice]:
@@ -190,7 +200,11 @@ def more_buffers(s: Situation) -> Iterator[Advice]:
 
 
 def reordered(s: Situation) -> Iterator[Advice]:
-    """The order that data alone asks for."""
+    """The order that data alone asks for, where waiting engines and not DMAs take the time."""
+    parts = list(critical_path(s.stream, s.variant.deps, s.timeline))
+    moving = sum(t for i, t in parts if s.stream.instructions[i].work.dma is not None)
+    if moving > s.timeline.makespan_s / 2:
+        return
     yield s.advice(
         s.timeline.dataflow_s,
         "start the next tile before this one ends",

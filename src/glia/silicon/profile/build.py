@@ -101,7 +101,7 @@ def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
     timed = _timed(tuple(streams), silicon)
     time = timed.time()
     causes, energy = _energy(streams, silicon, time)
-    power = _over_time(energy, time)
+    power = _power(causes, silicon, time, len(streams))
     return Predicted(
         timed,
         count(streams, silicon),
@@ -144,15 +144,19 @@ def _energy(
     return causes, total
 
 
-def _over_time(energy: Estimate, time: Estimate) -> Estimate:
-    """Average power: the extremes of the energy that does not depend on time are kept apart."""
-    if time.likely <= 0:
-        return Estimate(0, 0, 0, "W", "nothing ran")
-    likely = energy.likely / time.likely
-    low, high = energy.low / time.low if time.low else likely, energy.high / time.high
+def _power(
+    causes: Mapping[str, Estimate], silicon: Silicon, time: Estimate, num_cores: int
+) -> Estimate:
+    """Average power of the cores that ran: the work's energy over the time, and static power."""
+    static = silicon.energy.static_power.estimate().scaled(num_cores / silicon.num_cores)
+    moving = [part for name, part in causes.items() if name != "static"]
+    low, likely, high = (
+        sum(getattr(part, end) for part in moving) / seconds if seconds else 0.0
+        for end, seconds in (("low", time.high), ("likely", time.likely), ("high", time.low))
+    )
     return Estimate(
-        min(low, likely, high), likely, max(low, likely, high), "W",
-        "energy over time of the cores that ran; no watts are published", energy.sources,
+        low + static.low, likely + static.likely, high + static.high, "W",
+        "energy over time of the cores that ran; no watts are published", static.sources,
     )  # fmt: skip
 
 

@@ -1,0 +1,158 @@
+"""`glia nki`: what is typed, what is printed, exit codes, files; no tracebacks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from glia.cli.app import app
+from public_nki import public_nki
+
+__all__ = ["public_nki"]
+
+ROOT = Path(__file__).parents[2]
+SOFTMAX = f"{ROOT / 'examples' / 'nki_softmax.py'}:softmax"
+KERNELS = ROOT / "tests" / "nki" / "tools" / "kernels.py"
+
+
+def glia(*words: object) -> Result:
+    return CliRunner().invoke(app, ["nki", *map(str, words)])
+
+
+def test_run_prints_outputs_time_and_energy():
+    result = glia("run", SOFTMAX)
+    assert result.exit_code == 0, result.stderr
+    for words in ("softmax on trn2: x: float32[256, 1024]", "out0", "Time", "Energy"):
+        assert words in result.stdout
+
+
+def test_run_as_json_and_its_values(tmp_path):
+    out = tmp_path / "values.npz"
+    result = glia("run", SOFTMAX, "--arg", "x=64x32", "--seed", 3, "--out", out, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    values = np.load(out)["out0"]
+    assert values.shape == (64, 32) and np.allclose(values.sum(axis=1), 1, atol=1e-5)
+    assert found["outputs"][0]["shape"] == [64, 32]
+    assert found["time"]["low"] <= found["time"]["likely"] <= found["time"]["high"]
+
+
+def test_profile_writes_its_three_files(tmp_path):
+    result = glia("profile", SOFTMAX, "--arg", "x=256x256:bf16", "--out", tmp_path, "--json")
+    assert result.exit_code == 0, result.stderr
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["profile.html", "profile.json", "trace.json"]
+    assert json.loads(result.stdout) == json.loads((tmp_path / "profile.json").read_text())
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert sum(event["ph"] == "X" for event in events) == 12
+    assert "timeline-canvas" in (tmp_path / "profile.html").read_text()
+
+
+def test_a_saved_profile_compares_with_a_kernel(tmp_path):
+    assert glia("profile", SOFTMAX, "--out", tmp_path).exit_code == 0
+    result = glia("compare", tmp_path / "profile.json", SOFTMAX, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["same_arguments"] is True
+    assert {d["name"]: d["ratio"] for d in found["deltas"]}["time"] == pytest.approx(1.0)
+
+
+def test_compare_shows_that_values_agree():
+    result = glia("compare", f"{KERNELS}:double", f"{KERNELS}:halves", "--arg", "x=128x4")
+    assert result.exit_code == 0, result.stderr
+    assert "values of out0: identical, bit for bit" in result.stdout
+
+
+def test_check_passes_what_the_compiler_takes():
+    result = glia("check", SOFTMAX)
+    assert result.exit_code == 0, result.stdout
+    assert "gen4 (trn3): legal" in result.stdout
+
+
+def test_check_fails_with_findings_and_says_where(tmp_path):
+    path = tmp_path / "bad.py"
+    path.write_text(
+        "import nki\n\n\n@nki.jit\ndef k(x, *, n=[1]):\n    try:\n        return x\n"
+        "    except ValueError:\n        return n is x\n"
+    )
+    result = glia("check", path)
+    assert result.exit_code == 1
+    for place in ("bad.py:5:13", "bad.py:5:15", "bad.py:6:5", "bad.py:9:16"):
+        assert place in result.stdout
+    found = json.loads(glia("check", path, "--json").stdout)
+    assert found["ok"] is False
+    rules = {f["rule"] for f in found["kernels"][0]["findings"]}
+    assert rules == {"keyword-only", "list-default", "try", "identity"}
+
+
+def test_warnings_alone_pass_unless_strict(tmp_path):
+    path = tmp_path / "k.py"
+    path.write_text("import nki\n\n\n@nki.jit\ndef k(x):\n    return x is None\n")
+    assert glia("check", path).exit_code == 0
+    assert glia("check", path, "--strict").exit_code == 1
+
+
+def test_a_script_runs_with_its_own_options(tmp_path, capfd):
+    path = tmp_path / "script.py"
+    path.write_text("import sys\nimport nki\nprint(sys.argv[1:])\nraise SystemExit(3)\n")
+    result = glia("run", path, "--size", "3", "-v")
+    assert result.exit_code == 3
+    assert "['--size', '3', '-v']" in result.stdout + capfd.readouterr().out
+
+
+USAGE = [
+    (("run", "nosuch.py:k"), "got no file 'nosuch.py'"),
+    (("run", f"{KERNELS}:duoble"), "did you mean 'double'"),
+    (("run", f"{KERNELS}:halves"), "got no value for x"),
+    (("run", f"{KERNELS}:double", "--arg", "x=4x-4"), "sizes of at least 1"),
+    (("run", f"{KERNELS}:double", "--arg", "y=4"), "parameter of double"),
+    (("run", f"{KERNELS}:double", "more"), "got 'more' after the kernel"),
+    (("run", f"{KERNELS}:double", "--lnc", "4"), "expected 1 or 2"),
+    (("run", f"{KERNELS}:double", "--chip", "trn7"), "choose one of"),
+    (("run", f"{KERNELS}:double", "--chip", "h100"), "choose one of"),
+    (("run", f"{KERNELS}:double", "--out", "x.csv"), "ending in .npz"),
+    (("run", KERNELS, "--lnc", "2", "--json"), "got --lnc, --json with a script"),
+    (("profile", KERNELS), "name one of: double"),
+    (("compare", "a.json", "b.json", "--arg", "x=4x4"), "--arg with two saved profiles"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), USAGE, ids=[m for _, m in USAGE])
+def test_bad_usage_is_exit_code_two_and_one_message(words, message):
+    result = glia(*words)
+    assert result.exit_code == 2, result.stdout + result.stderr
+    assert message in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+
+
+JOBS = [
+    (("run", f"{KERNELS}:too_tall", "--arg", "x=4x4"), "kernels.py:"),
+    (("run", f"{KERNELS}:endless", "--arg", "x=4x4", "--time-limit", "0.2"), "--time-limit"),
+    (("profile", f"{KERNELS}:double", "--arg", "x=4x4:float64"), "float64"),
+    (("profile", f"{KERNELS}:double", "--arg", "x=4"), "kernels.py:"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), JOBS, ids=[str(i) for i in range(len(JOBS))])
+def test_what_fails_is_exit_code_one_and_one_message(words, message):
+    result = glia(*words)
+    assert result.exit_code == 1, result.stdout + result.stderr
+    assert message in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+
+
+def test_files_that_do_not_parse_or_import(tmp_path):
+    path = tmp_path / "k.py"
+    for text, message in (
+        ("def k(:\n", "SyntaxError"),
+        ("import nosuch\n", "No module named 'nosuch'"),
+    ):
+        path.write_text(text)
+        for verb in ("run", "profile", "check"):
+            result = glia(verb, f"{path}:k")
+            assert result.exit_code in (1, 2) and "Traceback" not in result.stderr
+        assert message in glia("run", f"{path}:k").stderr

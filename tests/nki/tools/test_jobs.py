@@ -1,0 +1,290 @@
+"""Runs, profiles, comparisons and checks of kernels in a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glia.core.errors import FormatError, KernelError, UsageError
+from glia.core.kernel_records import KernelProfile
+from glia.core.progress import NullProgress
+from glia.nki.tools.check import check, generations
+from glia.nki.tools.compare import agree, compare, deltas, read_profile, verdict
+from glia.nki.tools.launch import prepare
+from glia.nki.tools.profile import profile_kernel
+from glia.nki.tools.run import run_kernel, save_outputs, summary
+from glia.nki.tools.script import run_script
+from glia.report.files import write_json
+
+KERNELS = Path(__file__).parent / "kernels.py"
+SILENT = NullProgress()
+
+
+def launch(kernel, *words, **options):
+    return prepare(f"{KERNELS}:{kernel}", words, **options)
+
+
+def run(kernel, *words, **options):
+    return run_kernel(launch(kernel, *words, **options), SILENT)
+
+
+def profile(kernel, *words, **options) -> KernelProfile:
+    return profile_kernel(launch(kernel, *words, **options), SILENT)[0]
+
+
+def test_a_run_gives_the_values_of_the_files_example():
+    record, outputs = run("double")
+    expected = 2 * np.arange(128 * 8, dtype=np.float32).reshape(128, 8)
+    assert np.array_equal(outputs["out0"], expected)
+    (one,) = record.outputs
+    assert (one.shape, one.dtype, one.maximum) == ((128, 8), "float32", 2046.0)
+    assert one.first == tuple(expected.reshape(-1)[:6])
+    assert record.chip == "trn2" and record.time.low <= record.time.likely <= record.time.high
+    assert record.energy.likely > 0 and record.num_instructions == 3
+
+
+def test_numbers_given_by_name_reach_the_kernel():
+    _, outputs = run("double", "factor=0.5")
+    assert outputs["out0"].max() == 1023 * 0.5
+
+
+@pytest.mark.parametrize(("chip", "known"), [("gen2", "trn1"), ("trn3", "trn3"), ("inf2", "inf2")])
+def test_the_chip_may_be_named_or_its_generation(chip, known):
+    assert run("double", chip=chip)[0].chip == known
+
+
+def test_the_environment_of_the_public_tools_names_the_chip(monkeypatch):
+    monkeypatch.setenv("NEURON_PLATFORM_TARGET_OVERRIDE", "trn1")
+    assert launch("double").target.chip == "trn1"
+    assert launch("double", chip="trn3").target.chip == "trn3"
+
+
+def test_two_cores_share_the_work():
+    record, outputs = run("halves", "x=128x16", num_cores=2)
+    alone, same = run("halves", "x=128x16")
+    assert np.array_equal(outputs["out0"], same["out0"])
+    assert record.num_instructions == 2 * alone.num_instructions
+
+
+def test_what_a_kernel_writes_in_place_is_an_output():
+    _, outputs = run("in_place", "x=4x4", seed=5)
+    before = launch("in_place", "x=4x4", seed=5).arguments.arrays()["x"]
+    assert list(outputs) == ["x"]
+    assert np.array_equal(outputs["x"], np.float32(3) * before)
+
+
+def test_a_kernel_that_asks_for_data_is_profiled_with_data():
+    found = profile("counted", "x=128x8", "n=1x1:int32")
+    assert any("asks for data at kernels.py:" in note for note in found.notes)
+
+
+def test_outputs_are_saved_whole(tmp_path):
+    _, outputs = run("double", "x=128x8:bf16")
+    path = save_outputs(tmp_path / "out.npz", outputs)
+    saved = np.load(path)["out0"]
+    assert saved.dtype == np.float32 and np.array_equal(saved, outputs["out0"].astype(np.float32))
+
+
+def test_summaries_leave_out_what_is_not_finite():
+    found = summary("y", np.array([1.0, np.nan, 3.0, np.inf], np.float32))
+    assert (found.minimum, found.maximum, found.mean, found.num_not_finite) == (1, 3, 2, 2)
+    empty = summary("y", np.array([np.nan], np.float32))
+    assert empty.minimum is None and empty.num_not_finite == 1
+
+
+@pytest.mark.parametrize("cores", [0, 3, -1])
+def test_numbers_of_cores_that_no_chip_has(cores):
+    with pytest.raises(UsageError, match=f"--lnc: got {cores}, expected 1 or 2 on trn2"):
+        launch("double", num_cores=cores)
+
+
+def test_a_chip_without_logical_cores():
+    with pytest.raises(UsageError, match="--lnc: got 2, expected 1 on trn1"):
+        launch("double", chip="trn1", num_cores=2)
+
+
+def test_what_the_chip_refuses_names_the_kernels_line():
+    with pytest.raises(KernelError, match=r"kernels.py:\d+: .*256"):
+        run("too_tall", "x=4x4")
+
+
+def test_a_loop_that_issues_nothing_is_stopped_at_its_line():
+    with pytest.raises(KernelError, match=r"kernels.py:\d+: .*no end within 0.2 s.*--time-limit"):
+        run("endless", "x=4x4", time_limit_s=0.2)
+
+
+def test_unsupported_dtypes_are_refused_with_the_list():
+    with pytest.raises(KernelError, match=r"float64.*float32"):
+        run("double", "x=4x4:float64")
+
+
+# -- comparing -----------------------------------------------------------------------------------
+
+
+def both(first, second, *words):
+    return compare(f"{KERNELS}:{first}", f"{KERNELS}:{second}", words, "", 1, 0, SILENT)
+
+
+def test_two_kernels_that_compute_the_same_agree_bit_for_bit():
+    found = both("double", "halves", "x=128x16")
+    assert found.same_arguments and [a.identical for a in found.agreement] == [True]
+    times = {d.name: d for d in found.deltas}
+    assert times["time"].ratio == pytest.approx(1.0)
+    assert "take the same time" in found.verdict
+
+
+def test_kernels_that_differ_say_by_how_much():
+    found = both("double", "in_place", "x=128x16")
+    (one,) = found.agreement
+    assert not one.identical and one.relative == pytest.approx(0.5)
+
+
+def test_a_saved_profile_comes_back_as_it_was(tmp_path):
+    saved = profile("double")
+    path = write_json(tmp_path / "profile.json", saved)
+    assert read_profile(path) == saved
+
+
+def test_a_saved_profile_beside_a_kernel_has_no_values(tmp_path):
+    path = write_json(tmp_path / "profile.json", profile("double"))
+    found = compare(str(path), f"{KERNELS}:double", (), "", 1, 0, SILENT)
+    assert found.agreement == () and any("saved profile" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d | {"format": 99}, "got format 99, expected 1"),
+        (lambda d: d | {"num_cores": "many"}, "got a bad num_cores"),
+        (lambda d: {k: v for k, v in d.items() if k != "time"}, "got a bad time"),
+        (lambda d: [], "got format None"),
+    ],
+)
+def test_a_damaged_profile_is_refused(tmp_path, change, message):
+    path = write_json(tmp_path / "profile.json", profile("double"))
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(FormatError, match=message):
+        read_profile(path)
+
+
+def test_a_profile_that_is_no_json_or_not_there(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(FormatError, match="got no JSON"):
+        read_profile(tmp_path / "x.json")
+    with pytest.raises(UsageError, match="No such file"):
+        read_profile(tmp_path / "y.json")
+
+
+def test_the_verdict_says_when_the_intervals_are_apart():
+    one = profile("double")
+    slow = dataclasses.replace(one, time=one.time.scaled(10.0))
+    assert "a is 10.00 times as fast as b" in verdict("a", "b", one, slow)
+    assert "whatever a scheduler does" in verdict("b", "a", slow, one)
+    close = dataclasses.replace(one, time=one.time.scaled(1.01))
+    assert "intervals overlap" in verdict("a", "b", one, close)
+
+
+def test_deltas_are_second_over_first():
+    one = profile("double")
+    other = dataclasses.replace(one, energy=one.energy.scaled(3.0))
+    by_name = {d.name: d for d in deltas(one, other)}
+    assert by_name["energy"].ratio == pytest.approx(3.0)
+    assert by_name["loaded again"].ratio is None
+
+
+def test_agreement_of_shapes_nan_and_infinity():
+    nan = np.array([1.0, np.nan, np.inf])
+    (found,), notes = agree({"y": nan}, {"y": nan + 0.0 * np.float64(1)})
+    assert found.relative == 0 and notes == []
+    (worse,), _ = agree({"y": nan}, {"y": np.array([1.0, 2.0, np.inf])})
+    assert worse.worst_absolute == float("inf")
+    (shapes,), _ = agree({"y": nan}, {"y": nan[:2]})
+    assert not shapes.same_shape
+    assert agree({"y": nan}, {})[1] == ["different numbers of outputs: 1 and 0"]
+
+
+# -- checking ------------------------------------------------------------------------------------
+
+
+def checked(kernel, *words):
+    (found,) = check(f"{KERNELS}:{kernel}", words, 1, SILENT).kernels
+    return found
+
+
+def test_every_generation_is_traced_for():
+    assert [name for name, _ in generations()] == ["gen2", "gen3", "gen4"]
+    found = checked("double")
+    assert found.ok and [g.chip for g in found.generations] == ["trn1", "trn2", "trn3"]
+
+
+def test_an_instruction_that_only_the_newest_chip_has():
+    found = checked("new_chips_only", "x=128x64")
+    assert [g.ok for g in found.generations] == [False, False, True]
+    assert "kernels.py:" in found.generations[0].problem and not found.ok
+
+
+def test_without_shapes_only_the_source_is_checked():
+    found = checked("too_tall")
+    assert found.ok and found.generations == () and "no shapes are known" in found.note
+    assert not checked("too_tall", "x=4x4").ok
+
+
+def test_a_file_that_cannot_be_imported_is_still_read(tmp_path):
+    path = tmp_path / "k.py"
+    path.write_text("import nki\nimport nosuch\n\n\n@nki.jit\ndef k(x):\n    return x is k\n")
+    (found,) = check(str(path), [], 1, SILENT).kernels
+    assert [f.rule for f in found.findings] == ["identity"]
+    assert "legality was not checked" in found.note and "nosuch" in found.note
+
+
+def test_a_misspelt_kernel_and_a_file_without_kernels(tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'double'"):
+        check(f"{KERNELS}:dubble", [], 1, SILENT)
+    (tmp_path / "k.py").write_text("x = 1\n")
+    with pytest.raises(UsageError, match="a file without kernels"):
+        check(str(tmp_path / "k.py"), [], 1, SILENT)
+
+
+# -- scripts -------------------------------------------------------------------------------------
+
+
+def script(tmp_path, text, *words, chip=""):
+    path = tmp_path / "script.py"
+    path.write_text(text)
+    return run_script(path, words, chip)
+
+
+def test_a_script_runs_as_main_with_its_arguments_and_neighbours(tmp_path, capsys):
+    (tmp_path / "beside.py").write_text("VALUE = 7\n")
+    text = "import sys\nimport nki\nfrom beside import VALUE\nprint(__name__, sys.argv[1:], VALUE)"
+    assert script(tmp_path, text, "--n", "3") == 0
+    assert capsys.readouterr().out == "__main__ ['--n', '3'] 7\n"
+
+
+def test_a_script_runs_kernels_on_the_chosen_chip(tmp_path, capsys):
+    text = KERNELS.read_text() + (
+        "\nprint(nki.simulate(double)(np.ones((4, 4), np.float32)).sum())\n"
+        "import os\nprint(os.environ['NEURON_PLATFORM_TARGET_OVERRIDE'])\n"
+    )
+    assert script(tmp_path, text, chip="trn1") == 0
+    assert capsys.readouterr().out == "32.0\ntrn1\n"
+
+
+def test_exit_codes_of_scripts_are_handed_on(tmp_path, capsys):
+    assert script(tmp_path, "raise SystemExit(5)") == 5
+    assert script(tmp_path, "raise SystemExit") == 0
+    assert script(tmp_path, "raise SystemExit('no luck')") == 1
+    assert "no luck" in capsys.readouterr().err
+
+
+def test_an_exception_of_a_script_is_one_line_with_its_place(tmp_path):
+    from glia.core.errors import ModelError
+
+    with pytest.raises(ModelError, match=r"ValueError: bad, at .*script.py:2"):
+        script(tmp_path, "def f():\n    raise ValueError('bad')\nf()")
+    with pytest.raises(ModelError, match=r"No module named 'nosuch'.*install the package"):
+        script(tmp_path, "import nosuch")
