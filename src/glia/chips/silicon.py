@@ -136,6 +136,7 @@ class Dma(Section):
     descriptor_min: Seconds
     producer_latency: Seconds
     transpose_efficiency: Fraction
+    transpose_efficiency_sbuf: Fraction
     queues_per_engine: Count
 
 
@@ -147,8 +148,9 @@ class Hbm(Section):
 
 
 class Sync(Section):
-    """Waiting for another engine, and starting a kernel."""
+    """Waiting for another engine, the sequencer's own instructions, and starting a kernel."""
 
+    fixed_cycles: Cycles
     semaphore: Seconds
     launch_overhead: Seconds
 

@@ -12,6 +12,7 @@ from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from operator import attrgetter
 
 from glia.core.errors import KernelError
 from glia.isa.located import located
@@ -26,7 +27,7 @@ _MAX_PIECES = 128  # free pieces whose ages are kept apart
 Ranges = dict[int, tuple[int, int]]
 
 
-@dataclass(slots=True, order=True)
+@dataclass(slots=True)
 class _Piece:
     """A run of bytes in every partition, free since instruction `since` (-1: never used)."""
 
@@ -37,6 +38,9 @@ class _Piece:
     @property
     def end(self) -> int:
         return self.start + self.size
+
+
+_START = attrgetter("start")
 
 
 class _Space:
@@ -115,7 +119,7 @@ class _Space:
         """Release bytes; kept apart from their neighbours so that their age stays known."""
         size = -(-size // self.unit) * self.unit
         self.used -= size
-        insort(self.pieces, _Piece(start, size, now))
+        insort(self.pieces, _Piece(start, size, now), key=_START)
         if len(self.pieces) > _MAX_PIECES:
             self._join_oldest()
 

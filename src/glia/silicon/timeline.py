@@ -4,22 +4,24 @@ Engines and queues issue in program order and overlap; an instruction waits for 
 Two figures bracket what a private scheduler may do: the program as written, and the dataflow bound
 (true dependences and busy time only). Cycle-approximate, never cycle-accurate. No values needed.
 Constants: `silicon` section of the chip file; rules: aws-neuron-sdk nki/deep-dives/
-nki_perf_guide.rst, nki-dma-bandwidth-guide.rst, tools/neuron-explorer/glossary.rst (throttle).
+nki_perf_guide.rst, nki-dma-bandwidth-guide.rst, nki/guides/architecture/*.rst (ports, PSUM).
 """
 
 from __future__ import annotations
 
-import bisect
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from glia.isa.engines import engine
-from glia.isa.stream import DmaWork, Instruction, Stream
-from glia.silicon.hazards import dependences
+from glia.isa.stream import Instruction, Stream
+from glia.silicon.engine_time import EngineClock, latency
+from glia.silicon.hazards import Dependences, dependences
+from glia.silicon.meetings import Meeting, Member, member_of, walk
 from glia.silicon.timing import Timing
+from glia.silicon.transfers import DMA, Transfers, alone_s, transfer_s
 
-DMA = "dma"
+__all__ = ["DMA", "LaunchTimes", "Scheduler", "Timeline", "least_busy", "schedule",
+           "schedule_together"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +37,6 @@ class Timeline:
     makespan_s: float
     dataflow_s: float
     busy_s: Mapping[str, float]
-
-
-class _Throttle:
-    """The Tensor engine's activity throttle: starts slow, speeds up over a window of activity.
-
-    Where the array did less than half of what it can in a window of `ramp` seconds, it starts again
-    (neuron-explorer glossary). What counts is the work done, since it limits steps of the current:
-    an instruction that runs at half speed is half the activity.
-    """
-
-    def __init__(self, fraction: float, ramp_s: float) -> None:
-        self._fraction, self._ramp = fraction, ramp_s
-        self._since = 0.0
-        self._recent: deque[tuple[float, float, float]] = deque()  # start, end, speed
-
-    def speed(self, now: float) -> float:
-        """Fraction of the full clock at which an instruction issued now runs."""
-        if self._fraction >= 1:
-            return 1.0
-        first = now - self._ramp
-        while self._recent and self._recent[0][1] <= first:
-            self._recent.popleft()
-        if now - self._since >= self._ramp:
-            done = sum((end - max(start, first)) * speed for start, end, speed in self._recent)
-            if done < 0.5 * self._ramp:
-                self._since = now
-        progress = min(1.0, (now - self._since) / self._ramp)
-        return self._fraction + (1 - self._fraction) * progress
-
-    def ran(self, start: float, end: float, speed: float) -> None:
-        """Record activity; back-to-back instructions of one speed count as one interval."""
-        if self._recent and self._recent[-1][1] == start and self._recent[-1][2] == speed:
-            start = self._recent.pop()[0]
-        self._recent.append((start, end, speed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,150 +57,146 @@ class Scheduler:
 
     def __init__(self, timing: Timing) -> None:
         self.timing = timing
-        self.throttle = _Throttle(timing.throttle_fraction, timing.throttle_ramp_s)
-        self.free_s: dict[str, float] = {}
-        self.busy_s: dict[str, float] = {}
-        self.dma_taken_s: list[tuple[float, float]] = []
-        self.table = ""
+        self.engines = EngineClock(timing)
+        self.transfers = Transfers(timing, self.engines)
+
+    @property
+    def busy_s(self) -> dict[str, float]:
+        """Active time so far, by engine name and `dma`."""
+        return self.engines.busy_s
 
     def run(self, stream: Stream, outside: Outside | None = None) -> LaunchTimes:
-        """Issue a stream after everything issued before."""
-        deps = dependences(stream)
-        made, timing = stream.instructions, self.timing
-        times = LaunchTimes([], [], [])
-        for one, needs, after in zip(made, deps.needs, deps.after, strict=True):
+        """Issue a stream after everything issued before; meetings find no partner to wait for."""
+        one_by_one = _Issue(self, stream)
+        for one in stream.instructions:
             extra, extra_path = (0.0, 0.0) if outside is None else outside(one)
-            ready = max(extra, _ready(one, (*needs, *after), times.ends_s, made, timing))
-            start, end = _run(one, ready, self)
-            path = max(extra_path, _ready(one, needs, times.paths_s, made, timing))
-            times.starts_s.append(start)
-            times.ends_s.append(end)
-            times.paths_s.append(path + _alone_s(one, timing))
-        return times
+            one_by_one.step(one, extra, extra_path)
+        return one_by_one.times
+
+    def place(self, one: Instruction, ready: float) -> tuple[float, float]:
+        """Start and end of an instruction whose operands are there at `ready`."""
+        dma = one.work.dma
+        if dma is not None:
+            return self.transfers.run(dma, ready)
+        return self.engines.run(one, ready)
+
+
+class _Issue:
+    """One stream on its way through a scheduler."""
+
+    def __init__(self, scheduler: Scheduler, stream: Stream) -> None:
+        self.scheduler = scheduler
+        self.made = stream.instructions
+        self.deps: Dependences = dependences(stream)
+        self.times = LaunchTimes([], [], [])
+
+    def step(self, one: Instruction, extra: float = 0.0, extra_path: float = 0.0) -> None:
+        """Issue the next instruction, which may have to wait for things outside."""
+        ready, path = self.ready(one)
+        start, end = self.scheduler.place(one, max(extra, ready))
+        done = max(extra_path, path) + alone_s(one, self.scheduler.timing)
+        self.record(start, end, done)
+
+    def record(self, start: float, end: float, path: float) -> None:
+        """The times of the next instruction."""
+        self.times.starts_s.append(start)
+        self.times.ends_s.append(end)
+        self.times.paths_s.append(path)
+
+    def ready(self, one: Instruction) -> tuple[float, float]:
+        """When the results that the next instruction awaits are visible: as written, dataflow."""
+        needs, after = self.deps.needs[one.index], self.deps.after[one.index]
+        ends, made, timing = self.times.ends_s, self.made, self.scheduler.timing
+        ready = path = 0.0
+        for index in needs:
+            wait = latency(made[index], one, timing)
+            ready = max(ready, ends[index] + wait)
+            path = max(path, self.times.paths_s[index] + wait)
+        for index in after:
+            ready = max(ready, ends[index] + latency(made[index], one, timing))
+        return ready, path
+
+    def timeline(self, bound: float) -> Timeline:
+        """What happened; `bound` is the least that others and busy engines allow."""
+        times = self.times
+        makespan = max(times.ends_s, default=0.0)
+        low = max(bound, max(times.paths_s, default=0.0))
+        return Timeline(
+            tuple(times.starts_s),
+            tuple(times.ends_s),
+            makespan,
+            min(low, makespan),
+            dict(self.scheduler.busy_s),
+        )
 
 
 def schedule(stream: Stream, timing: Timing) -> Timeline:
     """Time a stream alone on one core."""
-    scheduler = Scheduler(timing)
-    times = scheduler.run(stream)
-    makespan = max(times.ends_s, default=0.0)
-    busy = least_busy(stream.instructions, timing)
-    bound = max(max(times.paths_s, default=0.0), max(busy.values(), default=0.0))
-    return Timeline(
-        tuple(times.starts_s),
-        tuple(times.ends_s),
-        makespan,
-        min(bound, makespan),
-        dict(scheduler.busy_s),
-    )
+    issue = _Issue(Scheduler(timing), stream)
+    for one in stream.instructions:
+        issue.step(one)
+    return issue.timeline(max(least_busy(stream.instructions, timing).values(), default=0.0))
 
 
-def _ready(
-    one: Instruction,
-    waits: tuple[int, ...],
-    ends: list[float],
-    made: tuple[Instruction, ...],
-    timing: Timing,
-) -> float:
-    """When the last of the awaited results is visible to this instruction."""
-    ready = 0.0
-    for index in waits:
-        other = made[index]
-        ready = max(ready, ends[index] + _latency(other, one, timing))
-    return ready
+def schedule_together(streams: Sequence[Stream], timing: Timing) -> tuple[Timeline, ...]:
+    """Time streams that run at once, one per core and rank, from a common start.
 
+    Cores of one rank share a stack of HBM: each gets its part of the bandwidth when all are busy.
+    The dataflow bound lets one core have all that its DMA engines can move, and all of them no more
+    than the stack.
 
-def _latency(producer: Instruction, consumer: Instruction, timing: Timing) -> float:
-    """Seconds from the end of one instruction until another may start on its result."""
-    if producer.engine is engine.dma:
-        return timing.completion_latency_s
-    if consumer.engine is engine.dma:
-        # The published gap runs to the first byte, which `start_latency` is already part of.
-        return max(timing.producer_latency_s - timing.start_latency_s, timing.semaphore_s)
-    return 0.0 if producer.engine is consumer.engine else timing.semaphore_s
-
-
-def _run(one: Instruction, ready: float, state: Scheduler) -> tuple[float, float]:
-    dma = one.work.dma
-    if dma is not None:
-        return _run_dma(dma, ready, state)
-    name = one.engine.name
-    start = max(state.free_s.get(name, 0.0), ready)
-    duration = _engine_s(one, state.timing)
-    if one.engine is engine.tensor:
-        speed = state.throttle.speed(start)
-        duration /= speed
-        state.throttle.ran(start, start + duration, speed)
-    elif one.work.table and one.work.table != state.table:
-        state.table = one.work.table
-        duration += state.timing.table_load_s
-    state.free_s[name] = start + duration
-    state.busy_s[name] = state.busy_s.get(name, 0.0) + duration
-    return start, start + duration
-
-
-def _run_dma(dma: DmaWork, ready: float, state: Scheduler) -> tuple[float, float]:
-    """Issue on a queue (and on GpSimd when it builds the descriptors), then share the engines."""
-    timing = state.timing
-    queue = f"queue {dma.queue}"
-    issue = timing.issue_software_s if dma.software else timing.issue_hardware_s
-    start = max(state.free_s.get(queue, 0.0), ready)
-    if dma.software:
-        start = max(start, state.free_s.get("gpsimd", 0.0))
-        state.free_s["gpsimd"] = start + issue
-        state.busy_s["gpsimd"] = state.busy_s.get("gpsimd", 0.0) + issue
-    state.free_s[queue] = start + issue
-    transfer = _transfer_s(dma, timing)
-    # A queue moves its transfers in order: none overtakes an earlier one of the same queue.
-    moved = f"moved {dma.queue}"
-    earliest = max(start + timing.start_latency_s, state.free_s.get(moved, 0.0))
-    begin = _reserve(state.dma_taken_s, earliest, transfer)
-    state.free_s[moved] = begin + transfer
-    state.busy_s[DMA] = state.busy_s.get(DMA, 0.0) + transfer
-    return start, begin + transfer
-
-
-def _reserve(taken: list[tuple[float, float]], earliest: float, seconds: float) -> float:
-    """Start of the first idle span of the DMA engines that is long enough; marks it as taken.
-
-    A transfer that waits for its data occupies no engine: one of another queue passes it.
+    Raises:
+        KernelError: when members wait for each other for ever.
     """
-    at = bisect.bisect_left(taken, earliest, key=lambda span: span[1])
-    begin = earliest
-    while at < len(taken) and taken[at][0] < begin + seconds:
-        begin = max(begin, taken[at][1])
-        at += 1
-    taken.insert(at, (begin, begin + seconds))
-    return begin
+    if len(streams) == 1:
+        return (schedule(streams[0], timing),)
+    shared = timing.shared_by(max(stream.place.num_cores for stream in streams))
+    issues = {member_of(s.place): _Issue(Scheduler(shared), s) for s in streams}
+    for item in walk(streams):
+        if isinstance(item, Meeting):
+            _meet(item, issues, shared)
+        else:
+            member, one = item
+            issues[member].step(one)
+    bounds = [max(least_busy(s.instructions, timing).values(), default=0.0) for s in streams]
+    bounds += [_stack_s(streams, rank, timing) for rank in {s.place.rank for s in streams}]
+    return tuple(issue.timeline(max(bounds)) for issue in issues.values())
 
 
-def _transfer_s(dma: DmaWork, timing: Timing) -> float:
-    """Contiguous pieces spread over the DMA engines; a small piece costs its descriptor."""
-    per_engine = timing.dma_bandwidth / timing.dma_engines
-    piece = max(dma.element_bytes / per_engine, timing.descriptor_s)
-    rounds = dma.num_elements / min(timing.dma_engines, dma.num_elements)
-    return rounds * piece
+def _stack_s(streams: Sequence[Stream], rank: int, timing: Timing) -> float:
+    """The least time in which the stack of one rank moves what its cores read and write."""
+    moved = 0
+    for stream in streams:
+        if stream.place.rank == rank:
+            for one in stream.instructions:
+                dma = one.work.dma
+                moved += 0 if dma is None else dma.hbm_read_bytes + dma.hbm_write_bytes
+    return moved / timing.stack_bandwidth
 
 
-def _engine_s(one: Instruction, timing: Timing) -> float:
-    cycles = one.work.cycles + timing.fixed_cycles[one.engine]
-    return cycles / timing.hertz[one.engine]
+def _meet(meeting: Meeting, issues: Mapping[Member, _Issue], timing: Timing) -> None:
+    """All come, then all go: a member's engine or queue is held from its coming to the end."""
+    come, paths = [], []
+    for member, one in zip(meeting.members, meeting.instructions, strict=True):
+        ready, path = issues[member].ready(one)
+        come.append(issues[member].scheduler.engines.free_at(one, ready))
+        paths.append(path)
+    together, path = max(come) + timing.semaphore_s, max(paths)
+    for member, one, start in zip(meeting.members, meeting.instructions, come, strict=True):
+        issue = issues[member]
+        _, end = issue.scheduler.place(one, together)
+        issue.record(start, end, path + alone_s(one, timing))
 
 
-def _alone_s(one: Instruction, timing: Timing) -> float:
-    dma = one.work.dma
-    if dma is None:
-        return _engine_s(one, timing)
-    return timing.start_latency_s + _transfer_s(dma, timing)
-
-
-def least_busy(made: tuple[Instruction, ...], timing: Timing) -> dict[str, float]:
+def least_busy(made: Sequence[Instruction], timing: Timing) -> dict[str, float]:
     """Unavoidable active time per engine: no throttle, no waiting, one load per table used."""
     busy: dict[str, float] = {}
     for one in made:
         dma = one.work.dma
-        name = DMA if dma is not None else one.engine.name
-        seconds = _transfer_s(dma, timing) if dma is not None else _engine_s(one, timing)
+        if dma is not None:
+            name, seconds = DMA, transfer_s(dma, timing) * timing.share_of_engines(dma)
+        else:
+            name, seconds = one.engine.name, timing.engine_s(one) * timing.share_of_array(one)
         busy[name] = busy.get(name, 0.0) + seconds
     tables = {one.work.table for one in made if one.work.table}
     if tables:

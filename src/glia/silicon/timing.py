@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from glia.chips import Silicon
 from glia.core.figures import Figure
 from glia.isa.engines import engine
+from glia.isa.stream import DmaWork, Instruction
 
 Bound = Literal["optimistic", "likely", "pessimistic"]
 BOUNDS: tuple[Bound, ...] = ("optimistic", "likely", "pessimistic")
@@ -25,6 +26,7 @@ class Timing:
     table_load_s: float
     semaphore_s: float
     dma_bandwidth: float
+    stack_bandwidth: float
     dma_engines: int
     issue_hardware_s: float
     issue_software_s: float
@@ -32,14 +34,20 @@ class Timing:
     completion_latency_s: float
     producer_latency_s: float
     descriptor_s: float
+    transpose_from_hbm: float
+    transpose_on_chip: float
     launch_overhead_s: float
+    array_cells: int
+    array_issue_s: float
+    vector_gpsimd_share_port: bool
+    psum_one_at_a_time: bool
 
     @staticmethod
     def of(silicon: Silicon, bound: Bound = "likely") -> Timing:
         """Take every constant at the slow, likely or fast end of its Figure."""
         slow, fast = _pick(bound, slow=True), _pick(bound, slow=False)
         clock, dma = silicon.clock, silicon.dma
-        stack_share = fast(silicon.hbm.stack_bandwidth)
+        stack = fast(silicon.hbm.stack_bandwidth)
         engines = int(dma.num_engines.value)
         return Timing(
             hertz={
@@ -54,12 +62,14 @@ class Timing:
                 engine.vector: slow(silicon.vector.fixed_cycles),
                 engine.scalar: slow(silicon.scalar.fixed_cycles),
                 engine.gpsimd: slow(silicon.gpsimd.fixed_cycles),
+                engine.sync: slow(silicon.sync.fixed_cycles),
             },
             throttle_fraction=fast(silicon.tensor.throttle_fraction),
             throttle_ramp_s=slow(silicon.tensor.throttle_ramp),
             table_load_s=slow(silicon.scalar.table_load),
             semaphore_s=slow(silicon.sync.semaphore),
-            dma_bandwidth=min(fast(dma.engine_bandwidth) * engines, stack_share),
+            dma_bandwidth=min(fast(dma.engine_bandwidth) * engines, stack),
+            stack_bandwidth=stack,
             dma_engines=engines,
             issue_hardware_s=slow(dma.issue_hwdge),
             issue_software_s=slow(dma.issue_swdge),
@@ -67,8 +77,37 @@ class Timing:
             completion_latency_s=slow(dma.completion_latency),
             producer_latency_s=slow(dma.producer_latency),
             descriptor_s=slow(dma.descriptor_min),
+            transpose_from_hbm=fast(dma.transpose_efficiency),
+            transpose_on_chip=fast(dma.transpose_efficiency_sbuf),
             launch_overhead_s=slow(silicon.sync.launch_overhead),
+            array_cells=int(silicon.tensor.rows.value * silicon.tensor.columns.value),
+            array_issue_s=slow(silicon.tensor.min_cycles) / fast(clock.tensor),
+            vector_gpsimd_share_port=silicon.capabilities.vector_gpsimd_shared_port,
+            psum_one_at_a_time=not silicon.capabilities.parallel_psum_access,
         )
+
+    def shared_by(self, cores: int) -> Timing:
+        """The same while `cores` cores move data from and to one stack of HBM."""
+        if cores == 1:
+            return self
+        return replace(self, dma_bandwidth=min(self.dma_bandwidth, self.stack_bandwidth / cores))
+
+    def engine_s(self, one: Instruction) -> float:
+        """Seconds of an engine's instruction at full clock."""
+        return (one.work.cycles + self.fixed_cycles[one.engine]) / self.hertz[one.engine]
+
+    def share_of_array(self, one: Instruction) -> float:
+        """Fraction of the systolic array that an instruction takes."""
+        tile = one.work.tile
+        return 1.0 if tile is None else tile.rows * tile.columns / self.array_cells
+
+    def lanes_of(self, dma: DmaWork) -> int:
+        """DMA engines that a transfer uses: one per contiguous piece at most."""
+        return max(1, min(self.dma_engines, dma.num_elements))
+
+    def share_of_engines(self, dma: DmaWork) -> float:
+        """Fraction of the DMA engines that a transfer uses."""
+        return self.lanes_of(dma) / self.dma_engines
 
 
 def _pick(bound: Bound, slow: bool) -> Callable[[Figure], float]:
