@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +157,15 @@ def test_files_that_do_not_parse_or_import(tmp_path):
             result = glia(verb, f"{path}:k")
             assert result.exit_code in (1, 2) and "Traceback" not in result.stderr
         assert message in glia("run", f"{path}:k").stderr
+
+
+def test_the_readme_says_what_the_profile_says():
+    text = " ".join((ROOT / "README.md").read_text().split())
+    claimed = re.search(r"multiplication would gain (\d+) % on the Scalar engine", text)
+    result = glia("profile", SOFTMAX, "--arg", "x=4096x2048:bf16", "--json")
+    advice = json.loads(result.stdout)["advice"]
+    (moved,) = (
+        a for a in advice if "tensor_scalar" in a["title"] and "scalar engine" in a["title"]
+    )
+    assert claimed is not None
+    assert 100 * moved["fraction"] == pytest.approx(int(claimed[1]), abs=0.5)

@@ -166,7 +166,7 @@ def _lines(lines: tuple[LineUse, ...], whole_s: float) -> Table:
         busy = max(use.busy_s.items(), key=lambda item: item[1], default=("", 0.0))
         table.add_row(
             Text(f"{use.file}:{use.line}"),
-            Text(use.code),
+            Text(_short(use.code)),
             Text(f"{use.critical_s / whole_s:.1%}" if whole_s else "-"),
             Text(f"{busy[0]} {format_quantity(busy[1], 's')}"),
             Text(f"{use.num_instructions:,}"),
@@ -175,6 +175,10 @@ def _lines(lines: tuple[LineUse, ...], whole_s: float) -> Table:
         table.caption = Text(f"and {len(lines) - NUM_LINES} more lines", style="dim")
         table.caption_justify = "left"
     return table
+
+
+def _short(code: str, limit: int = 90) -> str:
+    return code if len(code) <= limit else code[: limit - 1] + "\u2026"
 
 
 def _advice(advice: tuple[Advice, ...]) -> RenderableType:

@@ -172,8 +172,8 @@ def _notes(chip: Chip, silicon: Silicon, power: Estimate, num_cores: int) -> tup
         if power.high > share:
             part = "" if power.likely > share else "the upper end of "
             notes.append(
-                f"{part}the average power {power} is above these cores' share of the chip's "
-                f"assumed {tdp}: a real chip would slow down"
+                f"{part}the average power {power} is above {share:.3g} W, these cores' share of "
+                f"the {tdp} assumed for the chip: a real one would slow down"
             )
     return tuple(notes)
 

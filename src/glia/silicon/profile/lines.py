@@ -7,9 +7,11 @@ sum to the whole. Beside it stands the active time of each line on each engine.
 
 from __future__ import annotations
 
+import ast
 import linecache
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from glia.core.kernel_records import LineUse
@@ -108,10 +110,32 @@ def _line(
     return LineUse(
         file=Path(key[0]).name,
         line=key[1],
-        code=linecache.getline(*key).strip(),
+        code=statement_at(*key),
         num_instructions=len(group),
         critical_s=critical_s,
         busy_s=dict(busy),
         num_bytes=num_bytes,
         flops=flops,
     )
+
+
+def statement_at(file: str, line: int) -> str:
+    """The statement around a line of a source file, on one line; empty when there is no file."""
+    lines = linecache.getlines(file)
+    around = [s for s in _statements("".join(lines)) if s[0] <= line <= s[1]]
+    if not around:
+        return linecache.getline(file, line).strip()
+    first, last = min(around, key=lambda s: s[1] - s[0])
+    return " ".join(text.strip() for text in lines[first - 1 : last])
+
+
+@lru_cache(maxsize=8)
+def _statements(source: str) -> tuple[tuple[int, int], ...]:
+    """First and last line of every simple statement."""
+    simple = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return, ast.Assert)
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return ()
+    found = (node for node in ast.walk(tree) if isinstance(node, simple))
+    return tuple((node.lineno, node.end_lineno or node.lineno) for node in found)
