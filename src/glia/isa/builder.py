@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
@@ -95,7 +95,9 @@ def instruction(function: F) -> F:
         arguments.update(kwargs)
         fits = len(arguments) == len(args) + len(kwargs) and known >= arguments.keys() >= required
         at = kernel_place(sys._getframe(1))
-        if not fits:
+        if not fits and _only_dst_dtype(arguments, known, required):
+            del arguments["dtype"]
+        elif not fits:
             raise located(_misfit(name, signature, args, kwargs), *at)
         return builder.issue(name, function, arguments, at)
 
@@ -108,6 +110,16 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_frozen(v) for v in value)
     return value.number() if isinstance(value, VirtualRegister) else value
+
+
+def _only_dst_dtype(arguments: dict[str, Any], known: Set[str], required: Set[str]) -> bool:
+    """True when all that is too much is `dtype`, and it is dst's own.
+
+    Kernels of NKI 0.2 (aws-neuron/nki-samples) name the result's dtype beside its tile.
+    """
+    dst, extra = arguments.get("dst"), arguments.keys() - known
+    fits = extra == {"dtype"} and required <= arguments.keys()
+    return fits and isinstance(dst, NkiTensor) and arguments["dtype"] == dst.dtype
 
 
 def _misfit(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> KernelError:
@@ -186,7 +198,7 @@ class StreamBuilder(LaunchMemory):
             if not self._shadows[view.storage.index].is_written(view):
                 raise self._unwritten(op, view)
         for view in writes:
-            self._write(view, accumulates, op)
+            self._write(view, accumulates, op, may_discard=len(writes) > 1)
             if not overlap_ok:
                 self._check_apart(view, reads, op)
         if partly is not None and moves is not None:
@@ -234,7 +246,7 @@ class StreamBuilder(LaunchMemory):
             "write it first (memset, dma_copy or a result)",
         )
 
-    def _write(self, view: NkiTensor, accumulates: bool, op: str) -> None:
+    def _write(self, view: NkiTensor, accumulates: bool, op: str, may_discard: bool) -> None:
         if view.storage.role == "constant":
             raise self.error(
                 f"{op} writing {view!r}",
@@ -242,17 +254,20 @@ class StreamBuilder(LaunchMemory):
                 "a tensor of the kernel",
                 "allocate the result with nl.ndarray(..., buffer=nl.shared_hbm)",
             )
-        if 0 in view.steps and any(
-            s == 0 and n > 1 for s, n in zip(view.steps, view.shape, strict=True)
+        shadow = self._shadows[view.storage.index]
+        if 0 not in view.steps or all(
+            s != 0 or n == 1 for s, n in zip(view.steps, view.shape, strict=True)
         ):
+            shadow.mark(view)
+        elif may_discard:  # what another result is for: the elements overwrite one another
+            shadow.forget(view)
+        else:
             raise self.error(
                 f"{op} writing {view!r}",
                 "a broadcast view",
                 "each element once",
                 "write the tile itself",
             )
-        shadow = self._shadows[view.storage.index]
-        shadow.mark(view)
         if view.storage.memory == "psum":
             shadow.mark_started(view, accumulates)
 

@@ -66,6 +66,25 @@ class Shadow:
         flags = self._select(view, "_flags")
         return bool(flags.all() if view.indirection is None else flags.any())
 
+    def partly_written(self, view: NkiTensor) -> np.ndarray | None:
+        """Which elements of the view were written, where some were and some were not; else None."""
+        if self.full or view.indirection is not None:
+            return None
+        flags: np.ndarray = self._select(view, "_flags")
+        if flags.ndim > view.ndim:  # several flags per element
+            flags = np.all(flags, axis=-1)
+        return flags.copy() if flags.any() and not flags.all() else None
+
+    def unmark(self, view: NkiTensor, lost: np.ndarray) -> None:
+        """Record that these elements of the view, and only these, are not written after all."""
+        if not lost.any():
+            return
+        if self.full:
+            self.full = False
+            self._flags = np.ones(self._num_bytes // self._size, bool)
+        self._select(view, "_flags")[lost] = False
+        self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
+
     # -- accumulation groups of PSUM -----------------------------------------------------------
 
     def group_state(self, view: NkiTensor) -> str:

@@ -150,6 +150,31 @@ def test_lanes_are_the_partitions_of_the_data():
     assert np.array_equal(run(call, [x], [((64, 1), F32)])[0], sums(x))
 
 
+def test_results_may_be_discarded_for_their_sum():
+    """A step of 0 writes all elements to one place, which then holds nothing defined."""
+    x = normal(16, 20)
+
+    def call(total: Any, data: Any) -> None:
+        scratch = nl.ndarray((16, 1), F32, nl.sbuf)
+        nowhere = scratch.ap([[1, 16], [0, 20]])
+        nisa.activation_reduce(nowhere, nl.square, data, nl.add, total)
+
+    assert np.array_equal(run(call, [x], [((16, 1), F32)])[0], sums(np.square(x)))
+
+    def reads_it() -> None:
+        scratch = sbuf(16, 1)
+        nisa.activation_reduce(
+            scratch.ap([[1, 16], [0, 20]]), nl.square, sbuf(16, 20), nl.add, sbuf(16, 1)
+        )
+        nisa.tensor_copy(sbuf(16, 1), scratch)
+
+    refused(reads_it, "memory never written")
+    refused(
+        lambda: nisa.activation(sbuf(16, 1).ap([[1, 16], [0, 20]]), nl.exp, sbuf(16, 20)),
+        "a broadcast view",
+    )
+
+
 # -- activate2 ---------------------------------------------------------------------------------
 
 NUMPY: dict[str, Callable[[Any, Any], Any]] = {

@@ -123,3 +123,23 @@ def test_cost_by_width_of_the_data():
     assert cycles("bfloat16", "trn2") == 128
     assert cycles("float32", "trn2") == 128 * target.fp32_passes / 2
     assert cycles("float32", "trn1") == 128 * target_of("trn1").fp32_passes
+
+
+@pytest.mark.parametrize("api", ["transpose", "matmul"])
+def test_what_was_never_written_moves_along(api: str):
+    """Columns never written arrive as partitions never written; only using them is an error."""
+
+    def body(row: int) -> None:
+        data, out = (
+            nl.ndarray((64, 40), "float32", nl.sbuf),
+            nl.ndarray((40, 64), "float32", nl.psum),
+        )
+        nisa.memset(data[:, :32], 1.0)
+        if api == "transpose":
+            nisa.nc_transpose(out, data)
+        else:
+            nisa.nc_matmul(out, data, sbuf(64, 64, fill=1.0), is_transpose=True)
+        nisa.activation(sbuf(8, 64), nl.exp, out[row : row + 8])
+
+    traced(lambda: body(0))
+    refused(lambda: body(32), "memory never written")

@@ -32,7 +32,8 @@ def nonzero_with_count(
     """Positions of nonzero elements in partitions 0, 16, 32, ... of src [P, n], and their number.
 
     dst [P, n + 1] int32: the positions plus index_offset, then padding_val, then in the last place
-    the number. Only those partitions are read and written.
+    the number. Only those partitions are read and written. One that holds elements never written
+    gives nothing: its result counts as never written.
     """
     what, b = "nonzero_with_count", current()
     require(b.target.can.nonzero_with_count, what, b.target.chip, "a chip that has it")
@@ -55,7 +56,13 @@ def nonzero_with_count(
 
     read, written = src[::CORE_PARTITIONS], dst[::CORE_PARTITIONS]
     work = gpsimd_work(n * b.target.serial_cycles, read.size, written, read)
-    return b.emit(what, Engine.gpsimd, (written,), (read,), work, meaning)
+    return b.emit(what, Engine.gpsimd, (written,), (read,), work, meaning, moves=_rows_written)
+
+
+def _rows_written(out: np.ndarray, data: np.ndarray) -> None:
+    """Each GpSimd core works on its own partition: what was never written stays in that one."""
+    rows = data.reshape(len(data), -1).all(axis=1)
+    out[...] = rows.reshape(-1, *(1,) * (out.ndim - 1))
 
 
 @instruction

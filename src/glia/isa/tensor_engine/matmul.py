@@ -224,7 +224,15 @@ def _transpose_mode(
         tile=tile,
     )
     reads = (stationary, moving)
-    return current().emit(what, Engine.tensor, (out,), reads, work, _pick_rows)
+    return current().emit(
+        what, Engine.tensor, (out,), reads, work, _pick_rows, moves=_columns_written
+    )
+
+
+def _columns_written(out: np.ndarray, stationary: np.ndarray) -> None:
+    """A row of the result is written where all of its column was, whatever the permutation."""
+    columns = flat(stationary).all(axis=0)
+    out[...] = columns.reshape(-1, *(1,) * (out.ndim - 1))
 
 
 def _pick_rows(dst: np.ndarray, stationary: np.ndarray, moving: np.ndarray) -> None:

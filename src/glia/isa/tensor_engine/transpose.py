@@ -50,7 +50,8 @@ def nc_transpose(
         sram=traffic(dst, data),
     )
     meaning = _multiply_by_identity if data.dtype.is_float and not exact else _transpose
-    return b.emit(what, Engine.tensor, (out,), (data,), work, meaning)
+    moves = _transpose if meaning is _transpose else None
+    return b.emit(what, Engine.tensor, (out,), (data,), work, meaning, moves=moves)
 
 
 def _on_vector(chosen: Engine, dst: NkiTensor, data: NkiTensor) -> bool:
