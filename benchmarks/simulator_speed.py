@@ -22,7 +22,8 @@ import glia.nki.language as nl
 from glia.chips import load_chip
 from glia.core.dtypes import dtype
 from glia.isa.target import target_of
-from glia.nki.kernel import TensorSpec, execute
+from glia.nki.kernel import TensorSpec
+from glia.nki.simulation import execute
 from glia.silicon import Core, Timing, schedule
 
 TARGET, BF16 = target_of("trn2"), dtype("bfloat16")

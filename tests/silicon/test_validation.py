@@ -11,7 +11,7 @@ import pytest
 
 from glia.chips import load_chip
 from glia.isa.target import target_of
-from glia.nki.kernel import execute
+from glia.nki.simulation import execute
 from glia.silicon import Core, Timing, schedule
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "validation"))

@@ -7,7 +7,7 @@ two never need each other.
 from glia.silicon.core import Core, Hbm
 from glia.silicon.energy import StreamEnergy, stream_energy
 from glia.silicon.sequence import Placed, SequenceTimeline, schedule_sequence
-from glia.silicon.timeline import Timeline, schedule
+from glia.silicon.timeline import Timeline, schedule, schedule_together
 from glia.silicon.timing import Timing
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "Timing",
     "schedule",
     "schedule_sequence",
+    "schedule_together",
     "stream_energy",
 ]
