@@ -17,7 +17,7 @@ import numpy as np
 from glia.isa.alu import AluOp, fold, reduction
 from glia.isa.builder import current
 from glia.isa.engines import reduce_cmd as ReduceCmd
-from glia.isa.rules import on_chip, refusal, require, store
+from glia.isa.rules import on_chip, refusal, store
 from glia.isa.tensor import NkiTensor
 
 _IDENTITY = {"add": 0.0, "maximum": -np.inf, "minimum": np.inf, "abs_max": 0.0, "abs_min": np.inf}
@@ -28,31 +28,16 @@ _COMMANDS = (ReduceCmd.idle, ReduceCmd.reset, ReduceCmd.reduce, ReduceCmd.reset_
 class Accumulation:
     """What one instruction does with the registers of its lanes.
 
-    Operands come in the order of `writes` and `reads`; `op` may be None where nothing is reduced.
+    `writes` are the registers where they change, then the tile that they are read out to; `reads`
+    the registers where the reduction goes on, or where they are only read out. `op` may be None
+    where nothing is reduced.
     """
 
-    command: ReduceCmd
-    op: AluOp | None
-    lanes: NkiTensor
-    result: NkiTensor | None
-
-    @property
-    def changes(self) -> bool:
-        """True unless the registers stay as they are."""
-        return self.command is not ReduceCmd.idle
-
-    @property
-    def writes(self) -> tuple[NkiTensor, ...]:
-        """The registers where they change, then the tile that they are read out to."""
-        written = (self.lanes,) if self.changes else ()
-        return written if self.result is None else (*written, self.result)
-
-    @property
-    def reads(self) -> tuple[NkiTensor, ...]:
-        """The registers where the reduction goes on, or where they are only read out."""
-        idle = self.command is ReduceCmd.idle
-        old = self.command is ReduceCmd.reduce or (idle and self.result is not None)
-        return (self.lanes,) if old else ()
+    command: ReduceCmd = ReduceCmd.idle
+    op: AluOp | None = None
+    result: NkiTensor | None = None
+    writes: tuple[NkiTensor, ...] = ()
+    reads: tuple[NkiTensor, ...] = ()
 
     def carry_out(
         self, value: np.ndarray, written: Sequence[np.ndarray], read: Sequence[np.ndarray]
@@ -69,7 +54,7 @@ class Accumulation:
         if self.command in (ReduceCmd.reduce, ReduceCmd.reset_reduce):
             assert self.op is not None
             total = fold(self.op, rows, total)
-        if self.changes:
+        if self.command is not ReduceCmd.idle:
             written[0][...] = total[:, None]
         if self.result is not None:
             store(written[-1], total)
@@ -89,6 +74,8 @@ def accumulation(
         KernelError: for an operator or a command that the instruction lacks, a reduction without an
             operator, or a result that is not [P, 1].
     """
+    if command is ReduceCmd.idle and result is None and op is None:
+        return _NOTHING
     if command not in _COMMANDS:
         names = ", ".join(c.name for c in _COMMANDS)
         raise refusal(f"{what} reduce_cmd", getattr(command, "name", repr(command)), names)
@@ -96,17 +83,25 @@ def accumulation(
     if found is not None and found.name not in operators:
         names = ", ".join(f"nl.{name}" for name in operators)
         raise refusal(f"{what} reduce_op", f"{found!r}", names)
-    require(
-        found is not None or command in (ReduceCmd.idle, ReduceCmd.reset),
-        f"{what} reduce_cmd",
-        f"{command.name} without reduce_op",
-        "the operator",
-        "pass reduce_op=nl.add",
-    )
+    if found is None and command in (ReduceCmd.reduce, ReduceCmd.reset_reduce):
+        got = f"{command.name} without reduce_op"
+        raise refusal(f"{what} reduce_cmd", got, "the operator", "pass reduce_op=nl.add")
     rows, start = data.num_partitions, data.start_partition
     if result is not None:
         on_chip(what, reduce_res=result)
         if result.num_partitions != rows or result.free_size != 1:
             raise refusal(f"{what} reduce_res", f"shape {result.shape}", f"({rows}, 1)")
-    lanes = current().register_file("scalar accumulator")[start : start + rows]
-    return Accumulation(command, found, lanes, result)
+    lanes = (current().register_file("scalar accumulator")[start : start + rows],)
+    idle = command is ReduceCmd.idle
+    writes = () if idle else lanes
+    goes_on = command is ReduceCmd.reduce or (idle and result is not None)
+    return Accumulation(
+        command,
+        found,
+        result,
+        writes if result is None else (*writes, result),
+        lanes if goes_on else (),
+    )
+
+
+_NOTHING = Accumulation()

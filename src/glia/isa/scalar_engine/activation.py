@@ -9,7 +9,7 @@ import numpy as np
 from glia.isa.builder import current, instruction
 from glia.isa.engines import reduce_cmd as ReduceCmd
 from glia.isa.functions import Activation, function
-from glia.isa.rules import column, on_chip, refusal, require, same_shape, scalar_or_column
+from glia.isa.rules import column, on_chip, refusal, same_shape, scalar_or_column
 from glia.isa.scalar_engine.accumulator import accumulation
 from glia.isa.scalar_engine.issue import emit
 from glia.isa.stream import Instruction
@@ -89,19 +89,15 @@ def _activation(
 def _check_bias(what: str, fn: Activation, bias: Any, target: Target) -> None:
     tile = isinstance(bias, NkiTensor)
     zero = not tile and isinstance(bias, (int, float)) and float(bias) == 0.0
-    if tile and bias.dtype.name == "tfloat32":
+    if tile and bias.dtype == "tfloat32":
         raise refusal(f"{what} bias", "tfloat32", "any other kind", "use float32")
-    require(
-        tile or zero or target.can.activation_bias_constant,
-        f"{what} bias",
-        f"the constant {bias}",
-        f"a (P, 1) tile on {target.chip}",
-        "memset a tile and pass it",
-    )
-    require(
-        fn.name != "reciprocal" or zero or target.can.activation_reciprocal_bias,
-        f"{what} bias",
-        "a bias with reciprocal",
-        f"none on {target.chip}",
-        "add it before",
-    )
+    if not (tile or zero or target.can.activation_bias_constant):
+        raise refusal(
+            f"{what} bias",
+            f"the constant {bias}",
+            f"a (P, 1) tile on {target.chip}",
+            "memset a tile and pass it",
+        )
+    if fn.name == "reciprocal" and not zero and not target.can.activation_reciprocal_bias:
+        got = "a bias with reciprocal"
+        raise refusal(f"{what} bias", got, f"none on {target.chip}", "add it before")

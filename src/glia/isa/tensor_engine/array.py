@@ -133,8 +133,11 @@ def check_bank(what: str, dst: NkiTensor, target: Target) -> None:
 
 def check_result_type(what: str, dst: NkiTensor, target: Target) -> None:
     """PSUM takes float32, and bfloat16 where the generation can."""
-    kind, can = dst.dtype.name, target.can.psum_bf16_output
-    if kind != "float32" and not (kind == "bfloat16" and can):
+    kind = dst.dtype
+    if kind == "float32":
+        return
+    can = target.can.psum_bf16_output
+    if not (kind == "bfloat16" and can):
         raise refusal(
             f"{what} dst",
             kind,

@@ -88,6 +88,8 @@ def nc_matmul(
 
 def _is_double_row(what: str, mode: Any) -> bool:
     """Older kernels name the mode by a string."""
+    if mode is matmul_perf_mode.none:
+        return False
     try:
         found = matmul_perf_mode[mode] if isinstance(mode, str) else matmul_perf_mode(mode)
     except (KeyError, ValueError):
@@ -96,11 +98,13 @@ def _is_double_row(what: str, mode: Any) -> bool:
 
 
 def _check_types(what: str, stationary: NkiTensor, moving: NkiTensor, target: Target) -> None:
-    kinds = stationary.dtype.name, moving.dtype.name
+    kinds = stationary.dtype, moving.dtype
     for role, kind in zip(("stationary", "moving"), kinds, strict=True):
         if kind not in _TYPES or (kind == "float8_e4m3fn" and not target.can.ocp_fp8):
             names = ", ".join(t for t in _TYPES if target.can.ocp_fp8 or t != "float8_e4m3fn")
             raise refusal(f"{what} {role}", kind, f"one of {names}", "convert it first")
+    if kinds[0] == kinds[1]:
+        return
     if (kinds[0] in _FLOAT32) != (kinds[1] in _FLOAT32):
         got = f"{kinds[0]} with {kinds[1]}"
         raise refusal(what, got, "float32 only with float32 or tfloat32", "convert one of them")
@@ -134,10 +138,10 @@ def _passes(
     target: Target, stationary: NkiTensor, moving: NkiTensor, hints: tuple[bool, bool]
 ) -> float:
     """float32 takes several passes, fewer when an operand holds only ones and zeros."""
-    wide = [v.dtype.name == "float32" for v in (stationary, moving)]
-    if not any(wide):
+    wide = stationary.dtype == "float32", moving.dtype == "float32"
+    if not (wide[0] or wide[1]):
         return 1.0
-    hinted = any(w and h for w, h in zip(wide, hints, strict=True))
+    hinted = (wide[0] and hints[0]) or (wide[1] and hints[1])
     return target.fp32_passes_onezero if hinted else target.fp32_passes
 
 
@@ -151,17 +155,17 @@ def _meaning(
     double: bool,
     adds: bool,
 ) -> Callable[..., None]:
-    rounded = [v.dtype.name == "tfloat32" for v in (stationary, moving)]
-    hinted = [
-        h and v.dtype.name in _FLOAT32 for h, v in zip(hints, (stationary, moving), strict=True)
-    ]
+    plain = _accumulate if adds else _overwrite
+    kinds = stationary.dtype, moving.dtype
+    rounded = kinds[0] == "tfloat32", kinds[1] == "tfloat32"
+    hinted = hints[0] and kinds[0] in _FLOAT32, hints[1] and kinds[1] in _FLOAT32
     if not (double or any(rounded) or any(hinted)):
-        return _accumulate if adds else _overwrite
+        return plain
 
     def meaning(dst: np.ndarray, left: np.ndarray, right: np.ndarray, *_: np.ndarray) -> None:
         left = _prepared("stationary", left, rounded[0], hinted[0], double)
         right = _prepared("moving", right, rounded[1], hinted[1], double)
-        (_accumulate if adds else _overwrite)(dst, left, right)
+        plain(dst, left, right)
 
     return meaning
 

@@ -29,14 +29,16 @@ def nc_transpose(
     """
     what, b = "nc_transpose", current()
     on_chip(what, dst=dst, data=data)
-    require(dst.dtype == data.dtype, f"{what} dst", str(dst.dtype), f"data's {data.dtype}")
+    if dst.dtype != data.dtype:
+        raise refusal(f"{what} dst", str(dst.dtype), f"data's {data.dtype}")
     if dst.num_partitions != data.free_size or dst.free_size != data.num_partitions:
         expected = f"({data.free_size}, {data.num_partitions})"
         raise refusal(f"{what} dst", f"shape {dst.shape}", expected)
     if _on_vector(engine, dst, data):
         return transpose_on_vector(dst, data)
     check_memories(what, dst, data=data)
-    require(data.free_size <= SIZE, f"{what} data", f"{data.free_size} columns", f"at most {SIZE}")
+    if data.free_size > SIZE:
+        raise refusal(f"{what} data", f"{data.free_size} columns", f"at most {SIZE}")
     exact = b.target.can.transpose_bit_exact
     out = halfwords(what, dst) if exact else dst
     check_bank(what, out, b.target)
@@ -56,14 +58,10 @@ def nc_transpose(
 
 def _on_vector(chosen: Engine, dst: NkiTensor, data: NkiTensor) -> bool:
     small = data.num_partitions <= _VECTOR_SIZE and data.free_size <= _VECTOR_SIZE
-    require(
-        chosen in (Engine.unknown, Engine.tensor, Engine.vector),
-        "nc_transpose",
-        f"engine {chosen.name}",
-        "tensor or vector",
-    )
-    if chosen is Engine.vector:
-        require(small, "nc_transpose data", f"shape {data.shape}", "at most 32 x 32 on vector")
+    if chosen not in (Engine.unknown, Engine.tensor, Engine.vector):
+        raise refusal("nc_transpose", f"engine {chosen.name}", "tensor or vector")
+    if chosen is Engine.vector and not small:
+        raise refusal("nc_transpose data", f"shape {data.shape}", "at most 32 x 32 on vector")
     return chosen is Engine.vector or (
         chosen is Engine.unknown and small and not (data.buffer == "sbuf" and dst.buffer == "psum")
     )
