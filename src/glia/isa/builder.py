@@ -33,10 +33,12 @@ from glia.isa.target import Target
 from glia.isa.tensor import NkiTensor
 
 __all__ = [
+    "COLLECTIVES",
     "FIRST_REGISTER_FILE",
     "INSTRUCTIONS",
     "Place",
     "StreamBuilder",
+    "collective",
     "current",
     "instruction",
     "located",
@@ -46,7 +48,10 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 INSTRUCTIONS: dict[str, Callable[..., Any]] = {}
-"""Every public instruction by name; filled by the decorator that declares it."""
+"""Every public instruction of `nki.isa` by name; filled by the decorator that declares it."""
+
+COLLECTIVES: dict[str, Callable[..., Any]] = {}
+"""Those of `nki.collectives`."""
 
 
 @contextmanager
@@ -79,9 +84,18 @@ def instruction(function: F) -> F:
     The function also enters the table `INSTRUCTIONS` by its name; a second one of that name is
     refused.
     """
+    return _declared(function, INSTRUCTIONS, "nki.isa")
+
+
+def collective(function: F) -> F:
+    """Declare a public collective, as `instruction` does."""
+    return _declared(function, COLLECTIVES, "nki.collectives")
+
+
+def _declared(function: F, table: dict[str, Callable[..., Any]], module: str) -> F:
     signature = inspect.signature(function)
     name = function.__name__
-    if name in INSTRUCTIONS:
+    if name in INSTRUCTIONS or name in COLLECTIVES:
         raise ValueError(f"declaring instruction {name}: the name is taken")
     names = tuple(signature.parameters)
     known = frozenset(names)
@@ -89,7 +103,7 @@ def instruction(function: F) -> F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        builder = current(f"nki.isa.{name}")
+        builder = current(f"{module}.{name}")
         # What Signature.bind does, without its cost: 10^5 instructions are common.
         arguments = dict(zip(names, args, strict=False))
         arguments.update(kwargs)
@@ -98,10 +112,10 @@ def instruction(function: F) -> F:
         if not fits and _only_dst_dtype(arguments, known, required):
             del arguments["dtype"]
         elif not fits:
-            raise located(_misfit(name, signature, args, kwargs), *at)
+            raise located(_misfit(f"{module}.{name}", signature, args, kwargs), *at)
         return builder.issue(name, function, arguments, at)
 
-    INSTRUCTIONS[name] = call
+    table[name] = call
     return call  # type: ignore[return-value]
 
 
@@ -126,8 +140,8 @@ def _misfit(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> 
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        return KernelError(f"nki.isa.{name}: {error}; expected {name}{signature}")
-    raise AssertionError(f"nki.isa.{name}: arguments that bind were refused")
+        return KernelError(f"{name}: {error}; expected {name.rpartition('.')[2]}{signature}")
+    raise AssertionError(f"{name}: arguments that bind were refused")
 
 
 class StreamBuilder(LaunchMemory):

@@ -23,7 +23,7 @@ from glia.isa import engines
 from glia.isa.alu import AluOp
 from glia.isa.builder import INSTRUCTIONS, StreamBuilder, tracing
 from glia.isa.functions import Activation
-from glia.isa.stream import Call, Stream
+from glia.isa.stream import ALONE, Call, Stream
 from glia.isa.target import Target
 from glia.isa.tensor import Columns, Indirection, NkiTensor, Rows, Shift, Storage
 from glia.isa.tokens import TOKENS, Token
@@ -56,6 +56,7 @@ def save_stream(stream: Stream) -> dict[str, Any]:
     Raises:
         FormatError: for a call argument that has no form in a file.
     """
+    _check_savable(stream)
     writer = _Writer()
     calls = [writer.call(one) for one in stream.calls]
     return {
@@ -69,6 +70,20 @@ def save_stream(stream: Stream) -> dict[str, Any]:
         "views": list(writer.views.values()),
         "calls": calls,
     }
+
+
+def _check_savable(stream: Stream) -> None:
+    """A file holds one core's stream that is right for any data."""
+    got = ""
+    if stream.data_dependent:
+        got = f"control flow that asked for data at {stream.data_dependent}"
+    elif stream.place != ALONE:
+        got = f"one of {stream.place.num_cores} cores and {stream.place.num_ranks} ranks"
+    if got:
+        raise FormatError(
+            f"saving stream {stream.name}: got {got}, expected the stream of one core that is "
+            "right for any data; run it with nki.simulate"
+        )
 
 
 def _storage_record(storage: Storage) -> dict[str, Any]:

@@ -84,6 +84,13 @@ class _Access:
     view: NkiTensor
 
 
+def _one_collective(mine: _Access, other: _Access) -> bool:
+    """Both cores of a rank take part in a collective with one result: it is written once."""
+    one, two = mine.made.sync, other.made.sync
+    same = one is not None and two is not None and one.kind == "collective" and one.key == two.key
+    return same and mine.writes and other.writes
+
+
 class _Recent:
     """Accesses to one memory that are not yet ordered before everything that may come."""
 
@@ -98,7 +105,11 @@ class _Recent:
                 continue
             for start, end, other in kept.values():
                 near = start <= high and low <= end and other.epoch > clock[member]
-                if near and patterns_overlap(mine.pattern, other.pattern):
+                if (
+                    near
+                    and not _one_collective(mine, other)
+                    and patterns_overlap(mine.pattern, other.pattern)
+                ):
                     return other
         return None
 
