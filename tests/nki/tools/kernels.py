@@ -79,3 +79,18 @@ def counted(x, n):
 
 def plain(x):
     return double.function(x)
+
+
+@nki.jit
+def swapped(x):
+    """Each core scales half of x, and both meet before one of them stores the whole."""
+    half = x.shape[0] // 2
+    core = nl.program_id(0)
+    aside = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    part = slice(core * half, (core + 1) * half)
+    other = slice((1 - core) * half, (2 - core) * half)
+    copied(x[part], aside[part], 2.0, nisa.engine.vector)
+    nisa.core_barrier(aside, (0, 1))
+    copied(aside[other], out[other], 2.0, nisa.engine.vector)
+    return out

@@ -82,6 +82,20 @@ def test_a_kernel_that_asks_for_data_is_profiled_with_data():
     assert any("asks for data at kernels.py:" in note for note in found.notes)
 
 
+def test_two_cores_that_meet_are_profiled_together():
+    found = profile("swapped", "x=128x512", num_cores=2)
+    assert found.num_cores == 2
+    assert any("lines are those of core" in note for note in found.notes)
+    assert any("no advice: the core meets others" in note for note in found.notes)
+    whole = 128 * 512 * 4
+    assert (found.dma.hbm_read_bytes, found.dma.hbm_write_bytes) == (2 * whole, 2 * whole)
+    assert sum(use.critical_s for use in found.lines) == pytest.approx(found.as_written.likely)
+    # Everything went through HBM once: written by one core, read by the other.
+    _, outputs = run("swapped", "x=128x512", num_cores=2)
+    given = launch("swapped", "x=128x512").arguments.arrays()["x"]
+    assert np.array_equal(outputs["out0"], 4 * given)
+
+
 def test_outputs_are_saved_whole(tmp_path):
     _, outputs = run("double", "x=128x8:bf16")
     path = save_outputs(tmp_path / "out.npz", outputs)

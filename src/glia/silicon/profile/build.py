@@ -38,7 +38,7 @@ from glia.silicon.profile.counts import (
 from glia.silicon.profile.lines import line_uses
 from glia.silicon.profile.movement import reloads, spills
 from glia.silicon.profile.whatif import Variant
-from glia.silicon.timeline import DMA, Timeline, schedule
+from glia.silicon.timeline import DMA, Timeline, schedule, schedule_together
 from glia.silicon.timing import BOUNDS, Timing
 
 _REASON = "from the dataflow bound with fast constants to the program as written with slow ones"
@@ -114,9 +114,7 @@ def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
 
 
 def _timed(streams: tuple[Stream, ...], silicon: Silicon) -> Timed:
-    fast, likely, slow = (
-        tuple(schedule(stream, Timing.of(silicon, bound)) for stream in streams) for bound in BOUNDS
-    )
+    fast, likely, slow = (schedule_together(streams, Timing.of(silicon, bound)) for bound in BOUNDS)
     return Timed(streams, fast, likely, slow, _sources(silicon))
 
 
@@ -218,8 +216,13 @@ def build_profile(
         energy_by_cause=found.energy_by_cause,
         power=found.power,
         lines=_lines(stream, timeline),
-        advice=_advice(stream, timeline, target, silicon),
-        notes=(*found.notes, *_data_notes(streams)),
+        advice=_advice(stream, target, silicon),
+        notes=(
+            *found.notes,
+            *_data_notes(streams),
+            *_core_notes(streams, slowest),
+            *_advice_notes(stream),
+        ),
     )
     return profile, spans(found.timed)
 
@@ -333,13 +336,27 @@ def _lines(stream: Stream, timeline: Timeline) -> tuple[LineUse, ...]:
     return line_uses(stream, dependences(stream), timeline)
 
 
-def _advice(
-    stream: Stream, timeline: Timeline, target: Target, silicon: Silicon
-) -> tuple[Advice, ...]:
-    if len(stream.instructions) > _MAX_FOR_ADVICE or any(o.sync for o in stream.instructions):
+def _core_notes(streams: Sequence[Stream], slowest: int) -> tuple[str, ...]:
+    if len(streams) == 1:
         return ()
-    situation = Situation(Variant.of(stream), timeline, Timing.of(silicon), target, silicon)
-    return advise(situation)
+    return (f"lines are those of core {slowest}, advice is for that core timed alone",)
+
+
+def _advice_notes(stream: Stream) -> tuple[str, ...]:
+    """Why there is no advice, where there is none."""
+    if len(stream.instructions) > _MAX_FOR_ADVICE:
+        return (f"no advice: the kernel has more than {_MAX_FOR_ADVICE:,} instructions",)
+    if any(one.sync is not None for one in stream.instructions):
+        return ("no advice: the core meets others, and a change would move them too",)
+    return ()
+
+
+def _advice(stream: Stream, target: Target, silicon: Silicon) -> tuple[Advice, ...]:
+    if _advice_notes(stream):
+        return ()
+    timing = Timing.of(silicon)
+    alone = schedule(stream, timing)
+    return advise(Situation(Variant.of(stream), alone, timing, target, silicon))
 
 
 def spans(timed: Timed) -> tuple[Span, ...]:

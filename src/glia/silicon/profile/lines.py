@@ -68,8 +68,9 @@ def _released_by(
             best = (end, other)
     queued = previous[here]
     if queued is not None:
-        # A queue goes on once it has issued; an engine once it has finished.
-        issued = stream.instructions[here].work.dma is not None
+        # A queue goes on once it has issued, an engine once it has finished, except where both
+        # instructions run at once on parts of the engine.
+        issued = stream.instructions[here].work.dma is not None or timeline.ends_s[queued] > start
         free = timeline.starts_s[queued] if issued else timeline.ends_s[queued]
         if free <= start and (best is None or free > best[0]):
             best = (free, queued)
