@@ -58,7 +58,7 @@ def test_the_compiler_says_that_there_is_none():
     [("isa.constants", "oob_mode"), ("isa.constants", "dge_mode"), ("dtype", "float8_e4m3"),
      ("language.dtypes", "bfloat16"), ("tensor", "NkiTensor"), ("typing", "tensor"),
      ("typing", "mutable_tensor"), ("experimental", "while_loop"), ("builtin", "__doc__"),
-     ("compiler", "__doc__")],
+     ("compiler", "__doc__"), ("compiler.frontend", "ParserFrontend")],
 )  # fmt: skip
 def test_modules_that_kernels_import(module: str, name: str):
     assert hasattr(importlib.import_module(f"glia.nki.{module}"), name)

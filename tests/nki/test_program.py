@@ -152,6 +152,8 @@ def test_device_print_shows_values(capsys: pytest.CaptureFixture[str]):
     on_tiles(make, np.array([[1.5, -2.0]], np.float32))
     printed = capsys.readouterr().out
     assert printed.startswith("after load ")
+    assert "1.5" in printed
+    assert "-2" in printed
 
 
 @pytest.mark.parametrize("arguments", [(1, None), ("x", 3)])
