@@ -61,7 +61,8 @@ def tensor_copy(
     if any(isinstance(v.indirection, Shift) for v in (dst, src)):
         n = max(n, b.target.dynamic_copy_min)
     work = engine_work(b.target, on, n, dst, src)
-    return b.emit(what, on, (dst,), (src,), work, _copy_bits if same else _copy_through_fp32)
+    meaning = _copy_bits if same else _copy_through_fp32
+    return b.emit(what, on, (dst,), (src,), work, meaning, moves=_copy_bits)
 
 
 def _copy_bits(dst: np.ndarray, src: np.ndarray) -> None:
@@ -147,7 +148,8 @@ def nc_stream_shuffle(
     """`dst[i] = src[mask[i % 32]]` inside each quadrant of 32 partitions; 255 keeps dst[i].
 
     dst and src have one dtype and one number of elements per partition; partitions are counted from
-    the first of each. dst may be src.
+    the first of each. dst may be src. Partitions that are kept, or that nothing takes from, need
+    not have been written.
 
     Raises:
         KernelError: for a mask that is not 32 entries of 0..31 or 255, a partition that src lacks,
@@ -165,15 +167,26 @@ def nc_stream_shuffle(
     _check_start(what, dst, src)
     picked = _sources(what, shuffle_mask, dst.num_partitions, src.num_partitions)
     written = np.flatnonzero(picked >= 0)
-    chosen = picked[written]
-    keeps = (dst,) if len(written) < dst.num_partitions else ()
+    needed, chosen = np.unique(picked[written], return_inverse=True)
+    writes, reads = _runs(dst, written), _runs(src, needed)
 
-    def meaning(out: np.ndarray, data: np.ndarray, *_: np.ndarray) -> None:
-        moved = data.reshape(len(data), -1)[chosen]
-        out[written] = moved.reshape(len(written), *out.shape[1:])
+    def meaning(*arrays: np.ndarray) -> None:
+        outs, sources = arrays[: len(writes)], arrays[len(writes) :]
+        data = np.concatenate([s.reshape(len(s), -1) for s in sources])  # dst may be src
+        at = 0
+        for out in outs:
+            out[...] = data[chosen[at : at + len(out)]].reshape(out.shape)
+            at += len(out)
 
     work = vector_work(b.target, dst.free_size, dst, src)
-    return b.emit(what, Engine.vector, (dst,), (src, *keeps), work, meaning)
+    return b.emit(what, Engine.vector, writes, reads, work, meaning, overlap_ok=True)
+
+
+def _runs(tile: NkiTensor, partitions: np.ndarray) -> tuple[NkiTensor, ...]:
+    """The tile's views of these partitions (ascending), one for each run of consecutive ones."""
+    breaks = np.flatnonzero(np.diff(partitions) > 1) + 1
+    runs = np.split(partitions, breaks) if len(partitions) else []
+    return tuple(tile[int(run[0]) : int(run[-1]) + 1] for run in runs)
 
 
 def _check_start(what: str, dst: NkiTensor, src: NkiTensor) -> None:
@@ -226,4 +239,4 @@ def transpose_on_vector(dst: NkiTensor, data: NkiTensor) -> Instruction:
     def meaning(out: np.ndarray, x: np.ndarray) -> None:
         out[...] = x.reshape(x.shape[0], -1).T.reshape(out.shape)
 
-    return b.emit("nc_transpose", Engine.vector, (dst,), (data,), work, meaning)
+    return b.emit("nc_transpose", Engine.vector, (dst,), (data,), work, meaning, moves=meaning)
