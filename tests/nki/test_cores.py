@@ -117,6 +117,59 @@ def test_a_read_without_a_barrier_is_a_race():
     assert line(kernel, "# the read") in message
 
 
+def whole(x: Any) -> Any:
+    """A kernel of one core: both do all of it, and read back what they wrote."""
+    scratch = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
+    out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
+    doubled(scratch, x)
+    tile = nl.load(scratch)
+    nisa.dma_copy(out, tile)
+    return out
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_both_cores_may_write_the_same_values(asks: bool):
+    def kernel(x: Any) -> Any:
+        out = whole(x)
+        if asks:
+            str(out)
+        return out
+
+    assert np.array_equal(run(kernel, X), 2 * X)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_both_cores_may_not_write_different_values(asks: bool):
+    def kernel(x: Any) -> Any:
+        out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
+        tile = nl.load(x)
+        nisa.tensor_scalar(tile, tile, nl.add, float(nl.program_id(0)))
+        nisa.dma_copy(out, tile)  # here
+        if asks:
+            str(tile)
+        return out
+
+    assert line(kernel, "# here") in refused(kernel, "different values")
+
+
+def test_a_read_before_this_cores_own_write_is_a_race():
+    def kernel(x: Any) -> Any:
+        doubled(x, x)
+        return x
+
+    refused(kernel, "nothing between them")
+
+
+def test_writing_the_same_bytes_twice_on_both_cores_is_a_race():
+    def kernel(x: Any) -> Any:
+        out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
+        for value in (1.0, 2.0):
+            nisa.dma_copy(out, nl.full(x.shape, value, x.dtype))
+        return out
+
+    refused(kernel, "nothing between them")
+
+
 def test_two_writes_are_a_race_even_of_one_element():
     def kernel(x: Any) -> Any:
         out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)

@@ -13,6 +13,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from glia.core.collection import no_collection
 from glia.core.errors import KernelError, UsageError, choose
 from glia.isa.builder import StreamBuilder, tracing
 from glia.isa.context import CURRENT
@@ -106,8 +107,9 @@ class Kernel:
         streams = []
         for core in range(self.cores):
             tracer = Tracer(self, target, Place(core, self.cores), self.bound(args, kwargs))
-            tracer.run()
-            streams.append(tracer.finish())
+            with no_collection():
+                tracer.run()
+                streams.append(tracer.finish())
         check_shared(streams)
         return tuple(streams)
 
@@ -142,6 +144,8 @@ class Tracer:
         made = self.builder.storage(
             value.shape, value.dtype, "hbm", key, "input", strides=value.strides
         )
+        # nki_simulator.rst, "Execution" 1: nl.hbm, or shared_hbm where two cores run.
+        made.storage.shared = self.builder.place.num_cores > 1
         self.inputs.append(made)
         return made
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from glia.core.collection import no_collection
 from glia.core.errors import KernelError, UsageError
 from glia.isa.context import CURRENT
 from glia.isa.stream import Place, Stream
@@ -29,6 +30,7 @@ from glia.silicon.machine import Eager, peeking, run_together
 from glia.silicon.meetings import Member, deadlock
 from glia.silicon.races import Key, check_shared, shared_keys
 from glia.silicon.turns import Turns
+from glia.silicon.twins import Twins
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +210,14 @@ def _launch(kernel: Kernel, target: Target, calls: Sequence[tuple[Any, Any]]) ->
         m: ranks[m[0]].places([view.storage for view in t.inputs]) for m, t in tracers.items()
     }
     eager = Eager([t.builder for t in tracers.values()], inputs)
-    _trace(tracers, eager)
-    streams = {m: t.finish() for m, t in tracers.items()}
-    check_shared(list(streams.values()))
+    with no_collection():
+        _trace(tracers, eager)
+        streams = {m: t.finish() for m, t in tracers.items()}
+    twins = check_shared(list(streams.values()))
     _check_results(tracers, streams)
-    home = _eager_homes(eager) if eager.asked else _replay(target, streams, inputs)
+    if eager.asked:
+        eager.finish(twins)
+    home = eager.home if eager.asked else _replay(target, streams, inputs, twins)
     runs = []
     for number, rank in enumerate(ranks):
         own = tuple(s for m, s in streams.items() if m[0] == number)
@@ -239,15 +244,11 @@ def _trace(tracers: Mapping[Member, Tracer], eager: Eager) -> None:
 Home = Callable[[Member, Storage], Hbm]
 
 
-def _eager_homes(eager: Eager) -> Home:
-    waiting = eager.settle()
-    if waiting:
-        raise deadlock(waiting)
-    return eager.home
-
-
 def _replay(
-    target: Target, streams: Mapping[Member, Stream], inputs: Mapping[Member, dict[int, Hbm]]
+    target: Target,
+    streams: Mapping[Member, Stream],
+    inputs: Mapping[Member, dict[int, Hbm]],
+    twins: Sequence[Twins],
 ) -> Home:
     """Execute the streams on cores of their own, over the memory that they share."""
     shared: dict[Key, Hbm] = {}
@@ -260,7 +261,7 @@ def _replay(
         for storage in stream.outputs:
             places.setdefault(storage.index, fresh(storage))
         launches[member] = Core(target).launch(stream, places)
-    run_together(launches)
+    run_together(launches, twins)
     return lambda member, storage: launches[member].places[storage.index]
 
 

@@ -19,6 +19,9 @@ from glia.isa.target import PARTITIONS, Target
 from glia.isa.tensor import Storage
 from glia.silicon.binding import Hbm, Step, bind
 from glia.silicon.meetings import deadlock, member_of
+from glia.silicon.twins import NotingStep
+
+AnyStep = Step | NotingStep
 
 
 @contextmanager
@@ -82,8 +85,8 @@ class Launch:
     `steps` may grow while it runs; `places` holds the HBM storages by index.
     """
 
-    def __init__(self, steps: Sequence[Step], places: MutableMapping[int, Hbm]) -> None:
-        self.steps = steps
+    def __init__(self, steps: Sequence[AnyStep], places: MutableMapping[int, Hbm]) -> None:
+        self.steps: Sequence[AnyStep] = steps
         self.places = places
         self.position = 0
 

@@ -19,9 +19,10 @@ from glia.isa.located import located
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
 from glia.isa.tensor import NkiTensor, Storage
-from glia.silicon.binding import Hbm, Step
-from glia.silicon.core import Core, Launch, engine_arithmetic, fresh
+from glia.silicon.binding import Hbm
+from glia.silicon.core import AnyStep, Core, Launch, engine_arithmetic, fresh
 from glia.silicon.meetings import Member, complete, deadlock, member_of
+from glia.silicon.twins import Notes, NotingStep, Twins
 
 Key = tuple[int, str, int]
 """Rank, `input` or `shared`, number: one memory of all cores of a rank."""
@@ -58,15 +59,27 @@ def _meet(
         del waiting[member]
 
 
-def run_together(launches: Mapping[Member, Launch]) -> None:
-    """Execute all to their ends.
+def run_together(launches: Mapping[Member, Launch], twins: Sequence[Twins] = ()) -> None:
+    """Execute all to their ends, and compare what two cores write alike.
 
     Raises:
         KernelError: for a deadlock, and for what only values show.
     """
+    notes = Notes()
+    wanted: dict[Member, set[int]] = {}
+    for pair in twins:
+        for member, made in zip(pair.members, pair.instructions, strict=True):
+            wanted.setdefault(member, set()).add(made.index)
+    for member, indices in wanted.items():
+        launch, sums = launches[member], notes.of(member)
+        launch.steps = [
+            NotingStep(step, sums) if step.source.index in indices else step
+            for step in launch.steps
+        ]
     waiting = advance(launches)
     if waiting:
         raise deadlock(waiting)
+    notes.check(twins)
 
 
 class EagerCore(Core):
@@ -121,7 +134,8 @@ class Eager:
         self._builders = {member_of(b.place): b for b in builders}
         self._cores = {m: EagerCore(b.target) for m, b in self._builders.items()}
         self._launches: dict[Member, Launch] = {}
-        self._steps: dict[Member, list[Step]] = {}
+        self._steps: dict[Member, list[AnyStep]] = {}
+        self._notes = Notes()
         shared: dict[Key, tuple[Storage, Hbm]] = {}
         for member, builder in self._builders.items():
             places = _Places(builder, shared)
@@ -134,8 +148,23 @@ class Eager:
         self.asked = True
         for member, builder in self._builders.items():
             steps, core = self._steps[member], self._cores[member]
-            steps.extend(core.bind(made) for made in builder.instructions[len(steps) :])
+            several = builder.place.num_cores > 1
+            for made in builder.instructions[len(steps) :]:
+                step = core.bind(made)
+                noted = several and any(_is_common(view.storage) for view in made.writes)
+                steps.append(NotingStep(step, self._notes.of(member)) if noted else step)
         return advance(self._launches)
+
+    def finish(self, twins: Sequence[Twins]) -> None:
+        """Execute the rest, and compare what two cores wrote alike.
+
+        Raises:
+            KernelError: for a deadlock, different values, and for what only values show.
+        """
+        waiting = self.settle()
+        if waiting:
+            raise deadlock(waiting)
+        self._notes.check(twins)
 
     def is_settled(self, member: Member) -> bool:
         """True when a core has executed all that it issued."""
@@ -157,6 +186,10 @@ class Eager:
         if storage.on_chip:
             return self._cores[member].place(storage)
         return self._launches[member].places[storage.index]
+
+
+def _is_common(storage: Storage) -> bool:
+    return not storage.on_chip and (storage.shared or storage.role == "input")
 
 
 def _nothing(*_: np.ndarray) -> None:

@@ -1,14 +1,16 @@
 """What several cores do to memory that they share: matched, ordered, and written before it is read.
 
 Two accesses of different cores, at least one of them a write, are ordered when a barrier or a
-sendrecv lies between them (vector clocks over the meetings). Needs no values. An access whose
-address is known only at run time is left out.
+sendrecv lies between them (vector clocks over the meetings). A write that both cores make alike is
+no race if their values are equal (`twins.py`). Needs no values. An access whose address is known
+only at run time is left out.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from glia.core.errors import KernelError
@@ -18,6 +20,7 @@ from glia.isa.overlap import Pattern, pattern_of, patterns_overlap, span_of
 from glia.isa.stream import Instruction, Stream
 from glia.isa.tensor import NkiTensor, Storage
 from glia.silicon.meetings import Meeting, Member, member_of, walk
+from glia.silicon.twins import Twins
 
 Key = tuple[int, str, int]
 """Rank, `input` or `shared`, number: one memory of the cores of a rank."""
@@ -31,15 +34,18 @@ def shared_keys(stream: Stream) -> dict[int, Key]:
     return keys
 
 
-def check_shared(streams: Sequence[Stream]) -> None:
+def check_shared(streams: Sequence[Stream]) -> list[Twins]:
     """Refuse streams of one launch that do not fit together.
+
+    Returns:
+        The writes that two cores make alike, whose values the machine must find equal.
 
     Raises:
         KernelError: for deadlocks, shared tensors that differ, races, reads of shared memory that
             nobody wrote before, and outputs with elements never written.
     """
     if len(streams) == 1 and all(made.sync is None for made in streams[0].instructions):
-        return
+        return []
     _match(streams)
     checker = _Checker(streams)
     for event in walk(streams):
@@ -48,6 +54,7 @@ def check_shared(streams: Sequence[Stream]) -> None:
         else:
             checker.touch(*event)
     checker.check_outputs(streams)
+    return checker.twins
 
 
 def _match(streams: Sequence[Stream]) -> None:
@@ -74,55 +81,81 @@ def _facts(storage: Storage) -> str:
     return f"{storage.dtype}{list(storage.shape)}"
 
 
+Tag = tuple[Pattern, str, int, str, int]
+"""A write: its bytes, file, line, op, and how many such writes came before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Access:
     member: Member
     epoch: int
     pattern: Pattern
-    writes: bool
+    tag: Tag | None
     made: Instruction
     view: NkiTensor
 
-
-def _one_collective(mine: _Access, other: _Access) -> bool:
-    """Both cores of a rank take part in a collective with one result: it is written once."""
-    one, two = mine.made.sync, other.made.sync
-    same = one is not None and two is not None and one.kind == "collective" and one.key == two.key
-    return same and mine.writes and other.writes
+    @property
+    def writes(self) -> bool:
+        return self.tag is not None
 
 
 class _Recent:
     """Accesses to one memory that are not yet ordered before everything that may come."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Member, bool], dict[Pattern, tuple[int, int, _Access]]] = {}
+        self._kept: dict[Member, dict[object, tuple[int, int, _Access]]] = {}
+        self._history: dict[tuple[Member, Pattern], list[tuple[int, Tag]]] = defaultdict(list)
+        self._counts: dict[tuple[Member, Pattern, str, int, str], int] = defaultdict(int)
+        self._num_writes: dict[Member, int] = defaultdict(int)
 
-    def rival(self, mine: _Access, clock: dict[Member, int]) -> _Access | None:
-        """An earlier access of another member that `mine` is not ordered after."""
+    def tag(self, member: Member, pattern: Pattern, made: Instruction) -> Tag:
+        """Number a write among its like, and remember it as the member's last to these bytes."""
+        name = (pattern, made.file, made.line, made.op)
+        count = self._counts[member, *name]
+        self._counts[member, *name] = count + 1
+        self._num_writes[member] += 1
+        tag = (*name, count)
+        self._history[member, pattern].append((made.index, tag))
+        return tag
+
+    def rivals(self, mine: _Access, clock: dict[Member, int]) -> Iterator[_Access]:
+        """Earlier accesses of other members to the same bytes that `mine` is not ordered after."""
         low, high = span_of(mine.pattern)
-        for (member, writes), kept in self._kept.items():
-            if member == mine.member or not (writes or mine.writes):
+        for member, kept in self._kept.items():
+            if member == mine.member:
                 continue
             for start, end, other in kept.values():
                 near = start <= high and low <= end and other.epoch > clock[member]
                 if (
                     near
-                    and not _one_collective(mine, other)
+                    and (mine.writes or other.writes)
                     and patterns_overlap(mine.pattern, other.pattern)
                 ):
-                    return other
-        return None
+                    yield other
+
+    def harmless(self, mine: _Access, other: _Access) -> bool:
+        """True when each core makes the write itself, and before it reads: then both see one value.
+
+        That the values are equal is for the machine to see.
+        """
+        if mine.tag is not None and other.tag is not None:
+            return mine.tag == other.tag
+        reader, writer = (other, mine) if mine.writes else (mine, other)
+        own = self._history[reader.member, writer.pattern]
+        at = bisect_left(own, reader.made.index, key=lambda entry: entry[0])
+        return at > 0 and own[at - 1][1] == writer.tag
 
     def add(self, access: _Access) -> None:
-        """Remember an access; of equal ones the last."""
-        kept = self._kept.setdefault((access.member, access.writes), {})
-        kept[access.pattern] = (*span_of(access.pattern), access)
+        """Remember an access; of equal ones, with no write of this core between them, the last."""
+        count = None if access.writes else self._num_writes[access.member]
+        kept = self._kept.setdefault(access.member, {})
+        kept[access.pattern, count] = (*span_of(access.pattern), access)
 
     def prune(self, seen: dict[Member, int]) -> None:
         """Forget what is before everything to come: epochs that all have `seen`."""
-        for (member, _), kept in self._kept.items():
-            for pattern in [p for p, (*_, a) in kept.items() if a.epoch <= seen[member]]:
-                del kept[pattern]
+        for member, kept in self._kept.items():
+            for key in [k for k, (*_, a) in kept.items() if a.epoch <= seen[member]]:
+                del kept[key]
 
 
 class _Checker:
@@ -135,6 +168,7 @@ class _Checker:
         self._alone = {s.place.rank for s in streams if s.place.num_cores == 1}
         self._recent: dict[Key, _Recent] = defaultdict(_Recent)
         self._shadows: dict[Key, Shadow] = {}
+        self.twins: list[Twins] = []
 
     def meet(self, meeting: Meeting) -> None:
         """All that the members did before is before all that they do after."""
@@ -176,11 +210,14 @@ class _Checker:
             )
         if view.indirection is not None or member[0] in self._alone:
             return
-        clock, recent = self._clocks[member], self._recent[key]
-        mine = _Access(member, clock[member], pattern_of(view), writes, made, view)
-        rival = recent.rival(mine, clock)
-        if rival is not None:
-            raise _race(mine, rival)
+        clock, recent, pattern = self._clocks[member], self._recent[key], pattern_of(view)
+        tag = recent.tag(member, pattern, made) if writes else None
+        mine = _Access(member, clock[member], pattern, tag, made, view)
+        for rival in recent.rivals(mine, clock):
+            if not recent.harmless(mine, rival):
+                raise _race(mine, rival)
+            if mine.writes and rival.writes:
+                self.twins.append(Twins((rival.member, member), (rival.made, made)))
         recent.add(mine)
 
     def check_outputs(self, streams: Sequence[Stream]) -> None:
