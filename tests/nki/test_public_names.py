@@ -26,6 +26,8 @@ EXTRA = {
         "reduce_op=None",
         "reduce_res=None",
     ],
+    "nki.isa.activation": ["engine=engine.scalar"],  # NKI 0.7
+    "nki.isa.activate2": ["engine=engine.scalar"],  # NKI 0.7
     "nki.simulate": ["target=None"],
     "nki.isa.register_move": ["name=None"],
     "nki.isa.register_load": ["name=None"],

@@ -176,6 +176,7 @@ class Capabilities(Section):
     matmul_double_row: bool
     matmul_mx: bool
     activate2: bool
+    gpsimd_activation: bool
     activation_reciprocal_bias: bool
     alu_abs_extrema: bool
     nonzero_with_count: bool

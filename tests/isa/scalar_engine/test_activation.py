@@ -278,6 +278,13 @@ RULES: list[tuple[str, Callable[[], Any], str, str]] = [
      "scalar accumulator.*memory never written", "trn2"),
     ("nothing to read out", lambda: act(reduce_res=sbuf(8, 1)),
      "scalar accumulator.*memory never written", "trn2"),
+    ("gpsimd before gen4", lambda: act(engine=engine.gpsimd), "gpsimd on trn2", "trn2"),
+    ("another engine", lambda: act(engine=engine.vector), "scalar or gpsimd", "trn3"),
+    ("gpsimd sums", lambda: act(
+        reduce_op=nl.add, reduce_cmd=CMD.reset_reduce, engine=engine.gpsimd),
+     "only Scalar has an accumulator", "trn3"),
+    ("gpsimd psum", lambda: nisa.activation(psum(8, 8), nl.exp, sbuf(8, 8), engine=engine.gpsimd),
+     "a PSUM operand on gpsimd", "trn3"),
     ("activate2 before gen4", lambda: act2(), "a chip that has it", "trn2"),
     ("pair", lambda: act2(nl.add, nl.multiply), r"got \(add, multiply\)", "trn3"),
     ("bypass first", lambda: act2(nl.bypass, nl.add), r"got \(bypass, add\)", "trn3"),
@@ -298,6 +305,22 @@ def test_refused(rule: tuple[str, Callable[[], Any], str, str]):
 @pytest.mark.parametrize("chip", ["trn2", "trn3"])
 def test_later_generations_take_constants(chip: str):
     traced(lambda: (act(bias=1.0), act(nl.reciprocal, bias=1.0)), chip)
+
+
+def test_gpsimd_computes_the_same():
+    x = normal(32, 200)
+    for on in (engine.scalar, engine.gpsimd):
+
+        def call(dst: Any, again: Any, data: Any, on: Any = on) -> None:
+            nisa.activation(dst, nl.tanh, data, scale=0.5, engine=on)
+            nisa.activate2(again, nl.tanh, data, 0.5, 0, nl.multiply, nl.bypass, engine=on)
+
+        got = run(call, [x], [((32, 200), F32)] * 2, "trn3")
+        expected = np.tanh(float64(x) * 0.5)
+        close(got[0], expected)
+        close(got[1], expected)
+    made = traced(lambda: act(engine=engine.gpsimd), "trn3")[-1]
+    assert made.engine is engine.gpsimd and made.work.table == ""
 
 
 # -- cost --------------------------------------------------------------------------------------

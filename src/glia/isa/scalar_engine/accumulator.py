@@ -75,7 +75,7 @@ def accumulation(
             operator, or a result that is not [P, 1].
     """
     if command is ReduceCmd.idle and result is None and op is None:
-        return _NOTHING
+        return NOTHING
     if command not in _COMMANDS:
         names = ", ".join(c.name for c in _COMMANDS)
         raise refusal(f"{what} reduce_cmd", getattr(command, "name", repr(command)), names)
@@ -104,4 +104,4 @@ def accumulation(
     )
 
 
-_NOTHING = Accumulation()
+NOTHING = Accumulation()

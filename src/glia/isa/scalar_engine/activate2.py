@@ -8,6 +8,7 @@ import numpy as np
 
 from glia.isa.alu import AluOp, alu
 from glia.isa.builder import current, instruction
+from glia.isa.engines import engine as Engine
 from glia.isa.engines import reduce_cmd as ReduceCmd
 from glia.isa.functions import function
 from glia.isa.rules import column, on_chip, refusal, require, same_shape, scalar_or_column
@@ -43,11 +44,13 @@ def activate2(
     reduce_res: NkiTensor | None = None,
     reduce_cmd: ReduceCmd = ReduceCmd.idle,
     name: str | None = None,
+    engine: Engine = Engine.scalar,
 ) -> Instruction:
     """`dst = op((data op0 imm0) op1 imm1)`, then reduced over the free dims as reduce_cmd says.
 
     imm0, imm1 and relu_param (the slope of prelu) are numbers or (P, 1) tiles; an operator
-    nl.bypass leaves its step out. `reverse` swaps an operator's sides.
+    nl.bypass leaves its step out. `reverse` swaps an operator's sides. `engine` is that of NKI 0.7
+    (by keyword): gpsimd, without a reduction.
     """
     what, b = "activate2", current()
     require(b.target.can.activate2, what, b.target.chip, "a chip that has it", "use activation")
@@ -71,7 +74,7 @@ def activate2(
                 value = token.apply(other, value) if reverse else token.apply(value, other)
         return fn(value, column(relu_param, columns, value.ndim))
 
-    return emit(what, fn, dst, data, tiles, function_of, accumulator)
+    return emit(what, fn, dst, data, tiles, function_of, accumulator, engine)
 
 
 def _steps(

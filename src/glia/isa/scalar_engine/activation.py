@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from glia.isa.builder import current, instruction
+from glia.isa.engines import engine as Engine
 from glia.isa.engines import reduce_cmd as ReduceCmd
 from glia.isa.functions import Activation, function
 from glia.isa.rules import column, on_chip, refusal, same_shape, scalar_or_column
@@ -28,13 +29,17 @@ def activation(
     reduce_res: NkiTensor | None = None,
     reduce_cmd: ReduceCmd = ReduceCmd.idle,
     name: str | None = None,
+    engine: Engine = Engine.scalar,
 ) -> Instruction:
     """`dst = op(data * scale + bias)`; reduce_cmd sums the results over the free dims.
 
     scale and bias are numbers or (P, 1) tiles; a constant bias needs the chip's capability. The sum
-    stays in the engine's accumulator; `reduce_res` (P, 1) takes what it holds after.
+    stays in the engine's accumulator; `reduce_res` (P, 1) takes what it holds after. `engine` is
+    that of NKI 0.7 (by keyword): gpsimd where the chip can, without a sum.
     """
-    return _activation("activation", dst, op, data, bias, scale, reduce_op, reduce_res, reduce_cmd)
+    return _activation(
+        "activation", dst, op, data, bias, scale, reduce_op, reduce_res, reduce_cmd, engine
+    )
 
 
 @instruction
@@ -65,6 +70,7 @@ def _activation(
     reduce_op: Any,
     reduce_res: NkiTensor | None,
     reduce_cmd: ReduceCmd,
+    engine: Engine = Engine.scalar,
 ) -> Instruction:
     on_chip(what, dst=dst, data=data)
     same_shape(what, dst, data=data)
@@ -83,7 +89,7 @@ def _activation(
             value = value + column(bias, tiles, value.ndim)
         return fn(value)
 
-    return emit(what, fn, dst, data, columns, function_of, accumulator)
+    return emit(what, fn, dst, data, columns, function_of, accumulator, engine)
 
 
 def _check_bias(what: str, fn: Activation, bias: Any, target: Target) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from glia.isa.builder import current
 from glia.isa.engines import engine as Engine
 from glia.isa.functions import Activation
-from glia.isa.rules import f32, store, traffic
-from glia.isa.scalar_engine.accumulator import Accumulation
+from glia.isa.rules import f32, refusal, store, traffic
+from glia.isa.scalar_engine.accumulator import NOTHING, Accumulation
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
 from glia.isa.tensor import NkiTensor
@@ -24,6 +24,24 @@ def scalar_cycles(target: Target, dst: NkiTensor, data: NkiTensor, reads_out: bo
     return max(dst.free_size / rate, target.scalar_min) + (target.scalar_min if reads_out else 0.0)
 
 
+def _on_gpsimd(what: str, accumulator: Accumulation, *views: NkiTensor) -> None:
+    """Who may run on GpSimd instead (NKI 0.7): no accumulator there, and no PSUM."""
+    target = current().target
+    if not target.can.gpsimd_activation:
+        raise refusal(f"{what} engine", f"gpsimd on {target.chip}", "the scalar engine")
+    if accumulator is not NOTHING:
+        raise refusal(f"{what} on gpsimd", "a reduction", "none: only Scalar has an accumulator")
+    for view in views:
+        if view.storage.memory == "psum":
+            raise refusal(what, "a PSUM operand on gpsimd", "SBUF operands")
+
+
+def _gpsimd_cycles(target: Target, fn: Activation, n: int) -> float:
+    """Nothing is printed: one element per cycle, four for functions as for rsqrt in tensor_scalar
+    on that engine."""
+    return max(n * (target.gpsimd_rsqrt_cycles if fn.table else 1.0), target.gpsimd_min)
+
+
 def emit(
     what: str,
     fn: Activation,
@@ -32,16 +50,21 @@ def emit(
     columns: tuple[NkiTensor, ...],
     function_of: Callable[[np.ndarray, list[np.ndarray]], np.ndarray],
     accumulator: Accumulation,
+    on: Engine = Engine.scalar,
 ) -> Instruction:
     """Issue `dst = function_of(data, columns)`, float32 arrays, and its reduction."""
     b, result = current(), accumulator.result
     outs = (dst,) if result is None else (dst, result)
-    work = Work(
-        cycles=scalar_cycles(b.target, dst, data, result is not None),
-        elements=dst.num_partitions * dst.free_size,
-        table=fn.table,
-        sram=traffic(*outs, data),
-    )
+    if on is Engine.gpsimd:
+        _on_gpsimd(what, accumulator, dst, data, *columns)
+        cycles, table = _gpsimd_cycles(b.target, fn, dst.free_size), ""
+    elif on in (Engine.scalar, Engine.unknown):
+        on = Engine.scalar
+        cycles, table = scalar_cycles(b.target, dst, data, result is not None), fn.table
+    else:
+        raise refusal(f"{what} engine", getattr(on, "name", repr(on)), "scalar or gpsimd")
+    elements = dst.num_partitions * dst.free_size
+    work = Work(cycles, elements=elements, table=table, sram=traffic(*outs, data))
     num_written, num_columns = len(accumulator.writes), len(columns)
 
     def meaning(out: np.ndarray, *arrays: np.ndarray) -> None:
@@ -52,4 +75,4 @@ def emit(
         accumulator.carry_out(value, written, read)
 
     writes = (dst, *accumulator.writes)
-    return b.emit(what, Engine.scalar, writes, (data, *columns, *accumulator.reads), work, meaning)
+    return b.emit(what, on, writes, (data, *columns, *accumulator.reads), work, meaning)
