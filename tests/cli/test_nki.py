@@ -105,6 +105,30 @@ def test_a_script_runs_with_its_own_options(tmp_path, capfd):
     assert "['--size', '3', '-v']" in result.stdout + capfd.readouterr().out
 
 
+def test_a_script_is_profiled_launch_by_launch(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(
+        KERNELS.read_text() + "\n\nx = np.ones((128, 64), np.float32)\n"
+        "for _ in range(3):\n    double(x)\n"
+        "nki.simulate(halves[2])(np.ones((128, 1024), np.float32))\n"
+    )
+    result = glia("profile", path, "--out", tmp_path / "out", "--chip", "trn2", "--json")
+    assert result.exit_code == 0, result.stderr
+    launches = json.loads(result.stdout)["launches"]
+    found = {(e["profile"]["kernel"], e["count"], e["profile"]["num_cores"]) for e in launches}
+    assert found == {("double", 3, 1), ("halves", 1, 2)}
+    assert [e["profile"]["arguments"] for e in launches if e["count"] == 3] == [
+        ["x: float32[128, 64]"]
+    ]
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert [name.partition("-")[2] for name in names] in (
+        ["double", "halves"],
+        ["halves", "double"],
+    )
+    shown = glia("profile", path, "--chip", "trn2")
+    assert "Launches of" in shown.stdout and "The launch that takes longest" in shown.stdout
+
+
 USAGE = [
     (("run", "nosuch.py:k"), "got no file 'nosuch.py'"),
     (("run", f"{KERNELS}:duoble"), "did you mean 'double'"),
@@ -116,8 +140,10 @@ USAGE = [
     (("run", f"{KERNELS}:double", "--chip", "trn7"), "choose one of"),
     (("run", f"{KERNELS}:double", "--chip", "h100"), "choose one of"),
     (("run", f"{KERNELS}:double", "--out", "x.csv"), "ending in .npz"),
-    (("run", KERNELS, "--lnc", "2", "--json"), "got --lnc, --json with a script"),
-    (("profile", KERNELS), "name one of: double"),
+    (("run", KERNELS, "--lnc", "2", "--json"), "got --lnc, --json with the script"),
+    (("profile", KERNELS), "a script that launched no kernel"),
+    (("profile", KERNELS, "--arg", "x=4x4"), "got --arg with the script"),
+    (("compare", KERNELS, KERNELS), "name one of: double"),
     (("compare", "a.json", "b.json", "--arg", "x=4x4"), "--arg with two saved profiles"),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,13 +23,17 @@ nki_app = typer.Typer(
     help="Kernels in the public NKI language, without a chip: run, profile, compare, check.",
 )
 
-What = Annotated[
+RunWhat = Annotated[
     str,
     typer.Argument(
-        metavar="FILE.py:KERNEL",
-        help="A kernel of a Python file; the name may be left out when the file has one kernel.",
+        metavar="FILE.py:KERNEL|SCRIPT.py",
+        help="A kernel of a file, or a script to run as Python does.",
         show_default=False,
     ),
+]
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SCRIPT ARGS]...", help="Arguments of the script."),
 ]
 Chip = Annotated[
     str,
@@ -61,23 +66,10 @@ Limit = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of random data.")]
 
 
-@nki_app.command(
-    "run",
-    context_settings={"allow_interspersed_args": True, "ignore_unknown_options": True},
-)
+@nki_app.command("run", context_settings={"ignore_unknown_options": True})
 def run_verb(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE.py:KERNEL|SCRIPT.py",
-            help="A kernel of a file, or a script to run as Python does.",
-            show_default=False,
-        ),
-    ],
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SCRIPT ARGS]...", help="Arguments of the script."),
-    ] = None,
+    what: RunWhat,
+    words: Words = None,
     arg: Arg = None,
     chip: Chip = "",
     lnc: Lnc = 1,
@@ -94,17 +86,14 @@ def run_verb(
 
     path, kernel = split_name(what)
     if kernel:
-        if words:
-            raise UsageError(
-                f"glia nki run {what}: got {' '.join(words)!r} after the kernel, expected its "
-                f"arguments as --arg NAME=SPEC"
-            )
+        _refuse_words(what, words)
         _check_place(out)
         from glia.nki.tools.launch import prepare
 
         _run_kernel(prepare(what, arg or [], chip, lnc, seed, time_limit), out, json)
         return
-    _refuse_kernel_options(what, arg, lnc, out, json)
+    given = [("--arg", arg), ("--lnc", lnc != 1), ("--out", out), ("--json", json)]
+    _refuse_kernel_options(what, given)
     from glia.nki.tools.script import run_script
 
     code = run_script(path, words or [], chip)
@@ -112,15 +101,20 @@ def run_verb(
         raise typer.Exit(code)
 
 
-def _refuse_kernel_options(
-    what: str, arg: list[str] | None, lnc: int, out: Path | None, json: bool
-) -> None:
-    given = [("--arg", arg), ("--lnc", lnc != 1), ("--out", out), ("--json", json)]
+def _refuse_words(what: str, words: list[str] | None) -> None:
+    if words:
+        raise UsageError(
+            f"glia nki: got {' '.join(words)!r} after the kernel {what}, expected its arguments as "
+            "--arg NAME=SPEC"
+        )
+
+
+def _refuse_kernel_options(what: str, given: Sequence[tuple[str, object]]) -> None:
     wrong = [name for name, value in given if value]
     if wrong:
         raise UsageError(
-            f"glia nki run {what}: got {', '.join(wrong)} with a script, expected a kernel; name "
-            f"it, as {what}:KERNEL (a script's own options go after --)"
+            f"glia nki: got {', '.join(wrong)} with the script {what}, expected a kernel; name it, "
+            f"as {what}:KERNEL (a script's own options go after --)"
         )
 
 
@@ -145,9 +139,10 @@ def _run_kernel(launch: Launch, out: Path | None, json: bool) -> None:
     result_console().print(run_view(record))
 
 
-@nki_app.command("profile")
+@nki_app.command("profile", context_settings={"ignore_unknown_options": True})
 def profile_verb(
-    what: What,
+    what: RunWhat,
+    words: Words = None,
     arg: Arg = None,
     chip: Chip = "",
     lnc: Lnc = 1,
@@ -163,9 +158,20 @@ def profile_verb(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Where a kernel's time and energy go, and what would make it faster. Needs no values."""
+    """Where a kernel's time and energy go, and what would make it faster.
+
+    A kernel of a file needs no values. A script is run, and each kernel that it launches profiled.
+    """
     if out is not None:
         check_folder("--out", out)
+    from glia.nki.tools.files import split_name
+
+    path, kernel = split_name(what)
+    if not kernel:
+        _refuse_kernel_options(what, [("--arg", arg), ("--lnc", lnc != 1)])
+        _profile_script(path, words or [], chip, out, json)
+        return
+    _refuse_words(what, words)
     from glia.nki.tools.launch import prepare
     from glia.nki.tools.profile import profile_kernel
 
@@ -180,6 +186,24 @@ def profile_verb(
     from glia.report.kernel_console import profile_view
 
     result_console().print(profile_view(profile))
+
+
+def _profile_script(path: Path, words: list[str], chip: str, out: Path | None, json: bool) -> None:
+    from glia.nki.tools.script import profile_script
+
+    found, spans = profile_script(path, words, chip, progress_for(json))
+    if out is not None:
+        for number, (launch, own) in enumerate(zip(found.launches, spans, strict=True)):
+            folder = out / f"{number}-{launch.profile.kernel}"
+            say(f"wrote {_write_profile(folder, launch.profile, own)[0]}")
+    if json:
+        print_json(found)
+    else:
+        from glia.report.kernel_console import script_view
+
+        result_console().print(script_view(found))
+    if found.exit_code:
+        raise typer.Exit(found.exit_code)
 
 
 def _write_profile(out: Path, profile: KernelProfile, spans: tuple[Span, ...]) -> list[Path]:

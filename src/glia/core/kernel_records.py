@@ -186,6 +186,28 @@ class KernelProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class ScriptLaunch:
+    """Launches of a script that are the same kernel with the same arguments' shapes and values."""
+
+    count: int
+    profile: KernelProfile
+
+    @property
+    def total_s(self) -> float:
+        """Likely time of all of them, one after the other."""
+        return self.count * self.profile.time.likely
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptProfile:
+    """Every kernel that a script launched, the longest together first."""
+
+    script: str
+    exit_code: int
+    launches: tuple[ScriptLaunch, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """One quantity of two kernels; `ratio` is second over first, None where that says nothing."""
 

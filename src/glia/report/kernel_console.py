@@ -18,6 +18,7 @@ from glia.core.kernel_records import (
     KernelProfile,
     KernelRun,
     LineUse,
+    ScriptProfile,
     SubsetFinding,
     TensorSummary,
 )
@@ -81,6 +82,23 @@ def profile_view(p: KernelProfile) -> RenderableType:
     parts: list[RenderableType] = [head, _summary(p), _engines(p), *_movement(p)]
     parts += [_lines(p.lines, p.as_written.likely), _advice(p.advice), *_notes(p.notes)]
     return Group(*parts)
+
+
+def script_view(found: ScriptProfile) -> RenderableType:
+    """Every launch of a script in one line, then the profile of the longest."""
+    table = titled_table(f"Launches of {found.script}, all times predicted")
+    columns(table, ("Kernel", "Arguments"), ("Launches", "Time of one", "Energy of one", "MFU"))
+    for launch in found.launches:
+        p = launch.profile
+        table.add_row(
+            Text(f"{p.kernel} on {p.chip}"),
+            Text(", ".join(p.arguments)),
+            Text(f"{launch.count:,}"),
+            *map(estimate_cell, (p.time, p.energy, p.mfu)),
+        )
+    first = found.launches[0]
+    title = Text("\nThe launch that takes longest:", style="bold")
+    return Group(table, title, profile_view(first.profile))
 
 
 def _summary(p: KernelProfile) -> Table:

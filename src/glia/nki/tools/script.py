@@ -1,17 +1,27 @@
-"""`glia nki run script.py`: a script as `python script.py` would run it, with `nki` in place."""
+"""`glia nki run|profile script.py`: a script as `python script.py` runs it, with `nki` in place."""
 
 from __future__ import annotations
 
 import os
 import runpy
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from glia.core.errors import UsageError
+from glia.core.kernel_records import ScriptLaunch, ScriptProfile
+from glia.core.progress import Progress
+from glia.core.records import Span
+from glia.isa.stream import Stream
+from glia.nki.simulation import RankSimulation, Run, Simulation
 from glia.nki.target import ENVIRONMENT
+from glia.nki.tools.arguments import Arguments
 from glia.nki.tools.files import beside, ensure_nki, file_error
 from glia.nki.tools.launch import chosen_target
+from glia.silicon.profile import build_profile
 
 
 def run_script(path: Path, words: Sequence[str], chip: str = "") -> int:
@@ -64,3 +74,79 @@ def _target(chip: str) -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = saved
+
+
+# -- profiling -----------------------------------------------------------------------------------
+
+Key = tuple[str, str, tuple[str, ...]]
+Launches = dict[Key, tuple[str, tuple[Stream, ...]]]
+
+
+def profile_script(
+    path: Path, words: Sequence[str], chip: str, progress: Progress
+) -> tuple[ScriptProfile, list[tuple[Span, ...]]]:
+    """Run a script and profile every kernel that it launches; spans in the order of the launches.
+
+    Raises:
+        ModelError: when the script does not parse, or an exception leaves it.
+        UsageError: when it launches no kernel.
+    """
+    counts: Counter[Key] = Counter()
+    seen: Launches = {}
+    with progress.step("script") as step:
+        with _observed(counts, seen):
+            code = run_script(path, words, chip)
+        step.note(f"{counts.total()} launches of {len(seen)} kinds")
+    if not seen:
+        raise UsageError(
+            f"profiling {path}: got a script that launched no kernel, expected at least one; name "
+            f"a kernel, as {path}:KERNEL"
+        )
+    made = []
+    with progress.step("time and advice") as step:
+        for number, (key, (target, streams)) in enumerate(seen.items()):
+            profile, spans = build_profile(streams, target, str(path), key[2])
+            made.append((ScriptLaunch(counts[key], profile), spans))
+            step.advance((number + 1) / len(seen))
+    made.sort(key=lambda pair: -pair[0].total_s)
+    launches = tuple(launch for launch, _ in made)
+    return ScriptProfile(str(path), code, launches), [spans for _, spans in made]
+
+
+@contextmanager
+def _observed(counts: Counter[Key], seen: Launches) -> Iterator[None]:
+    """Inside, every simulation notes its streams: all launches lead through `run`."""
+    one, several = Simulation.run, RankSimulation.run
+
+    def note(simulation: Simulation, runs: Sequence[Run], args: Any, kwargs: Any) -> None:
+        kernel = simulation.kernel
+        streams = tuple(stream for run in runs for stream in run.streams)
+        chip = chosen_target(simulation.target or kernel.platform_target or "").chip
+        shown = _shown(simulation, args, kwargs)
+        key = (f"{kernel.name} on {len(streams)}", chip, shown)
+        counts[key] += 1
+        seen.setdefault(key, (chip, streams))
+
+    def run(self: Simulation, *args: Any, **kwargs: Any) -> Run:
+        found = one(self, *args, **kwargs)
+        note(self, [found], args, kwargs)
+        return found
+
+    def run_ranks(self: RankSimulation, *args: Any, **kwargs: Any) -> list[Run]:
+        found = several(self, *args, **kwargs)
+        note(self, found, args, kwargs)
+        return found
+
+    Simulation.run, RankSimulation.run = run, run_ranks  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Simulation.run, RankSimulation.run = one, several  # type: ignore[method-assign]
+
+
+def _shown(simulation: Simulation, args: Any, kwargs: Any) -> tuple[str, ...]:
+    """The arguments as text: tensors by type and shape, anything else by value."""
+    if isinstance(simulation, RankSimulation):
+        return (f"{simulation.num_ranks} ranks",)
+    bound = simulation.kernel.bound(args, kwargs)
+    return Arguments(dict(bound.arguments)).shown()
