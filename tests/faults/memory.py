@@ -226,7 +226,18 @@ def ragged_edge_not_clamped(x: Any) -> None:
 
 @fault(r"shorten the pattern", f"{APS}: patterns stay inside the storage")
 def pattern_past_the_end(x: Any) -> None:
-    x.ap([[512, 128], [1, 513]])  # here
+    nisa.dma_copy(sbuf(128, 513), x.ap([[512, 128], [1, 513]]))  # here
+
+
+@fault(r"shorten the pattern", f"{APS}: patterns stay inside the storage")
+def part_of_a_pattern_past_the_end(x: Any) -> None:
+    tile = sbuf(128, 64).ap([[64, 128], [1, 65]])
+    nisa.memset(tile[:, 1:65], 0)  # here
+
+
+@look_alike("nki-library, output_projection_tkg: patterns of a ragged edge, formed and not used")
+def pattern_past_the_end_that_nothing_uses(x: Any) -> None:
+    x.ap([[512, 128], [1, 513]])
 
 
 @fault(r"partition step 256, expected 512", f"{APS}: the partition step is the free size")

@@ -115,7 +115,8 @@ RULES: list[tuple[str, Callable[[Any], Any], str]] = [
     ("slice step", lambda x: x[::-1], "a step of at least 1"),
     ("branch", lambda x: bool(x), "branching on"),
     ("reshape", lambda x: sbuf(8, 8).reshape((4, 16)), "partition dim"),
-    ("pattern", lambda x: x.ap([[64, 129], [1, 64]]), "shorten the pattern"),
+    ("pattern", lambda x: nisa.dma_copy(sbuf(128, 64), x.ap([[64, 129], [1, 64]])[1:129]),
+     "shorten the pattern"),
     ("arguments", lambda x: nisa.memset(sbuf(8, 8), 0, colour=1), "colour"),
     ("no room", lambda x: [
         nisa.tensor_copy(t, t) for t in [sbuf(128, 30000), sbuf(128, 30000)] * 2],

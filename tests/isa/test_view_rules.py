@@ -50,7 +50,7 @@ REFUSED: list[tuple[str, Callable[[], Any], str]] = [
     ("both offsets", lambda: H.ap([[1, 8]], scalar_offset=INDEX, vector_offset=ROWS), "one of"),
     ("float offset", lambda: H.ap([[1, 8]], scalar_offset=1.5), r"shape \(1, 1\)"),
     ("partition step", lambda: T.ap([[48, 4], [1, 6]]), "consecutive partitions"),
-    ("pattern", lambda: T.ap([[24, 8], [1, 25]]), "shorten the pattern"),
+    ("pattern", lambda: T.ap([[24, 8], [1, 25]]).check_bounds(), "shorten the pattern"),
     ("negative", lambda: T.ap([[24, 8], [-1, 6]]), "at least 0"),
     ("no pattern", lambda: T.ap([]), "pairs"),
     ("permutation", lambda: T.permute((0, 1, 1)), "a permutation"),

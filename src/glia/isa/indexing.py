@@ -59,8 +59,9 @@ class Indexing(View):
             shape.append(1)
             steps.append(self.steps[-1])
         return self.of(
-            self.storage, self.dtype, tuple(shape), tuple(steps), start, partition, moved
-        )
+            self.storage, self.dtype, tuple(shape), tuple(steps), start, partition, moved,
+            self.outside,
+        )  # fmt: skip
 
     def _check_cut(self, dim: int, piece: patterns.Cut, moved: Indirection) -> None:
         """A view with a run-time address: not cut where it is indirect, and no second one."""
@@ -156,6 +157,9 @@ class Indexing(View):
         The pattern starts where this view does, `offset` elements further, and at run time
         `scalar_offset` times this view's stride of `indirect_dim` further still; `vector_offset`
         picks a row of dim 0 per partition.
+
+        A pattern that leaves the storage is refused where an instruction uses it: kernels form the
+        patterns of a ragged edge and then leave them alone (nki-library, output_projection_tkg).
         """
         if self.indirection is not None:
             raise self._already("an access pattern")
@@ -164,7 +168,7 @@ class Indexing(View):
         if scalar_offset is not None and vector_offset is not None:
             raise self.refused("access pattern", "two run-time offsets", "one of them")
         if scalar_offset is None and vector_offset is None:
-            made.check_bounds()
+            made.outside = not patterns.inside(made)
             return made
         dim = self._dim("access pattern", indirect_dim)
         step = self.steps[dim]

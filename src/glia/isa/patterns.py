@@ -203,6 +203,15 @@ def _groups(pattern: Names) -> list[tuple[str, ...]]:
 # -- raw access patterns -----------------------------------------------------------------------
 
 
+def inside(view: View) -> bool:
+    """True when no element of the view lies outside its storage."""
+    try:
+        check_bounds(view)
+    except KernelError:
+        return False
+    return True
+
+
 def check_bounds(view: View) -> None:
     """Refuse a view that leaves its storage; one with a run-time address by all it may touch."""
     whole = reach(view)

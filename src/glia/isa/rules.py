@@ -35,6 +35,8 @@ def on_chip(what: str, **operands: NkiTensor) -> None:
             raise refusal(
                 f"{what} {role}", f"{view!r}", "a tile in SBUF or PSUM", "load it with dma_copy"
             )
+        if view.outside:
+            view.check_bounds()
         if view.steps[0] != 1 and view.shape[0] > 1:
             raise refusal(
                 f"{what} {role}",

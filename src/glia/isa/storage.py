@@ -41,7 +41,7 @@ class Storage:
     `role` is `input`, `output`, `constant` or `scratch`. `partition_bytes` is, on chip, the bytes
     used in each partition, and for HBM the pitch of one row. `address` is the byte offset inside a
     partition (on chip), set by the allocator unless the kernel pinned it. `shared` says that all
-    cores of a logical core see it (HBM); inputs and constants always are.
+    cores of a logical core see it (HBM); constants always are.
     """
 
     index: int
@@ -78,7 +78,7 @@ class Storage:
     def region(self) -> MemoryRegion | str:
         """The public name of where it lives; engine state has none and says `register`."""
         if self.memory == "hbm":
-            shared = self.shared or self.role in ("input", "constant")
+            shared = self.shared or self.role == "constant"
             return MemoryRegion.shared_hbm if shared else MemoryRegion.private_hbm
         return "register" if self.memory == "register" else MemoryRegion(self.memory)
 

@@ -29,6 +29,7 @@ class View:
         "free_size",
         "indirection",
         "on_chip",
+        "outside",
         "partition",
         "shape",
         "start",
@@ -40,6 +41,7 @@ class View:
     free_size: int
     indirection: Indirection | None
     on_chip: bool
+    outside: bool  # made by a pattern that leaves the storage: legal until an instruction uses it
     partition: int
     shape: tuple[int, ...]
     start: int
@@ -56,6 +58,7 @@ class View:
         start: int,
         partition: int = 0,
         indirection: Indirection | None = None,
+        outside: bool = False,
     ) -> Self:
         """A view by its parts; steps and start in elements, on chip dim 0 in partitions."""
         view = cls.__new__(cls)
@@ -66,6 +69,7 @@ class View:
         view.start = start
         view.partition = partition
         view.indirection = indirection
+        view.outside = outside
         view.on_chip = storage.on_chip
         view.free_size = math.prod(shape[1:])
         return view
@@ -170,10 +174,13 @@ class View:
             steps,
             self.start if start is None else start,
             self.partition if partition is None else partition,
+            outside=self.outside,
         )
 
     def _as(self, kind: DType, shape: tuple[int, ...], steps: tuple[int, ...], start: int) -> Self:
-        return self.of(self.storage, kind, shape, steps, start, self.partition)
+        return self.of(
+            self.storage, kind, shape, steps, start, self.partition, outside=self.outside
+        )
 
     def with_address(self, by: Indirection) -> Self:
         """This view with a run-time address."""

@@ -37,6 +37,8 @@ def check_operand(what: str, role: str, view: Any) -> None:
             "a tensor in HBM or SBUF",
             "copy PSUM to SBUF with tensor_copy first",
         )
+    if view.outside:
+        view.check_bounds()
     if isinstance(view.indirection, Columns):
         raise refusal(
             f"{what} {role}", "tensor indirection", "a plain view, or rows by vector_offset"

@@ -54,8 +54,12 @@ class _TileSize(NKIObject):
 
     @property
     def gemm_moving_fmax(self) -> int:
-        """Columns of a moving tile."""
-        return self._target.max_moving
+        """Columns of a moving tile whose float32 result fills one PSUM bank.
+
+        The same on every generation: kernels written for NeuronCore-v4, which itself takes longer
+        moving tiles, count on 512 (aws-neuron-sdk nki/deep-dives/src/mxfp-matmul/mx_kernels.py).
+        """
+        return self.psum_bank_fmax
 
     @property
     def sbuf_size_bytes(self) -> int:
