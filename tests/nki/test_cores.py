@@ -160,6 +160,24 @@ def test_a_read_before_this_cores_own_write_is_a_race():
     refused(kernel, "nothing between them")
 
 
+def test_both_cores_may_copy_a_tensor_onto_itself():
+    def kernel(x: Any) -> Any:
+        out = whole(x)
+        nisa.dma_copy(out, out)
+        return out
+
+    assert np.array_equal(run(kernel, X), 2 * X)
+
+
+def test_both_cores_adding_to_the_same_bytes_is_a_race():
+    def kernel(x: Any) -> Any:
+        out = whole(x)
+        nisa.dma_compute(out, [out, x], [1.0, 1.0], nl.add)
+        return out
+
+    refused(kernel, "different values")
+
+
 def test_writing_the_same_bytes_twice_on_both_cores_is_a_race():
     def kernel(x: Any) -> Any:
         out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)

@@ -136,13 +136,16 @@ class _Recent:
     def harmless(self, mine: _Access, other: _Access) -> bool:
         """True when each core makes the write itself, and before it reads: then both see one value.
 
-        That the values are equal is for the machine to see.
+        That the values are equal is for the machine to see; so it does for an instruction that
+        reads what it writes.
         """
         if mine.tag is not None and other.tag is not None:
             return mine.tag == other.tag
         reader, writer = (other, mine) if mine.writes else (mine, other)
         own = self._history[reader.member, writer.pattern]
         at = bisect_left(own, reader.made.index, key=lambda entry: entry[0])
+        if at < len(own) and own[at] == (reader.made.index, writer.tag):
+            return True
         return at > 0 and own[at - 1][1] == writer.tag
 
     def add(self, access: _Access) -> None:
@@ -187,32 +190,42 @@ class _Checker:
     def touch(self, member: Member, made: Instruction) -> None:
         """One instruction's accesses to shared memory, reads first."""
         keys = self._keys[member]
-        for views, writes in ((made.reads, False), (made.writes, True)):
-            for view in views:
-                key = keys.get(view.storage.index)
-                if key is not None:
-                    self._access(key, member, made, view, writes)
+        reads, writes = (
+            [(keys[v.storage.index], v) for v in views if v.storage.index in keys]
+            for views in (made.reads, made.writes)
+        )
+        tags = [
+            self._recent[key].tag(member, pattern_of(view), made)
+            if view.indirection is None and member[0] not in self._alone
+            else None
+            for key, view in writes
+        ]
+        for key, view in reads:
+            if not self._shadow(key, view).is_written(view):
+                raise _located(
+                    made,
+                    f"{made.op} reading {view!r} on core {member[1]}: got memory that no core has "
+                    "written before, expected initialised memory; write it first, and put a "
+                    "core_barrier between the write and the read",
+                )
+            self._access(key, member, made, view, None)
+        for (key, view), tag in zip(writes, tags, strict=True):
+            self._shadow(key, view).mark(view)
+            self._access(key, member, made, view, tag)
+
+    def _shadow(self, key: Key, view: NkiTensor) -> Shadow:
+        found = self._shadows.get(key)
+        if found is None:
+            found = self._shadows[key] = Shadow(view.storage)
+        return found
 
     def _access(
-        self, key: Key, member: Member, made: Instruction, view: NkiTensor, writes: bool
+        self, key: Key, member: Member, made: Instruction, view: NkiTensor, tag: Tag | None
     ) -> None:
-        shadow = self._shadows.get(key)
-        if shadow is None:
-            shadow = self._shadows[key] = Shadow(view.storage)
-        if writes:
-            shadow.mark(view)
-        elif not shadow.is_written(view):
-            raise _located(
-                made,
-                f"{made.op} reading {view!r} on core {member[1]}: got memory that no core has "
-                "written before, expected initialised memory; write it first, and put a "
-                "core_barrier between the write and the read",
-            )
         if view.indirection is not None or member[0] in self._alone:
             return
-        clock, recent, pattern = self._clocks[member], self._recent[key], pattern_of(view)
-        tag = recent.tag(member, pattern, made) if writes else None
-        mine = _Access(member, clock[member], pattern, tag, made, view)
+        clock, recent = self._clocks[member], self._recent[key]
+        mine = _Access(member, clock[member], pattern_of(view), tag, made, view)
         for rival in recent.rivals(mine, clock):
             if not recent.harmless(mine, rival):
                 raise _race(mine, rival)

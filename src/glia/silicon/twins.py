@@ -32,6 +32,8 @@ class NotingStep:
 
     __slots__ = ("_notes", "_step", "source")
 
+    source: Instruction
+
     def __init__(self, step: Step | NotingStep, notes: dict[int, int]) -> None:
         self._step, self._notes = step, notes
         self.source = step.source
