@@ -129,6 +129,32 @@ def test_a_script_is_profiled_launch_by_launch(tmp_path):
     assert "Launches of" in shown.stdout and "The launch that takes longest" in shown.stdout
 
 
+def test_json_stands_alone_whatever_the_kernel_prints(tmp_path):
+    path = tmp_path / "k.py"
+    path.write_text(
+        KERNELS.read_text().replace(
+            "    tile = nl", "    print('shape', x.shape)\n    tile = nl", 1
+        )
+    )
+    for words in (
+        ("run", f"{path}:double"),
+        ("profile", f"{path}:double"),
+        ("check", f"{path}:double"),
+        ("compare", f"{path}:double", f"{path}:double"),
+    ):
+        result = glia(*words, "--json")
+        assert result.exit_code == 0, result.stderr
+        json.loads(result.stdout)
+        assert "shape (128, 8)" in result.stderr
+
+
+def test_arguments_of_one_kernel_do_not_stop_the_check_of_the_others():
+    result = glia("check", KERNELS, "--arg", "x=4x4", "--arg", "factor=2.0")
+    assert result.exit_code == 0
+    assert "parameter of halves: got 'factor'" in " ".join(result.stdout.split())
+    assert glia("check", f"{KERNELS}:halves", "--arg", "factor=2.0").exit_code == 2
+
+
 USAGE = [
     (("run", "nosuch.py:k"), "got no file 'nosuch.py'"),
     (("run", f"{KERNELS}:duoble"), "did you mean 'double'"),

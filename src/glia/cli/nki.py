@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glia.cli.options import Json
-from glia.cli.output import check_folder, print_json, result_console, say
+from glia.cli.output import alone, check_folder, print_json, result_console, say
 from glia.cli.progress import progress_for
 from glia.core.errors import UsageError
 
@@ -90,7 +90,9 @@ def run_verb(
         _check_place(out)
         from glia.nki.tools.launch import prepare
 
-        _run_kernel(prepare(what, arg or [], chip, lnc, seed, time_limit), out, json)
+        with alone(json):
+            launch = prepare(what, arg or [], chip, lnc, seed, time_limit)
+        _run_kernel(launch, out, json)
         return
     given = [("--arg", arg), ("--lnc", lnc != 1), ("--out", out), ("--json", json)]
     _refuse_kernel_options(what, given)
@@ -128,7 +130,8 @@ def _check_place(out: Path | None) -> None:
 def _run_kernel(launch: Launch, out: Path | None, json: bool) -> None:
     from glia.nki.tools.run import run_kernel, save_outputs
 
-    record, outputs = run_kernel(launch, progress_for(json))
+    with alone(json):
+        record, outputs = run_kernel(launch, progress_for(json))
     if out is not None:
         say(f"wrote {save_outputs(out, outputs)}")
     if json:
@@ -175,8 +178,9 @@ def profile_verb(
     from glia.nki.tools.launch import prepare
     from glia.nki.tools.profile import profile_kernel
 
-    launch = prepare(what, arg or [], chip, lnc, time_limit_s=time_limit)
-    profile, spans = profile_kernel(launch, progress_for(json))
+    with alone(json):
+        launch = prepare(what, arg or [], chip, lnc, time_limit_s=time_limit)
+        profile, spans = profile_kernel(launch, progress_for(json))
     if out is not None:
         for file in _write_profile(out, profile, spans):
             say(f"wrote {file}")
@@ -191,7 +195,8 @@ def profile_verb(
 def _profile_script(path: Path, words: list[str], chip: str, out: Path | None, json: bool) -> None:
     from glia.nki.tools.script import profile_script
 
-    found, spans = profile_script(path, words, chip, progress_for(json))
+    with alone(json):
+        found, spans = profile_script(path, words, chip, progress_for(json))
     if out is not None:
         for number, (launch, own) in enumerate(zip(found.launches, spans, strict=True)):
             folder = out / f"{number}-{launch.profile.kernel}"
@@ -242,7 +247,8 @@ def compare_verb(
     """Two kernels side by side; their values too, when both run here on the same arguments."""
     from glia.nki.tools.compare import compare
 
-    found = compare(first, second, arg or [], chip, lnc, seed, progress_for(json))
+    with alone(json):
+        found = compare(first, second, arg or [], chip, lnc, seed, progress_for(json))
     if json:
         print_json(found)
         return
@@ -263,13 +269,15 @@ def check_verb(
     ],
     arg: Arg = None,
     lnc: Lnc = 1,
+    time_limit: Limit = 600,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as well.")] = False,
     json: Json = False,
 ) -> None:
     """What the real compiler would refuse, and legality on every generation. Runs no values."""
     from glia.nki.tools.check import check
 
-    found = check(what, arg or [], lnc, progress_for(json))
+    with alone(json):
+        found = check(what, arg or [], lnc, progress_for(json), time_limit)
     if json:
         print_json(found)
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -33,6 +35,16 @@ def print_json(record: Any) -> None:
     from glia.core.records import to_json
 
     typer.echo(json.dumps(to_json(record), indent=2, allow_nan=False))
+
+
+@contextmanager
+def alone(json: bool) -> Iterator[None]:
+    """Inside, with `json`, what is printed to stdout by anyone goes to stderr."""
+    if not json:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def say(text: str) -> None:

@@ -255,6 +255,12 @@ def test_a_file_that_cannot_be_imported_is_still_read(tmp_path):
     assert "legality was not checked" in found.note and "nosuch" in found.note
 
 
+def test_a_kernel_that_never_ends_is_refused_with_its_line():
+    (found,) = check(f"{KERNELS}:endless", ["x=4x4"], 1, SILENT, 0.1).kernels
+    assert [g.ok for g in found.generations] == [False, False, False]
+    assert "kernels.py:" in found.generations[0].problem
+
+
 def test_a_misspelt_kernel_and_a_file_without_kernels(tmp_path):
     with pytest.raises(UsageError, match="did you mean 'double'"):
         check(f"{KERNELS}:dubble", [], 1, SILENT)

@@ -7,6 +7,7 @@ file's own example), it is also traced, without values, for one chip of each gen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from glia.nki.subset import check_source
 from glia.nki.subset.walk import SourceKernel
 from glia.nki.target import current_target
 from glia.nki.tools.arguments import EXAMPLE_SUFFIX, Arguments, has_arguments, read_arguments
+from glia.nki.tools.deadline import DEFAULT_S, deadline
 from glia.nki.tools.files import KernelFile, load_kernels, nearest, split_name
 from glia.nki.tools.launch import trace
 
@@ -34,7 +36,23 @@ def generations() -> tuple[tuple[str, str], ...]:
     return tuple((name, current_target(name).chip) for name in sorted(found))
 
 
-def check(text: str, words: Sequence[str], num_cores: int, progress: Progress) -> FileCheck:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What was asked for beside the file: arguments, cores, one kernel by name, patience."""
+
+    words: tuple[str, ...]
+    num_cores: int
+    is_named: bool
+    time_limit_s: float
+
+
+def check(
+    text: str,
+    words: Sequence[str],
+    num_cores: int,
+    progress: Progress,
+    time_limit_s: float = DEFAULT_S,
+) -> FileCheck:
     """Check every kernel of `FILE.py`, or the one of `FILE.py:KERNEL`.
 
     Raises:
@@ -46,7 +64,8 @@ def check(text: str, words: Sequence[str], num_cores: int, progress: Progress) -
         step.note(", ".join(kernel.name for kernel in sources))
     with progress.step("legality"):
         loaded = _loaded(path)
-        kernels = tuple(_kernel(source, loaded, words, num_cores) for source in sources)
+        how = _How(tuple(words), num_cores, bool(name), time_limit_s)
+        kernels = tuple(_kernel(source, loaded, how) for source in sources)
     return FileCheck(str(path), kernels)
 
 
@@ -72,34 +91,38 @@ def _loaded(path: Path) -> KernelFile | GliaError:
         return error
 
 
-def _kernel(
-    source: SourceKernel, loaded: KernelFile | GliaError, words: Sequence[str], num_cores: int
-) -> KernelCheck:
+def _kernel(source: SourceKernel, loaded: KernelFile | GliaError, how: _How) -> KernelCheck:
     def result(note: str, found: tuple[GenerationResult, ...] = ()) -> KernelCheck:
         return KernelCheck(source.name, source.signature, source.findings, found, note)
 
     if isinstance(loaded, GliaError):
         return result(f"legality was not checked: {loaded}")
     kernel = loaded.kernel(source.name)
-    if not has_arguments(kernel, loaded.module, words):
+    if not has_arguments(kernel, loaded.module, how.words):
         return result(
             "legality was not checked: no shapes are known; give --arg NAME=SHAPE:DTYPE, or define "
             f"{source.name}{EXAMPLE_SUFFIX}() in the file"
         )
-    arguments = read_arguments(kernel, loaded.module, words)
-    found = tuple(_generation(g, chip, kernel, arguments, num_cores) for g, chip in generations())
+    try:
+        arguments = read_arguments(kernel, loaded.module, how.words)
+    except UsageError as error:
+        if how.is_named:
+            raise
+        return result(f"legality was not checked: {error}")
+    found = tuple(_generation(g, chip, kernel, arguments, how) for g, chip in generations())
     return result(f"arguments: {', '.join(arguments.shown()) or 'none'}", found)
 
 
 def _generation(
-    generation: str, chip: str, kernel: Kernel, arguments: Arguments, num_cores: int
+    generation: str, chip: str, kernel: Kernel, arguments: Arguments, how: _How
 ) -> GenerationResult:
     target = target_of(chip)
-    if num_cores > 1 and not target.can.lnc2:
-        problem = f"got {num_cores} cores, expected 1: this generation joins no cores"
+    if how.num_cores > 1 and not target.can.lnc2:
+        problem = f"got {how.num_cores} cores, expected 1: this generation joins no cores"
         return GenerationResult(generation, chip, problem)
     try:
-        streams = trace(kernel, arguments, target, num_cores)
+        with deadline(how.time_limit_s):
+            streams = trace(kernel, arguments, target, how.num_cores)
     except KernelError as error:
         return GenerationResult(generation, chip, str(error))
     num = sum(len(stream.instructions) for stream in streams)
