@@ -236,6 +236,8 @@ RULES: list[tuple[str, Callable[[], Any], str]] = [
     ("shuffle kinds", lambda: shuffle(src=sbuf(32, 4, kind="bfloat16")), "dst's float32"),
     ("shuffle sizes", lambda: shuffle(src=sbuf(32, 5)), "dst's 4"),
     ("partition that src lacks", lambda: shuffle(src=sbuf(8, 4)), r"0\.\.7"),
+    ("first partition that src lacks", lambda: shuffle(src=sbuf(8, 4), mask=[8] * 32),
+     r"partition 8 of src"),
     ("quadrant that src lacks", lambda: shuffle(dst=sbuf(64, 4)), r"0\.\.31"),
     ("takes what was never written", lambda: shuffle(src=unwritten(32, 4)), "never written"),
     ("start of two quadrants", lambda: shuffle(
