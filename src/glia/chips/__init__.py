@@ -4,7 +4,7 @@ load_chip("trn2").silicon.clock.tensor.value    # 2.4e9, Hz
 """
 
 from glia.chips.loader import list_chips, load_chip, read_chip
-from glia.chips.schema import PEAK_UNITS, Chip, Rental
+from glia.chips.schema import PEAK_UNITS, Chip, Link, Rental
 from glia.chips.silicon import Capabilities, Energy, Silicon
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Capabilities",
     "Chip",
     "Energy",
+    "Link",
     "Rental",
     "Silicon",
     "list_chips",

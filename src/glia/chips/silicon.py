@@ -155,6 +155,14 @@ class Sync(Section):
     launch_overhead: Seconds
 
 
+class Collectives(Section):
+    """Exchange between ranks: latency of one step, and up to which size an algorithm is chosen."""
+
+    hop_latency: Seconds
+    mesh_limit: Bytes
+    rdh_limit: Bytes
+
+
 class Capabilities(Section):
     """What this generation can do (see the architecture guides, access restrictions)."""
 
@@ -217,5 +225,6 @@ class Silicon(Section):
     dma: Dma
     hbm: Hbm
     sync: Sync
+    collectives: Collectives
     capabilities: Capabilities
     energy: Energy

@@ -69,7 +69,7 @@ def _add(counts: dict[str, float], name: str, amount: float) -> None:
 def _flop_figure(kind: str) -> str:
     if kind == "float32":
         return "tensor_flop_fp32"
-    return "tensor_flop_fp8" if kind.startswith("float8") else "tensor_flop_bf16"
+    return "tensor_flop_fp8" if kind.startswith(("float8", "float4")) else "tensor_flop_bf16"
 
 
 def _charge(figure: Figure, count: float) -> Estimate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from glia.isa.engines import engine
 from glia.isa.stream import ArrayTile, Instruction
 from glia.silicon.capacity import Capacity
+from glia.silicon.hazards import track
 from glia.silicon.throttle import Throttle
 from glia.silicon.timing import Timing
 
@@ -34,9 +35,12 @@ class EngineClock:
 
     def free_at(self, one: Instruction, ready: float) -> float:
         """The earliest that an instruction's engine or queue could take it."""
-        dma = one.work.dma
-        name = one.engine.name if dma is None else f"queue {dma.queue}"
-        return max(ready, self.free_s.get(name, 0.0))
+        return max(ready, self.free_s.get(track(one), 0.0))
+
+    def hold(self, one: Instruction, until: float) -> None:
+        """Keep an instruction's engine or queue taken without activity."""
+        name = track(one)
+        self.free_s[name] = max(until, self.free_s.get(name, 0.0))
 
     def run(self, one: Instruction, ready: float) -> tuple[float, float]:
         """Start and end of an instruction whose operands are there at `ready`."""

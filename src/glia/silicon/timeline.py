@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from glia.isa.engines import engine
 from glia.isa.stream import Instruction, Stream
+from glia.silicon.collectives import collective_s
 from glia.silicon.engine_time import EngineClock, latency
 from glia.silicon.hazards import Dependences, dependences
 from glia.silicon.meetings import Meeting, Member, member_of, walk
@@ -87,6 +88,7 @@ class _Issue:
     def __init__(self, scheduler: Scheduler, stream: Stream) -> None:
         self.scheduler = scheduler
         self.made = stream.instructions
+        self.num_cores = stream.place.num_cores
         self.deps: Dependences = dependences(stream)
         self.times = LaunchTimes([], [], [])
 
@@ -185,7 +187,11 @@ def _meet(meeting: Meeting, issues: Mapping[Member, _Issue], timing: Timing) -> 
     for member, one, start in zip(meeting.members, meeting.instructions, come, strict=True):
         issue = issues[member]
         _, end = issue.scheduler.place(one, together)
-        issue.record(start, end, path + alone_s(one, timing))
+        extra = 0.0
+        if one.work.collective is not None:
+            extra = collective_s(one.work.collective, timing, issue.num_cores)
+            issue.scheduler.engines.hold(one, end + extra)
+        issue.record(start, end + extra, path + alone_s(one, timing) + extra)
 
 
 def least_busy(made: Sequence[Instruction], timing: Timing) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from glia.chips import Silicon
+from glia.chips import Link, Silicon
 from glia.core.figures import Figure
 from glia.isa.engines import engine
 from glia.isa.stream import DmaWork, Instruction
@@ -41,10 +41,18 @@ class Timing:
     array_issue_s: float
     vector_gpsimd_share_port: bool
     psum_one_at_a_time: bool
+    chip_cores: int
+    link_bandwidth: float
+    hop_latency_s: float
+    mesh_limit_bytes: float
+    rdh_limit_bytes: float
 
     @staticmethod
-    def of(silicon: Silicon, bound: Bound = "likely") -> Timing:
-        """Take every constant at the slow, likely or fast end of its Figure."""
+    def of(silicon: Silicon, bound: Bound = "likely", link: Link | None = None) -> Timing:
+        """Take every constant at the slow, likely or fast end of its Figure.
+
+        Without the chip's `link`, ranks exchange as if they were all on one chip.
+        """
         slow, fast = _pick(bound, slow=True), _pick(bound, slow=False)
         clock, dma = silicon.clock, silicon.dma
         stack = fast(silicon.hbm.stack_bandwidth)
@@ -84,6 +92,11 @@ class Timing:
             array_issue_s=slow(silicon.tensor.min_cycles) / fast(clock.tensor),
             vector_gpsimd_share_port=silicon.capabilities.vector_gpsimd_shared_port,
             psum_one_at_a_time=not silicon.capabilities.parallel_psum_access,
+            chip_cores=silicon.num_cores,
+            link_bandwidth=0.0 if link is None or not link.bandwidth else fast(link.bandwidth),
+            hop_latency_s=slow(silicon.collectives.hop_latency),
+            mesh_limit_bytes=silicon.collectives.mesh_limit.value,
+            rdh_limit_bytes=silicon.collectives.rdh_limit.value,
         )
 
     def shared_by(self, cores: int) -> Timing:

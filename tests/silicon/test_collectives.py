@@ -1,0 +1,90 @@
+"""Collectives against hand-computed times, and the DMA curve against the published one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from glia.chips import load_chip
+from glia.isa.stream import CollectiveWork, DmaWork
+from glia.silicon import Timing
+from glia.silicon.collectives import algorithm, collective_s, num_steps, sent_bytes
+from glia.silicon.timing import BOUNDS
+from glia.silicon.transfers import transfer_s
+
+CHIP = load_chip("trn2")
+TIMING = Timing.of(CHIP.silicon, "likely", CHIP.link)
+MB = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(1000, "mesh"), (2 * MB, "rdh"), (55 * MB, "rdh"), (60 * MB, "ring")]
+)
+def test_the_algorithm_follows_the_size(size, expected):
+    assert algorithm(CollectiveWork("all_reduce", 16, size), TIMING) == expected
+
+
+def test_steps_and_bytes():
+    reduce = CollectiveWork("all_reduce", 16, 8 * MB)
+    assert num_steps(reduce, TIMING) == 8 and sent_bytes(reduce) == 15 * MB
+    gather = CollectiveWork("all_gather", 16, 80 * MB)
+    assert num_steps(gather, TIMING) == 8 and sent_bytes(gather) == 75 * MB
+    permute = CollectiveWork("collective_permute", 4, 80 * MB)
+    assert num_steps(permute, TIMING) == 1 and sent_bytes(permute) == 80 * MB
+    assert collective_s(CollectiveWork("all_reduce", 1, MB), TIMING) == 0
+
+
+def test_beyond_a_chip_the_links_are_shared():
+    """64 ranks of one core: 8 per chip share 640 GB/s each way."""
+    work = CollectiveWork("all_gather", 64, 64 * MB)
+    expected = 32 * 1.5e-6 + 63 * MB / (640e9 / 8)
+    assert collective_s(work, TIMING) == pytest.approx(expected)
+    inside = CollectiveWork("all_gather", 8, 64 * MB)
+    assert collective_s(inside, TIMING) == pytest.approx(4 * 1.5e-6 + 56 * MB / 368e9)
+
+
+def test_more_bytes_or_ranks_take_no_less():
+    for kind in ("all_reduce", "all_gather", "reduce_scatter", "all_to_all"):
+        sizes = [collective_s(CollectiveWork(kind, 8, n), TIMING) for n in (10, MB, 9 * MB)]
+        assert sizes == sorted(sizes)
+        ranks = [collective_s(CollectiveWork(kind, n, 2 * MB), TIMING) for n in (2, 8, 16, 64)]
+        assert ranks == sorted(ranks)
+
+
+# Read off nki/img/overviews/nki-dma-intro-1.jpg: bytes per partition and bandwidth, 32 KiB = 1.
+CURVE = {
+    32: 0.013, 64: 0.026, 128: 0.050, 256: 0.103, 512: 0.206, 1024: 0.42, 2048: 0.81,
+    4096: 0.966, 8192: 0.983, 16384: 0.99,
+}  # fmt: skip
+
+
+def bandwidth(row_bytes: int, timing: Timing) -> float:
+    """Steady rate of one queue of DMAs of 128 partitions."""
+    run = min(row_bytes, 4096)
+    total = 128 * row_bytes
+    dma = DmaWork(total, total // run, run, total, 0, "load")
+    return total / max(timing.issue_hardware_s, transfer_s(dma, timing))
+
+
+def test_the_published_efficiency_curve_lies_in_the_interval():
+    """Within the range of the constants, and 10 % for what was read off a picture."""
+    timings = [Timing.of(CHIP.silicon, bound) for bound in BOUNDS]
+    # Relative to one peak, so that the range of the peak itself does not count.
+    peaks = [bandwidth(32768, timing) for timing in timings]
+    for row_bytes, published in CURVE.items():
+        found = sorted(
+            bandwidth(row_bytes, t) / peak for t, peak in zip(timings, peaks, strict=True)
+        )
+        assert found[0] * 0.9 <= published <= found[-1] * 1.1, (row_bytes, found)
+    likely = [bandwidth(n, timings[1]) for n in CURVE]
+    assert likely == sorted(likely)
+
+
+def test_a_transfer_of_few_pieces_uses_few_engines():
+    piece = DmaWork(4096, 1, 4096, 4096, 0, "load")
+    assert TIMING.lanes_of(piece) == 1
+    assert transfer_s(piece, TIMING) == pytest.approx(4096 / 23e9)
+    turned = replace(piece, transpose=True)
+    assert transfer_s(turned, TIMING) == pytest.approx(4096 / 23e9 / 0.9)
+    assert transfer_s(replace(turned, hbm_read_bytes=0), TIMING) == pytest.approx(2 * 4096 / 23e9)
