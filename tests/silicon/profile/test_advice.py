@@ -86,6 +86,32 @@ def test_bf16_products_take_as_long_as_the_kernel_in_bf16():
     assert list(rules.half_precision(situation(narrow))) == []
 
 
+def test_products_narrower_than_their_stationary_load():
+    def body(a, b):
+        left = nl.ndarray((128, 128), dtype=a.dtype, buffer=nl.sbuf)
+        right = nl.ndarray((128, 512), dtype=b.dtype, buffer=nl.sbuf)
+        nisa.dma_copy(dst=left, src=a)
+        nisa.dma_copy(dst=right, src=b)
+        sums = nl.ndarray((128, 512), dtype=nl.float32, buffer=nl.psum)
+        for i in range(32):
+            part = slice(i * 16, (i + 1) * 16)
+            nisa.nc_matmul(dst=sums[:, part], stationary=left, moving=right[:, part])
+        out = nl.ndarray((128, 512), dtype=nl.float32, buffer=nl.sbuf)
+        nisa.tensor_copy(dst=out, src=sums)
+        result = shared(128, 512)
+        nisa.dma_copy(dst=result, src=out)
+        return result
+
+    operands = (((128, 128), "bfloat16"), ((128, 512), "bfloat16"))
+    stream = trace(body, *operands)
+    found = only(rules.wider_products, stream)
+    floor = next(o.work.cycles for o in stream.instructions if o.op == "nc_matmul")
+    wasted_s = 32 * (floor - 16) / 2.4e9
+    # At half speed (the throttle) each wasted cycle costs two.
+    assert 0 < wasted_s <= found.gain_s * 1.001 <= 2 * wasted_s * 1.001
+    assert list(rules.wider_products(situation(trace(product, *operands)))) == []
+
+
 def alternating(x, grouped):
     out = shared(2, *x.shape)
     tiles = []

@@ -237,6 +237,37 @@ def fewer_instructions(s: Situation) -> Iterator[Advice]:
     )
 
 
+def wider_products(s: Situation) -> Iterator[Advice]:
+    """Products that stream no fewer columns than loading their stationary tile takes."""
+
+    def least(one: Instruction) -> float:
+        passes = s.silicon.tensor.fp32_passes.value if one.work.flop_kind == "float32" else 1.0
+        return one.writes[0].free_size * passes
+
+    narrow = {
+        one.index: least(one)
+        for one in s.stream.instructions
+        if one.op == "nc_matmul" and least(one) < one.work.cycles
+    }
+    if not narrow:
+        return
+
+    def change(one: Instruction) -> Work:
+        if one.index not in narrow:
+            return one.work
+        return dataclasses.replace(one.work, cycles=narrow[one.index])
+
+    made = s.stream.instructions
+    yield s.advice(
+        s.variant.work(change).seconds(s.timing),
+        "stream more columns through each stationary tile",
+        f"{len(narrow)} products are over before the array has loaded the next stationary tile: "
+        "make the moving side the longer one, and use a stationary tile for all of its columns",
+        "bound: re-timed with each product as long as its own columns",
+        _lines(made[i] for i in narrow),
+    )
+
+
 def half_precision(s: Situation) -> Iterator[Advice]:
     """fp32 matrix products in one pass."""
     wide = [one for one in s.stream.instructions if one.work.flop_kind == "float32"]
@@ -303,6 +334,7 @@ _RULES: tuple[Callable[[Situation], Iterator[Advice]], ...] = (
     more_buffers,
     reordered,
     fewer_instructions,
+    wider_products,
     half_precision,
     other_engine,
 )
