@@ -255,15 +255,23 @@ def test_copy_brings_psum_to_sbuf():
     np.testing.assert_array_equal(on_tiles(make, x), x.astype(ml_dtypes.bfloat16))
 
 
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "float8_e5m2", "int32", "uint8"])
 @pytest.mark.parametrize(
     ("shape", "target"),
     [((32, 1), (32, 9)), ((8, 1, 5), (8, 3, 5)), ((1, 20), (128, 20)), ((1, 1), (77, 6)),
-     ((4, 5), (4, 5))],
+     ((1, 700), (40, 700)), ((1, 1, 6), (9, 4, 6)), ((4, 5), (4, 5))],
 )  # fmt: skip
-def test_broadcast(shape: tuple[int, ...], target: tuple[int, ...]):
-    x = uniform(-4, 4, shape=shape)
+def test_broadcast(shape: tuple[int, ...], target: tuple[int, ...], kind: str):
+    x = (uniform(0, 4, shape=shape) * 50).astype(KINDS[kind])
     found = on_tiles(lambda t: nl.copy(nl.broadcast_to(t, target)), x)
     np.testing.assert_array_equal(found, np.broadcast_to(x, target))
+
+
+@pytest.mark.parametrize("kind", ["float32", "int32"])
+def test_broadcast_of_a_row_anywhere(kind: str):
+    x = (uniform(-4, 4) * 50).astype(KINDS[kind])
+    found = on_tiles(lambda t: nl.broadcast_to(t[5:6, 3:40:2], (64, 19)), x)
+    np.testing.assert_array_equal(found, np.broadcast_to(x[5:6, 3:40:2], (64, 19)))
 
 
 def test_broadcast_of_the_same_shape_is_the_tile_itself():

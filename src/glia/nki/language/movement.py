@@ -13,9 +13,11 @@ from glia.isa.functions import FUNCTIONS
 from glia.isa.scalar_engine import activation
 from glia.isa.tensor import DynamicSlice, NkiTensor
 from glia.isa.tensor_engine import nc_matmul, nc_transpose
+from glia.isa.vector_engine import tensor_copy
 from glia.nki.language.buffers import psum, sbuf
 from glia.nki.language.dtypes import float32
-from glia.nki.language.memory import ndarray, tile_like
+from glia.nki.language.memory import full, ndarray, tile_like
+from glia.nki.language.tile_size import tile_size
 
 
 def load(src: NkiTensor, dtype: Any = None) -> NkiTensor:
@@ -99,7 +101,9 @@ def expand_dims(x: NkiTensor, axis: int) -> NkiTensor:
 
 
 def broadcast_to(x: NkiTensor, shape: Sequence[int], dtype: Any = None) -> NkiTensor:
-    """x seen with `shape`: dims of size 1 repeat. Repeating partitions copies, by DMA.
+    """x seen with `shape`: dims of size 1 repeat.
+
+    One partition is brought to many by the Tensor engine, integers by DMA.
 
     Raises:
         KernelError: for another number of dims, or a dim that is neither equal nor 1.
@@ -111,26 +115,44 @@ def broadcast_to(x: NkiTensor, shape: Sequence[int], dtype: Any = None) -> NkiTe
             f"nl.broadcast_to of {x!r}: got shape {target}, expected {x.ndim} dims, each equal or "
             "repeating a dim of size 1"
         )
-    view = x
+    view = x if x.shape[0] == target[0] else _on_partitions(x, target[0])
     for dim in range(1, x.ndim):
         if view.shape[dim] != target[dim]:
             view = view.broadcast(dim, target[dim])
-    if x.shape[0] != target[0]:
-        view = _repeat_partition(x, view, target)
     return view if dtype in (None, x.dtype) else copy(view, dtype)
 
 
-def _repeat_partition(x: NkiTensor, view: NkiTensor, target: tuple[int, ...]) -> NkiTensor:
-    """One partition copied to all of a new tile's."""
-    source = view if x.buffer == sbuf else copy(view)
-    made = tile_like(x, None, target)
-    dma_copy(made[:1], source)
+def _on_partitions(x: NkiTensor, rows: int) -> NkiTensor:
+    """x, one partition, on `rows` partitions of a new SBUF tile."""
+    made = tile_like(x, None, (rows, *x.shape[1:]))
+    row = copy(x) if x.buffer == psum else x
+    exact = x.dtype.is_float and x.dtype.itemsize <= float32.itemsize
+    if exact and (row.start_partition != 0 or not row.is_contiguous()):
+        row = tile_like(x)
+        dma_copy(row, x)
+    spread = _multiplied if exact else _doubled
+    spread(made.reshape((rows, -1)), row.reshape((1, -1)) if exact else row)
+    return made
+
+
+def _multiplied(made: NkiTensor, row: NkiTensor) -> None:
+    """A column of ones times the row: each product is exact."""
+    ones, step = full((1, made.shape[0]), 1, row.dtype), tile_size.gemm_moving_fmax
+    for start in range(0, made.shape[1], step):
+        part = slice(start, min(start + step, made.shape[1]))
+        product = ndarray((made.shape[0], part.stop - start), float32, psum)
+        nc_matmul(product, ones, row[:, part])
+        tensor_copy(made[:, part], product)
+
+
+def _doubled(made: NkiTensor, row: NkiTensor) -> None:
+    """By DMA: what is there doubles."""
+    dma_copy(made[:1], row.reshape((1, -1)) if row.is_contiguous() else row)
     done = 1
-    while done < target[0]:  # what is there doubles
-        more = min(done, target[0] - done)
+    while done < made.shape[0]:
+        more = min(done, made.shape[0] - done)
         dma_copy(made[done : done + more], made[:more])
         done += more
-    return made
 
 
 def ds(start: Any, size: int) -> DynamicSlice:
