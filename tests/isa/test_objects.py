@@ -1,4 +1,4 @@
-"""Classes of kernels: what they declare, with types or without, can be given by name or left out."""
+"""Classes of kernels: what they declare, typed or not, can be given by name or left out."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ def test_attributes_without_types_are_fields():
     assert [f.name for f in fields(Untyped)] == ["offset", "size"]
 
 
-def test_a_field_left_out_is_none():
+def test_a_field_may_be_left_out_and_not_be_read_then():
     made = Typed(rows=2)
-    assert (made.rows, made.columns, made.tiles) == (2, None, [])
+    assert (made.rows, made.tiles) == (2, [])
+    with pytest.raises(AttributeError, match="never given a value"):
+        _ = made.columns
     assert not hasattr(Typed, "limit")
 
 

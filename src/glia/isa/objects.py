@@ -38,18 +38,13 @@ class NKIObject:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Attributes of a kernel's class, as kernels that run on hardware declare and fill them.
 
-        Public kernels put `@dataclass` on their classes. Attributes without types are fields all
-        the same (nki-library, attention_cte), and a field that is not given is None, whether or not
-        it has a default (nki-library, mlp_tkg_constants).
+        Public kernels put `@dataclass` on their classes: attributes without types are fields all
+        the same (nki-library 2.29, attention_cte), and typed ones may be left out (`_Unset`).
         """
         super().__init_subclass__(**kwargs)
-        if "__slots__" not in cls.__dict__:
-            for name in cls.__dict__.get("__annotations__", {}):
-                if name not in cls.__dict__:
-                    setattr(cls, name, _Unset(name))
-        if "__slots__" in cls.__dict__:
-            return
         own = vars(cls)
+        if "__slots__" in own:
+            return
         typed = own.get("__annotations__")
         if typed is None:
             plain = [n for n, v in own.items() if not n.startswith("__") and not _behaves(v)]
@@ -57,7 +52,7 @@ class NKIObject:
             return
         for name, kind in typed.items():
             if name not in own and "ClassVar" not in str(kind):
-                setattr(cls, name, None)
+                setattr(cls, name, _Unset(name))
 
     def __init__(self, **kwargs: Any) -> None:
         for name, value in kwargs.items():
