@@ -193,6 +193,21 @@ def test_shuffle_leaves_alone_what_it_keeps():
     traced(lambda: shuffle(dst=unwritten(32, 4), mask=[255] * 32))
 
 
+def test_shuffle_of_a_partition_never_written_defines_nothing():
+    """The other quadrants get theirs (nki-library, find_nonzero_indices with few columns)."""
+
+    def made(first: int) -> None:
+        tile = nl.ndarray((64, 4), nl.float32, nl.sbuf)
+        nisa.dma_copy(tile[16:17], sbuf(1, 4))
+        nisa.memset(tile[32:33], 0)
+        nisa.nc_stream_shuffle(tile, tile, [16] + [255] * 31)
+        nisa.reciprocal(sbuf(1, 4), tile[first : first + 1])
+
+    traced(lambda: made(0))
+    refused(lambda: made(32), "never written")
+    refused(lambda: shuffle(src=unwritten(32, 4)), "never written")
+
+
 def shuffle(dst: Any = None, src: Any = None, mask: Any = IDENTITY) -> Any:
     dst = sbuf(32, 4) if dst is None else dst
     return nisa.nc_stream_shuffle(dst, sbuf(32, 4) if src is None else src, mask)

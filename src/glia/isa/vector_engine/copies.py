@@ -166,7 +166,7 @@ def nc_stream_shuffle(
     )
     _check_start(what, dst, src)
     picked = _sources(what, shuffle_mask, dst.num_partitions, src.num_partitions)
-    written = np.flatnonzero(picked >= 0)
+    written, lost = _known(np.flatnonzero(picked >= 0), picked, src)
     needed, chosen = np.unique(picked[written], return_inverse=True)
     writes, reads = _runs(dst, written), _runs(src, needed)
 
@@ -179,7 +179,22 @@ def nc_stream_shuffle(
             at += len(out)
 
     work = vector_work(b.target, dst.free_size, dst, src)
-    return b.emit(what, Engine.vector, writes, reads, work, meaning, overlap_ok=True)
+    made = b.emit(what, Engine.vector, writes, reads, work, meaning, overlap_ok=True)
+    for undefined in _runs(dst, lost):
+        b.shadow(undefined).forget(undefined)
+    return made
+
+
+def _known(written: np.ndarray, picked: np.ndarray, src: NkiTensor) -> tuple[np.ndarray, ...]:
+    """The partitions of dst that get something defined, and those that do not.
+
+    Where nothing is defined all count as known: reading it is then refused.
+    """
+    shadow = current().shadow(src)
+    if shadow.is_written(src):
+        return written, written[:0]
+    flags = np.array([shadow.is_written(src[p : p + 1]) for p in picked[written].tolist()], bool)
+    return (written[flags], written[~flags]) if flags.any() else (written, written[:0])
 
 
 def _runs(tile: NkiTensor, partitions: np.ndarray) -> tuple[NkiTensor, ...]:
