@@ -176,11 +176,44 @@ def test_both_cores_adding_to_the_same_bytes_is_a_race():
     refused(kernel, "different values", args=(X.copy(),))
 
 
-def test_writing_the_same_bytes_twice_on_both_cores_is_a_race():
+def cleared(x: Any, reads: str = "") -> Any:
+    """Both cores clear the whole, then both write it in parts."""
+    out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
+    seen = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
+    nisa.dma_copy(out, nl.zeros(x.shape, x.dtype))
+    for rows in (nl.ds(0, 64), nl.ds(64, 64)):
+        nisa.dma_copy(out[rows], x[rows])
+    if reads:
+        nisa.dma_copy(seen, out)
+    return out
+
+
+def test_both_cores_may_write_the_same_bytes_in_the_same_order():
+    assert np.array_equal(run(cleared, X), X)
+
+
+def test_reading_bytes_that_the_other_core_may_be_clearing_is_a_race():
+    refused(lambda x: cleared(x, "seen"), "nothing between them")
+
+
+@pytest.mark.parametrize("core", [0, 1])
+def test_clearing_what_only_the_other_core_fills_is_a_race(core: int):
     def kernel(x: Any) -> Any:
         out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
-        for value in (1.0, 2.0):
-            nisa.dma_copy(out, nl.full(x.shape, value, x.dtype))
+        nisa.dma_copy(out, nl.zeros(x.shape, x.dtype))
+        if nl.program_id(0) == core:
+            nisa.dma_copy(out[0:64], x[0:64])
+        return out
+
+    refused(kernel, "nothing between them")
+
+
+def test_the_same_writes_in_another_order_are_a_race():
+    def kernel(x: Any) -> Any:
+        out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
+        rows = [nl.ds(0, 128), nl.ds(0, 64)]
+        for part in rows if nl.program_id(0) == 0 else reversed(rows):
+            nisa.dma_copy(out[part], x[part])
         return out
 
     refused(kernel, "nothing between them")

@@ -107,6 +107,8 @@ class _Recent:
         self._history: dict[tuple[Member, Pattern], list[tuple[int, Tag]]] = defaultdict(list)
         self._counts: dict[tuple[Member, Pattern, str, int, str], int] = defaultdict(int)
         self._num_writes: dict[Member, int] = defaultdict(int)
+        self._issued: dict[tuple[Member, Tag], int] = {}
+        self._awaited: dict[tuple[Member, Tag], tuple[_Access, _Access]] = {}
 
     def tag(self, member: Member, pattern: Pattern, made: Instruction) -> Tag:
         """Number a write among its like, and remember it as the member's last to these bytes."""
@@ -116,6 +118,8 @@ class _Recent:
         self._num_writes[member] += 1
         tag = (*name, count)
         self._history[member, pattern].append((made.index, tag))
+        self._issued[member, tag] = made.index
+        self._awaited.pop((member, tag), None)
         return tag
 
     def rivals(self, mine: _Access, clock: dict[Member, int]) -> Iterator[_Access]:
@@ -140,13 +144,39 @@ class _Recent:
         reads what it writes.
         """
         if mine.tag is not None and other.tag is not None:
-            return mine.tag == other.tag
+            return mine.tag == other.tag or self._alike(mine, other)
         reader, writer = (other, mine) if mine.writes else (mine, other)
         own = self._history[reader.member, writer.pattern]
         at = bisect_left(own, reader.made.index, key=lambda entry: entry[0])
         if at < len(own) and own[at] == (reader.made.index, writer.tag):
             return True
-        return at > 0 and own[at - 1][1] == writer.tag
+        if at == 0 or own[at - 1][1] != writer.tag:
+            return False
+        return not self._overwritten(reader, own[at - 1][0])
+
+    def _alike(self, mine: _Access, other: _Access) -> bool:
+        """Both cores make both writes in one order; what this core has yet to make is awaited."""
+        assert mine.tag is not None and other.tag is not None
+        theirs = self._issued.get((other.member, mine.tag))
+        if theirs is None:
+            return False
+        if theirs < other.made.index:
+            self._awaited.setdefault((mine.member, other.tag), (mine, other))
+            return True
+        return (mine.member, other.tag) in self._issued
+
+    def _overwritten(self, reader: _Access, since: int) -> bool:
+        """The reader's core wrote something else to these bytes after instruction `since`."""
+        return any(
+            other.writes
+            and since < other.made.index < reader.made.index
+            and patterns_overlap(other.pattern, reader.pattern)
+            for *_, other in self._kept.get(reader.member, {}).values()
+        )
+
+    def missing(self, member: Member) -> tuple[_Access, _Access] | None:
+        """A write that the member should have made, as the other core did, before it meets."""
+        return next((pair for (who, _), pair in self._awaited.items() if who == member), None)
 
     def add(self, access: _Access) -> None:
         """Remember an access; of equal ones, with no write of this core between them, the last."""
@@ -179,6 +209,7 @@ class _Checker:
             assert made.sync is not None
             if made.sync.kind != "barrier":  # a barrier names its data and leaves it alone
                 self.touch(member, made)
+            self._settled(member)
         clocks = [self._clocks[m] for m in meeting.members]
         joined = {n: max(clock[n] for clock in clocks) for n in clocks[0]}
         for member in meeting.members:
@@ -213,6 +244,12 @@ class _Checker:
             self._shadow(key, view).mark(view)
             self._access(key, member, made, view, tag)
 
+    def _settled(self, member: Member) -> None:
+        for key, recent in self._recent.items():
+            missing = recent.missing(member) if key[0] == member[0] else None
+            if missing is not None:
+                raise _race(*missing)
+
     def _shadow(self, key: Key, view: NkiTensor) -> Shadow:
         found = self._shadows.get(key)
         if found is None:
@@ -229,13 +266,14 @@ class _Checker:
         for rival in recent.rivals(mine, clock):
             if not recent.harmless(mine, rival):
                 raise _race(mine, rival)
-            if mine.writes and rival.writes:
+            if mine.writes and mine.tag == rival.tag:
                 self.twins.append(Twins((rival.member, member), (rival.made, made)))
         recent.add(mine)
 
     def check_outputs(self, streams: Sequence[Stream]) -> None:
-        """Every element of every output was written by some core."""
+        """Every element of every output was written by some core; nothing is left open."""
         for stream in streams:
+            self._settled(member_of(stream.place))
             keys = shared_keys(stream)
             for storage in stream.outputs:
                 key = keys.get(storage.index)
