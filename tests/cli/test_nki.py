@@ -150,7 +150,7 @@ def test_json_stands_alone_whatever_the_kernel_prints(tmp_path):
 
 def test_arguments_of_one_kernel_do_not_stop_the_check_of_the_others():
     result = glia("check", KERNELS, "--arg", "x=4x4", "--arg", "factor=2.0")
-    assert result.exit_code == 0
+    assert result.exit_code == 1 and "[raise]" in result.stdout  # the kernel that exits
     assert "parameter of halves: got 'factor'" in " ".join(result.stdout.split())
     assert glia("check", f"{KERNELS}:halves", "--arg", "factor=2.0").exit_code == 2
 

@@ -138,7 +138,7 @@ def _engines(p: KernelProfile) -> Table:
             Text(f"{use.num_instructions:,}"),
         )
     limit = max(p.bounds_s.items(), key=lambda item: item[1], default=("", 0.0))
-    if limit[0]:
+    if limit[1]:
         table.caption = Text(
             f"no faster than {format_quantity(limit[1], 's')}: {limit[0]}", style="dim"
         )

@@ -105,6 +105,21 @@ def test_a_function_that_python_wraps_later_is_a_kernel(tmp_path):
     assert [f.rule for f in found.findings] == ["try"]
 
 
+def test_kernels_under_a_condition_are_found(tmp_path):
+    path = tmp_path / "k.py"
+    path.write_text(
+        "try:\n    import nki\nexcept ImportError:\n    nki = None\n"
+        "if nki:\n    @nki.jit\n    def k(x):\n        return [i for i in x]\n"
+    )
+    (found,) = check_source(path)
+    assert [f.rule for f in found.findings] == ["comprehension"]
+
+
+def test_a_function_wrapped_at_its_call_is_a_helper_for_other_kernels(tmp_path):
+    text = kernel("f(x)", "\ndef f(y):\n    return y\n\n\ng = nki.jit(f)\n")
+    assert findings(tmp_path, text) == []
+
+
 def test_several_kernels_keep_their_own_findings(tmp_path):
     text = kernel("y = 1 is x") + "\n\n@nki.jit\ndef other(x):\n    return x\n"
     path = tmp_path / "k.py"

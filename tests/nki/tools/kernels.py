@@ -94,3 +94,13 @@ def swapped(x):
     nisa.core_barrier(aside, (0, 1))
     copied(aside[other], out[other], 2.0, nisa.engine.vector)
     return out
+
+
+@nki.jit
+def leaving(x):
+    raise SystemExit(3)
+
+
+@nki.jit
+def idle(x):
+    pass

@@ -131,6 +131,18 @@ def test_a_loop_that_issues_nothing_is_stopped_at_its_line():
         run("endless", "x=4x4", time_limit_s=0.2)
 
 
+def test_a_kernel_cannot_exit():
+    with pytest.raises(KernelError, match=r"kernels.py:\d+: .*a kernel cannot exit"):
+        run("leaving", "x=4x4")
+
+
+def test_a_kernel_that_does_nothing_takes_no_time():
+    record, outputs = run("idle", "x=4x4")
+    assert outputs == {} and record.time.high == 0 and record.num_instructions == 0
+    found = profile("idle", "x=4x4")
+    assert found.lines == () and found.advice == () and found.mfu.high == 0
+
+
 def test_unsupported_dtypes_are_refused_with_the_list():
     with pytest.raises(KernelError, match=r"float64.*float32"):
         run("double", "x=4x4:float64")

@@ -62,19 +62,25 @@ class _Source:
         self._tree, self._lines, self._file = tree, lines, file
         self._modules = tuple(_modules(tree))
         self._defined: dict[str, _Definition] = {
-            node.name: node for node in tree.body if isinstance(node, (*_FUNCTIONS, ast.ClassDef))
+            node.name: node
+            for node in _top_level(tree)
+            if isinstance(node, (*_FUNCTIONS, ast.ClassDef))
         }
-        self._kernels = frozenset(self._kernel_names())
-        self._module = Scope("module", "", self._kernels, self._modules)
+        self._decorated = frozenset(self._decorated_names())
+        self._kernels = self._decorated | frozenset(self._wrapped_names())
+        self._module = Scope("module", "", self._decorated, self._modules)
 
-    def _kernel_names(self) -> Iterator[str]:
+    def _decorated_names(self) -> Iterator[str]:
         scope = Scope("module", "", modules=self._modules)
-        for node in self._tree.body:
-            if isinstance(node, _FUNCTIONS):
-                decorators = [d.func if isinstance(d, ast.Call) else d for d in node.decorator_list]
-                if any(_is_jit(scope.called(d)) for d in decorators):
-                    yield node.name
-        for call in ast.walk(self._tree):  # nki.jit(function)
+        for node in self._defined.values():
+            decorators = [d.func if isinstance(d, ast.Call) else d for d in node.decorator_list]
+            if any(_is_jit(scope.called(d)) for d in decorators):
+                yield node.name
+
+    def _wrapped_names(self) -> Iterator[str]:
+        """Functions that Python hands to `nki.jit`."""
+        scope = Scope("module", "", modules=self._modules)
+        for call in ast.walk(self._tree):
             if isinstance(call, ast.Call) and _is_jit(scope.called(call.func)) and call.args:
                 first = call.args[0]
                 if isinstance(first, ast.Name) and first.id in self._defined:
@@ -94,7 +100,7 @@ class _Source:
         return tuple(found)
 
     def _import_findings(self) -> Iterator[SubsetFinding]:
-        for node in self._tree.body:
+        for node in _top_level(self._tree):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 yield from self._hits(node, self._module)
 
@@ -113,7 +119,7 @@ class _Source:
 
     def _definition(self, node: _Definition, kind: str) -> Iterator[SubsetFinding]:
         if isinstance(node, ast.ClassDef):
-            scope = Scope("class", node.name, self._kernels, self._modules)
+            scope = Scope("class", node.name, self._decorated, self._modules)
             yield from self._hits(node, scope)
             for method in node.body:
                 if isinstance(method, _FUNCTIONS):
@@ -122,7 +128,7 @@ class _Source:
         scope = Scope(
             "kernel" if kind == "kernel" else "helper",
             node.name,
-            self._kernels,
+            self._decorated,
             self._modules,
             _loop_bodies(node),
         )
@@ -150,6 +156,14 @@ class _Source:
             rule.do,
             code,
         )
+
+
+def _top_level(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements of a module, those under `if`, `try` and `with` too."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if isinstance(child, (ast.If, ast.Try, ast.With, ast.ExceptHandler)):
+            yield from _top_level(child)
 
 
 def _is_jit(name: str) -> bool:

@@ -1,15 +1,15 @@
-"""A limit on the time that a kernel may take to trace and run, for loops that issue nothing."""
+"""What a kernel may not do to the tools: take for ever without issuing anything, or exit."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 
-from glia.isa.located import LocatedError, kernel_place
+from glia.isa.located import LocatedError, error_place, kernel_place
 
 DEFAULT_S = 600.0
 
@@ -18,13 +18,24 @@ DEFAULT_S = 600.0
 def deadline(seconds: float) -> Iterator[None]:
     """Inside, a KernelError with the kernel's line once `seconds` have passed; 0 means no limit.
 
-    Only where the system has timers, and in the main thread: elsewhere nothing is limited.
+    An exit of the kernel is such an error, too. The limit holds where the system has timers, and in
+    the main thread: elsewhere nothing is limited.
     """
     is_main = threading.current_thread() is threading.main_thread()
-    if seconds <= 0 or not is_main or not hasattr(signal, "setitimer"):
-        yield
-        return
+    limited = seconds > 0 and is_main and hasattr(signal, "setitimer")
+    try:
+        with _timer(seconds) if limited else nullcontext():
+            yield
+    except SystemExit as stop:
+        file, line = error_place(stop)
+        raise LocatedError(
+            f"{Path(file).name}:{line}: running the kernel: got SystemExit, expected it to return; "
+            "a kernel cannot exit"
+        ) from None
 
+
+@contextmanager
+def _timer(seconds: float) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         assert frame is not None
         file, line = kernel_place(frame)
