@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glia.core.errors import UsageError
 from glia.core.records import PortReport, Span
@@ -34,6 +36,33 @@ def test_trace_of_nothing_and_of_one() -> None:
     (event,) = json.loads(trace_json((Span("a", "b", 1e-6, 3e-6),), "t"))["traceEvents"][2:]
     assert event["ts"] == pytest.approx(1.0) and event["dur"] == pytest.approx(2.0)
     assert "args" not in event
+
+
+SPANS = st.lists(
+    st.tuples(st.sampled_from(["queue a", "queue b"]), st.integers(0, 50), st.integers(1, 30)),
+    max_size=40,
+)
+
+
+@settings(max_examples=50)
+@given(SPANS)
+def test_spans_of_one_thread_never_overlap(drawn: list[tuple[str, int, int]]) -> None:
+    spans = [Span(track, "dma", 1e-9 * at, 1e-9 * (at + size)) for track, at, size in drawn]
+    events = json.loads(trace_json(spans, "t"))["traceEvents"]
+    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    complete = sorted((e for e in events if e["ph"] == "X"), key=lambda e: e["ts"])
+    assert len(complete) == len(spans) and len(set(names.values())) == len(names)
+    free: dict[int, float] = {}
+    for e in complete:
+        assert e["ts"] >= free.get(e["tid"], 0.0) - 1e-5
+        free[e["tid"]] = e["ts"] + e["dur"]
+        assert names[e["tid"]].startswith(e["cat"])
+    # No more threads than transfers under way at once.
+    for track in {track for track, _, _ in drawn}:
+        most = max(
+            sum(t == track and a <= at < a + size for t, a, size in drawn) for at in range(81)
+        )
+        assert sum(name.startswith(track) for name in names.values()) == most
 
 
 def test_write_replaces_whole_files_and_makes_folders(tmp_path: Path) -> None:
