@@ -103,7 +103,7 @@ class _Recent:
     """Accesses to one memory that are not yet ordered before everything that may come."""
 
     def __init__(self) -> None:
-        self._kept: dict[Member, dict[object, tuple[int, int, _Access]]] = {}
+        self._kept: dict[tuple[Member, bool], _Kept] = {}
         self._history: dict[tuple[Member, Pattern], list[tuple[int, Tag]]] = defaultdict(list)
         self._counts: dict[tuple[Member, Pattern, str, int, str], int] = defaultdict(int)
         self._num_writes: dict[Member, int] = defaultdict(int)
@@ -125,16 +125,13 @@ class _Recent:
     def rivals(self, mine: _Access, clock: dict[Member, int]) -> Iterator[_Access]:
         """Earlier accesses of other members to the same bytes that `mine` is not ordered after."""
         low, high = span_of(mine.pattern)
-        for member, kept in self._kept.items():
-            if member == mine.member:
+        for (member, writes), kept in self._kept.items():
+            if member == mine.member or not (writes or mine.writes) or kept.apart(low, high):
                 continue
-            for start, end, other in kept.values():
-                near = start <= high and low <= end and other.epoch > clock[member]
-                if (
-                    near
-                    and (mine.writes or other.writes)
-                    and patterns_overlap(mine.pattern, other.pattern)
-                ):
+            seen = clock[member]
+            for start, end, other in kept.entries.values():
+                near = start <= high and low <= end and other.epoch > seen
+                if near and patterns_overlap(mine.pattern, other.pattern):
                     yield other
 
     def harmless(self, mine: _Access, other: _Access) -> bool:
@@ -168,10 +165,9 @@ class _Recent:
     def _overwritten(self, reader: _Access, since: int) -> bool:
         """The reader's core wrote something else to these bytes after instruction `since`."""
         return any(
-            other.writes
-            and since < other.made.index < reader.made.index
+            since < other.made.index < reader.made.index
             and patterns_overlap(other.pattern, reader.pattern)
-            for *_, other in self._kept.get(reader.member, {}).values()
+            for *_, other in self._kept[reader.member, True].entries.values()
         )
 
     def missing(self, member: Member) -> tuple[_Access, _Access] | None:
@@ -181,14 +177,38 @@ class _Recent:
     def add(self, access: _Access) -> None:
         """Remember an access; of equal ones, with no write of this core between them, the last."""
         count = None if access.writes else self._num_writes[access.member]
-        kept = self._kept.setdefault(access.member, {})
-        kept[access.pattern, count] = (*span_of(access.pattern), access)
+        kept = self._kept.setdefault((access.member, access.writes), _Kept())
+        kept.add((access.pattern, count), access)
 
     def prune(self, seen: dict[Member, int]) -> None:
         """Forget what is before everything to come: epochs that all have `seen`."""
-        for member, kept in self._kept.items():
-            for key in [k for k, (*_, a) in kept.items() if a.epoch <= seen[member]]:
-                del kept[key]
+        for (member, _), kept in self._kept.items():
+            kept.prune(seen[member])
+
+
+class _Kept:
+    """Accesses of one member and kind, with the first and last byte that any of them touches."""
+
+    def __init__(self) -> None:
+        self.entries: dict[object, tuple[int, int, _Access]] = {}
+        self._low, self._high = 0, -1
+
+    def apart(self, low: int, high: int) -> bool:
+        """True when none of them touches these bytes."""
+        return high < self._low or self._high < low
+
+    def add(self, key: object, access: _Access) -> None:
+        """Remember one, in place of an equal one."""
+        low, high = span_of(access.pattern)
+        self._low = min(self._low, low) if self.entries else low
+        self._high = max(self._high, high) if self.entries else high
+        self.entries[key] = (low, high, access)
+
+    def prune(self, seen: int) -> None:
+        """Forget the epochs up to `seen`."""
+        self.entries = {k: e for k, e in self.entries.items() if e[2].epoch > seen}
+        if not self.entries:
+            self._low, self._high = 0, -1
 
 
 class _Checker:
