@@ -298,3 +298,21 @@ def test_expand_dims(axis: int, shape: tuple[int, ...]):
 def test_expand_dims_before_the_partitions():
     with pytest.raises(KernelError, match="partition dim stays first"):
         on_tiles(lambda t: nl.expand_dims(t, 0), uniform(-4, 4))
+
+
+@pytest.mark.parametrize("dtype", [None, nl.bfloat16])
+def test_gather_flattened(dtype: Any):
+    rng = np.random.default_rng(3)
+    data, places = uniform(-4, 4), rng.integers(0, 48, (32, 30)).astype(np.uint32)
+    found = on_tiles(lambda d, i: nl.gather_flattened(d, i, dtype=dtype), data, places)
+    expected = np.take_along_axis(data, places, axis=1)
+    np.testing.assert_array_equal(found, expected.astype(found.dtype))
+    assert found.dtype == (ml_dtypes.bfloat16 if dtype else np.float32)
+
+
+def test_gather_flattened_along_another_axis():
+    def make(d: Any, i: Any) -> Any:
+        return nl.gather_flattened(d, i, axis=1)
+
+    with pytest.raises(KernelError, match="got axis 1, expected 0"):
+        on_tiles(make, uniform(-4, 4), np.zeros((32, 4), np.uint32))

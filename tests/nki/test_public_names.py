@@ -34,7 +34,7 @@ EXTRA = {
     "nki.isa.register_store": ["name=None"],
 }
 
-# Signatures that differ: made by instructions alone; still to come; `storage` may be left out.
+# Signatures that differ: only instructions make the handle.
 DIFFERENT = {"nki.isa.NkiInstruction.__init__"}
 
 PAIRS = [(module, name) for module, names in MODULES.items() for name in names]

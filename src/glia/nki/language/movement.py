@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from glia.core.errors import KernelError
-from glia.isa.builder import INSTRUCTIONS
 from glia.isa.dma_engine import dma_copy
 from glia.isa.functions import FUNCTIONS
+from glia.isa.gpsimd_engine import nc_n_gather
 from glia.isa.scalar_engine import activation
 from glia.isa.tensor import DynamicSlice, NkiTensor
 from glia.isa.tensor_engine import nc_matmul, nc_transpose
@@ -91,7 +91,7 @@ def gather_flattened(data: NkiTensor, indices: NkiTensor, axis: int = 0, dtype: 
     if axis != 0:
         raise KernelError(f"{what}: got axis {axis}, expected 0: rows gather their own elements")
     made = tile_like(indices, data.dtype)
-    INSTRUCTIONS["nc_n_gather"](made, data, indices)
+    nc_n_gather(made, data, indices)
     return made if dtype in (None, data.dtype) else copy(made, dtype)
 
 

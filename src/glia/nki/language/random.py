@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from glia.core.errors import KernelError
-from glia.isa.builder import INSTRUCTIONS
 from glia.isa.context import current
 from glia.isa.storage import MemoryRegion
 from glia.isa.tensor import NkiTensor
-from glia.isa.vector_engine import tensor_scalar
+from glia.isa.vector_engine import rng, set_rng_seed, tensor_scalar
 from glia.nki.language.buffers import is_on_chip, sbuf
 from glia.nki.language.dtypes import uint32
 from glia.nki.language.memory import ndarray
@@ -34,7 +33,7 @@ def rand(
     # As many bits as the format holds, so that nothing rounds up to 1.
     kept = -round(math.log2(made.dtype.unit_roundoff))
     words = ndarray(shape, uint32, sbuf)
-    INSTRUCTIONS["rng"](words)
+    rng(words)
     tensor_scalar(words, words, token("right_shift"), _BITS - kept)
     tensor_scalar(made, words, token("multiply"), 2.0**-kept)
     return made
@@ -52,4 +51,4 @@ def random_seed(seed: NkiTensor) -> None:
             "nl.full((1, 1), 42, nl.int32)"
         )
     current("nl.random_seed")
-    INSTRUCTIONS["set_rng_seed"](seed)
+    set_rng_seed(seed)

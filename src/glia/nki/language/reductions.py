@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from glia.core.errors import KernelError
-from glia.isa.builder import INSTRUCTIONS
 from glia.isa.tensor import NkiTensor
+from glia.isa.vector_engine import dropout as isa_dropout
 from glia.isa.vector_engine import memset, tensor_copy, tensor_copy_predicated, tensor_reduce
 from glia.nki.language.dtypes import float32, uint8
 from glia.nki.language.memory import tile_like
@@ -145,7 +145,7 @@ def _filled(value: Any, like: NkiTensor, dtype: Any) -> NkiTensor:
 def dropout(x: NkiTensor, rate: Any, dtype: Any = None) -> NkiTensor:
     """x with elements set to 0 at probability `rate`, a number or a (P, 1) tile; no rescaling."""
     made = tile_like(x)
-    INSTRUCTIONS["dropout"](made, x, rate)
+    isa_dropout(made, x, rate)
     if dtype in (None, x.dtype):
         return made
     wanted = tile_like(x, dtype)
