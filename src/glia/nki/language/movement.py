@@ -8,15 +8,16 @@ from typing import Any
 
 from glia.core.errors import KernelError
 from glia.isa.dma_engine import dma_copy
+from glia.isa.engines import engine as Engine
 from glia.isa.functions import FUNCTIONS
 from glia.isa.gpsimd_engine import nc_n_gather
 from glia.isa.scalar_engine import activation
 from glia.isa.tensor import DynamicSlice, NkiTensor
 from glia.isa.tensor_engine import nc_matmul, nc_transpose
-from glia.isa.vector_engine import tensor_copy
+from glia.isa.vector_engine import memset
 from glia.nki.language.buffers import psum, sbuf
 from glia.nki.language.dtypes import float32
-from glia.nki.language.memory import full, ndarray, tile_like
+from glia.nki.language.memory import ndarray, tile_like
 from glia.nki.language.tile_size import tile_size
 
 
@@ -136,13 +137,17 @@ def _on_partitions(x: NkiTensor, rows: int) -> NkiTensor:
 
 
 def _multiplied(made: NkiTensor, row: NkiTensor) -> None:
-    """A column of ones times the row: each product is exact."""
-    ones, step = full((1, made.shape[0]), 1, row.dtype), tile_size.gemm_moving_fmax
+    """A column of ones times the row: each product is exact.
+
+    GpSimd and Scalar help, so that nothing waits in the queue of the Vector engine.
+    """
+    ones, step = ndarray((1, made.shape[0]), row.dtype, sbuf), tile_size.gemm_moving_fmax
+    memset(ones, 1, engine=Engine.gpsimd)
     for start in range(0, made.shape[1], step):
         part = slice(start, min(start + step, made.shape[1]))
         product = ndarray((made.shape[0], part.stop - start), float32, psum)
         nc_matmul(product, ones, row[:, part])
-        tensor_copy(made[:, part], product)
+        activation(made[:, part], FUNCTIONS["copy"], product)
 
 
 def _doubled(made: NkiTensor, row: NkiTensor) -> None:
