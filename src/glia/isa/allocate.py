@@ -73,11 +73,10 @@ class _Space:
 
         The best single piece comes first: a run of several can only win when all are as old.
         """
-        best, found = None, None
         pieces = self.pieces
-        for at, piece in enumerate(pieces):
-            if piece.size >= size and (best is None or piece.since < best):
-                best, found = piece.since, (at, at)
+        fitting = [(piece.since, at) for at, piece in enumerate(pieces) if piece.size >= size]
+        best, at = min(fitting) if fitting else (None, -1)
+        found = (at, at) if fitting else None
         for first, last in self._stretches(size, best):
             for at in range(first, last):
                 end, age = self._run_from(at, size, best)
@@ -87,17 +86,19 @@ class _Space:
 
     def _stretches(self, size: int, limit: int | None) -> Iterator[tuple[int, int]]:
         """Spans of several neighbouring pieces as old as `limit` that hold `size` together."""
-        first, have, end = 0, 0, -1
-        for at, piece in enumerate(self.pieces):
-            if piece.start != end or (limit is not None and piece.since > limit):
-                if have >= size and at - first > 1:
-                    yield first, at
-                fits = limit is None or piece.since <= limit
-                first, have, end = (at, piece.size, piece.end) if fits else (at + 1, 0, -1)
+        pieces = self.pieces
+        old = [at for at, p in enumerate(pieces) if limit is None or p.since <= limit]
+        first, have, last = 0, 0, -2
+        for at in old:
+            if at == last + 1 and pieces[at].start == pieces[last].end:
+                have += pieces[at].size
             else:
-                have, end = have + piece.size, piece.end
-        if have >= size and len(self.pieces) - first > 1:
-            yield first, len(self.pieces)
+                if have >= size and last > first:
+                    yield first, last + 1
+                first, have = at, pieces[at].size
+            last = at
+        if have >= size and last > first:
+            yield first, last + 1
 
     def _run_from(self, first: int, size: int, limit: int | None) -> tuple[int, int]:
         """The last piece of the shortest run from `first` on that is long enough, and its age.
