@@ -97,7 +97,9 @@ def test_out_of_bounds_at_run_time_names_the_line():
     with bench:
         out = bench.new((8,), np.float32, "hbm")
         nisa.dma_copy(out, bench["x"].select(0, bench.loaded("i")))
-    with pytest.raises(KernelError, match=r"test_addresses.py:\d+: run-time offset .* got 4.*0\.\.3"):
+    with pytest.raises(
+        KernelError, match=r"test_addresses.py:\d+: run-time offset .* got 4.*0\.\.3"
+    ):
         bench.run(out)
 
 
