@@ -56,3 +56,8 @@ def test_sizes_and_kinds():
     assert [dt.is_float_type(k) for k in (nl.bfloat16, np.dtype(np.int8))] == [True, False]
     assert float(dt.finfo(nl.float8_e4m3).max) == 240
     assert float(dt.finfo(dt.float4_e2m1fn_x4).max) == 6
+
+
+@pytest.mark.parametrize("kind", [nl.float8_e4m3fn_x4, nl.float4_e2m1fn_x4, nl.tfloat32])
+def test_numpy_makes_arrays_of_the_chips_own_formats(kind: Any):
+    assert np.zeros((2, 3), dtype=kind).dtype == kind.numpy

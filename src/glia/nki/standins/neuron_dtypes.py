@@ -20,6 +20,10 @@ float8_e5m2_x4 = DTYPES["float8_e5m2_x4"]
 float8_e4m3fn_x4 = DTYPES["float8_e4m3fn_x4"]
 float4_e2m1fn_x4 = DTYPES["float4_e2m1fn_x4"]
 
+# As ml_dtypes does for its formats: `np.zeros(shape, dtype=nl.float8_e4m3fn_x4)` works by the name.
+for _kind in (tfloat32, float8_e5m2_x4, float8_e4m3fn_x4, float4_e2m1fn_x4):
+    np.sctypeDict.setdefault(str(_kind), _kind.numpy)  # type: ignore[arg-type]
+
 
 def static_cast(array: Any, dtype: Any) -> np.ndarray:
     """The array in another format, to nearest even; packed formats take four numbers per element.
