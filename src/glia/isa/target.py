@@ -32,7 +32,6 @@ class Target:
     fp32_passes: float
     fp32_passes_onezero: float
     min_row_tile: int
-    fp8_rate: float
     matmul_min: float
     stationary_load: float
     vector_min: float
@@ -103,7 +102,6 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         fp32_passes=s.tensor.fp32_passes.value,
         fp32_passes_onezero=s.tensor.fp32_passes_onezero.value,
         min_row_tile=int(s.tensor.min_row_tile.value),
-        fp8_rate=s.tensor.fp8_rate.value,
         matmul_min=s.tensor.min_cycles.value,
         stationary_load=s.tensor.stationary_load_cycles.value,
         vector_min=s.vector.min_cycles.value,
