@@ -164,6 +164,15 @@ def test_shuffle_spreads_one_partition():
     assert np.array_equal(got, np.repeat(normal(1, 40), 32, axis=0))
 
 
+def test_shuffle_that_keeps_all():
+    def call(d: Any, t: Any) -> None:
+        nisa.tensor_copy(d, t)
+        nisa.nc_stream_shuffle(d, t, [255] * 32)
+
+    (got,) = run(call, [normal(32, 4)], [((32, 4), "float32")])
+    assert np.array_equal(got, normal(32, 4))
+
+
 def test_shuffle_between_quadrants_and_memories():
     x = normal(128, 8)
 

@@ -172,6 +172,8 @@ def nc_stream_shuffle(
 
     def meaning(*arrays: np.ndarray) -> None:
         outs, sources = arrays[: len(writes)], arrays[len(writes) :]
+        if not outs:
+            return
         data = np.concatenate([s.reshape(len(s), -1) for s in sources])  # dst may be src
         at = 0
         for out in outs:
