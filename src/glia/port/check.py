@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from glia.core.records import Finding, Severity, SourceLine
-from glia.port.rules.rule import Advice, Family, Rule
-from glia.port.rules.table import rules_at
-from glia.port.source.guards import guard_of
-from glia.port.source.hits import hits
+from glia.port.rules.rule import Advice, Family
+from glia.port.scan import Place, parse, places
 from glia.port.source.module import Module
 
 _SEVERITY: dict[str, Severity] = {"raises": "warns", "silent": "warns"}
@@ -33,22 +31,15 @@ def source_findings(file: Path, family: Family = "neuron") -> tuple[Finding, ...
 
 def module_findings(module: Module, family: Family) -> list[Finding]:
     """One finding per rule and line of one module."""
-    found: dict[tuple[int, str], Finding] = {}
-    for hit in hits(module):
-        for rule in rules_at(hit):
-            line = getattr(hit.node, "lineno", 0)
-            advice = rule.on[family]
-            if advice.effect == "works" or (line, rule.id) in found:
-                continue
-            guarded = guard_of(module, hit.node) != ""
-            found[line, rule.id] = _finding(module, rule, advice, line, guarded)
-    return [found[key] for key in sorted(found)]
+    found = ((place, place.rule.on[family]) for place in places(module))
+    return [_finding(module, *both) for both in found if both[1].effect != "works"]
 
 
-def _finding(module: Module, rule: Rule, advice: Advice, line: int, guarded: bool) -> Finding:
-    severity = "note" if guarded else _SEVERITY.get(advice.effect, "note")
-    place = SourceLine(module.path, line, module.code(line))
-    return Finding(rule.id, severity, f"{rule.title}: {rule.why}", advice.do, place)
+def _finding(module: Module, place: Place, advice: Advice) -> Finding:
+    severity = "note" if place.guard else _SEVERITY.get(advice.effect, "note")
+    source = SourceLine(module.path, place.line, module.code(place.line))
+    what = f"{place.rule.title}: {place.rule.why}"
+    return Finding(place.rule.id, severity, what, advice.do, source)
 
 
 def _with_neighbours(file: Path) -> list[Module]:
@@ -67,7 +58,7 @@ def _with_neighbours(file: Path) -> list[Module]:
 
 def _read(path: Path) -> Module | None:
     try:
-        return Module(str(path), path.read_text(encoding="utf-8"))
+        return parse(str(path), path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError, ValueError, RecursionError):
         return None  # the loader reports a file that does not run; this only reads
 

@@ -13,6 +13,7 @@ from glia.port.source.module import Module
 Guard = Literal["", "cuda", "import", "typing"]
 
 _ASKS = ("torch.cuda.is_available", "torch.cuda.device_count", "torch.version.cuda")
+_DEEPEST = 8  # names are followed that far: `ok = ok and ...` leads to itself
 _MISSING = {"ImportError", "ModuleNotFoundError", "Exception"}
 
 
@@ -49,18 +50,20 @@ def _of_branch(module: Module, outer: ast.If | ast.IfExp, inner: ast.AST) -> Gua
     return "typing" if name == "TYPE_CHECKING" else ""
 
 
-def asks_for_cuda(module: Module, test: ast.expr) -> bool:
+def asks_for_cuda(module: Module, test: ast.expr, depth: int = 0) -> bool:
     """True when a condition holds only where CUDA is."""
+    if depth > _DEEPEST:
+        return False
     if isinstance(test, ast.BoolOp):
         check = any if isinstance(test.op, ast.And) else all
-        return check(asks_for_cuda(module, value) for value in test.values)
+        return check(asks_for_cuda(module, value, depth + 1) for value in test.values)
     if isinstance(test, ast.Compare):
         return _compares(module, test)
     if isinstance(test, ast.Call):
         return module.dotted(test.func) in _ASKS
     if isinstance(test, ast.Name):
         values = module.assigned(test.id)
-        return len(values) == 1 and asks_for_cuda(module, values[0])
+        return len(values) == 1 and asks_for_cuda(module, values[0], depth + 1)
     if isinstance(test, ast.Attribute):
         return test.attr == "is_cuda" or module.dotted(test) in _ASKS
     return False

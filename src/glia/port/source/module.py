@@ -7,8 +7,11 @@ and simple assignments (`c = torch.cuda`, `dev = "cuda"`), as far as reading can
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cached_property
+
+_LINE_END = re.compile(r"\r\n|\r|\n")  # as Python counts lines: a form feed ends none
 
 ANY = "*"  # stands for the part of an f-string that only running tells
 
@@ -22,7 +25,7 @@ class Module:
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
-        self.lines = text.splitlines()
+        self.lines = _LINE_END.split(text)
         self.tree = ast.parse(text)
         self.parents: dict[ast.AST, ast.AST] = {}
         self.nodes: list[ast.AST] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -46,43 +46,65 @@ class SourceFile:
     role: Role
 
 
-def project_files(root: Path, exclude: Sequence[str] = ()) -> Iterator[SourceFile]:
-    """The files below `root` that may tie a project to CUDA, in the order of their names.
+@dataclass(slots=True)
+class Walk:
+    """A walk over the files below `root` that may tie a project to CUDA, in the order of names.
 
-    `exclude` holds patterns of paths relative to the root, as `legacy/*`.
-
-    Raises:
-        UsageError: when `root` does not exist or cannot be read.
+    `exclude` holds patterns of paths relative to `base` (else to the root), as `legacy/*`.
+    `problems` fills with what could not be entered or read, as (path, reason), while one iterates.
     """
-    if root.is_file():
-        kind = _kind(root) or "python"
-        yield SourceFile(root, str(root), kind, "code")
-        return
-    if not root.is_dir():
-        raise UsageError(
-            f"checking {root}: got no such file or folder, expected a Python file, a folder "
-            "or file.py:function"
-        )
-    if not os.access(root, os.R_OK | os.X_OK):
-        raise UsageError(f"checking {root}: got an unreadable folder; ask for the right to read it")
-    yield from _below(root, root, tuple(exclude))
 
+    root: Path
+    exclude: Sequence[str] = ()
+    base: Path | None = None
+    problems: list[tuple[str, str]] = field(default_factory=list)
 
-def _below(folder: Path, root: Path, exclude: tuple[str, ...]) -> Iterator[SourceFile]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda e: e.name)
-    except OSError:
-        return  # an unreadable folder inside: the rest is still read
-    for entry in entries:
-        path = Path(entry.path)
-        inside = path.relative_to(root)
-        if any(fnmatch.fnmatch(inside.as_posix(), pattern) for pattern in exclude):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name not in _SKIPPED:
-                yield from _below(path, root, exclude)
-        elif entry.is_file() and (kind := _kind(path)) is not None:
-            yield SourceFile(path, str(path), kind, _role(inside))
+    def __iter__(self) -> Iterator[SourceFile]:
+        """The files.
+
+        Raises:
+            UsageError: when the root does not exist or cannot be read.
+        """
+        root = self.root
+        if root.is_file():
+            yield SourceFile(root, str(root), _kind(root) or "python", "code")
+            return
+        if not root.is_dir():
+            raise UsageError(
+                f"checking {root}: got no such file or folder, expected a Python file, a folder "
+                "or file.py:function"
+            )
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise UsageError(
+                f"checking {root}: got an unreadable folder; ask for the right to read it"
+            )
+        yield from self._below(root)
+
+    def _below(self, folder: Path) -> Iterator[SourceFile]:
+        try:
+            entries = sorted(os.scandir(folder), key=lambda e: e.name)
+        except OSError as error:
+            self.problems.append((str(folder), f"folder: {error.strerror}"))
+            return
+        for entry in entries:
+            path = Path(entry.path)
+            if entry.name in _SKIPPED or self._is_excluded(path):
+                continue
+            try:
+                is_folder, is_file = entry.is_dir(follow_symlinks=False), entry.is_file()
+            except OSError as error:  # a link that leads to itself
+                self.problems.append((entry.path, f"{error.strerror}"))
+                continue
+            if is_folder:
+                yield from self._below(path)
+            elif is_file and (kind := _kind(path)) is not None:
+                yield SourceFile(path, str(path), kind, _role(path.relative_to(self.root)))
+
+    def _is_excluded(self, path: Path) -> bool:
+        if not self.exclude:
+            return False
+        inside = os.path.relpath(path, self.base or self.root).replace(os.sep, "/")
+        return any(fnmatch.fnmatch(inside, pattern.rstrip("/")) for pattern in self.exclude)
 
 
 def _kind(path: Path) -> FileKind | None:

@@ -1,0 +1,140 @@
+"""Records of a check of source code: what ties it to CUDA, and what that means on each target.
+
+Plain and frozen, as all records; `to_json` writes them. A finding names its rule; what the rule
+says, and what it means per target, stands once in the report's `rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from glia.core.figures import Estimate
+
+# What happens on the target when the code runs there as it is, worst first.
+Effect = Literal["silent", "raises", "unknown", "slower", "works"]
+EFFECTS: tuple[Effect, ...] = ("silent", "raises", "unknown", "slower", "works")
+Verdict = Literal["runs", "runs after fixes", "needs redesign", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What a rule means on one target: the effect, what to do, and the class of effort."""
+
+    effect: Effect
+    do: str
+    effort: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSummary:
+    """What a rule says; `on` maps each target to what it means there.
+
+    `grade` is how it is known (documented, seen, general), `autofix` yes, partly or no.
+    """
+
+    id: str
+    title: str
+    category: str
+    why: str
+    grade: str
+    sources: tuple[str, ...]
+    autofix: str
+    on: Mapping[str, Consequence]
+
+    @property
+    def worst(self) -> Effect:
+        """The worst effect on any target."""
+        return min((c.effect for c in self.on.values()), key=EFFECTS.index, default="works")
+
+    @property
+    def matters(self) -> bool:
+        """True when there is something to know or to do on any target."""
+        return any(c.effect != "works" or c.effort != "none" for c in self.on.values())
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFinding:
+    """One place where a rule speaks. Lines and columns count from 1, columns in characters.
+
+    In a notebook `cell` is the code cell, from 1, and `line` the line in it; else `cell` is 0.
+    `guard` says what protects the place (cuda, import, typing, or nothing), `role` what the file
+    is for. `accepted` is the user's reason for leaving it, `accepted_by` where it is written.
+    """
+
+    rule: str
+    file: str
+    line: int
+    column: int
+    code: str
+    role: str
+    guard: str = ""
+    cell: int = 0
+    accepted: str = ""
+    accepted_by: Literal["", "comment", "settings"] = ""
+
+    def accepted_for(self, reason: str, by: Literal["comment", "settings"]) -> CodeFinding:
+        """The same finding, which the user accepts for a reason."""
+        return replace(self, accepted=reason, accepted_by=by)
+
+    @property
+    def weighs(self) -> bool:
+        """False for what cannot stop a run: guarded, accepted, in tests or in vendored code."""
+        return not (self.guard or self.accepted_by or self.role in ("test", "vendored"))
+
+    @property
+    def place(self) -> str:
+        """`train.py:12:5`, `demo.ipynb cell 3:2:5`."""
+        cell = f" cell {self.cell}" if self.cell else ""
+        return f"{self.file}{cell}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file or folder that could not be read, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetVerdict:
+    """What the findings mean for one target.
+
+    Counts are of the places that weigh; `effort` is working hours. Of the places to mend,
+    `share_fixable` could be rewritten automatically and `share_partly` in part; None when there
+    are none. `reason` says what the verdict rests on.
+    """
+
+    target: str
+    title: str
+    family: str
+    verdict: Verdict
+    reason: str
+    counts: Mapping[str, int]
+    effort: Estimate
+    share_fixable: float | None
+    share_partly: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """One check of a file or a project, for one or several targets.
+
+    `num_files` Python files and notebooks were found; `num_parsed` of them have a word that a rule
+    looks for, and were read in full. `num_other` files of configuration, launch and CUDA sources
+    were seen and not read. `notes` are remarks about settings and suppressions.
+    """
+
+    path: str
+    targets: tuple[TargetVerdict, ...]
+    rules: Mapping[str, RuleSummary]
+    findings: tuple[CodeFinding, ...]
+    unread: tuple[Unread, ...]
+    notes: tuple[str, ...]
+    num_files: int
+    num_parsed: int
+    num_other: int
+    wall_s: float = 0.0
+    format: int = 1

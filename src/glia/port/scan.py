@@ -1,0 +1,210 @@
+"""One file under all rules: read it, skip it when nothing in it can matter, list the places.
+
+No file stops the rest: what cannot be read comes back with the reason. Nothing is executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from glia.core.errors import FormatError
+from glia.port.rules.rule import Rule
+from glia.port.rules.table import RULES, rules_at
+from glia.port.source.guards import guard_of
+from glia.port.source.hits import Hit, hits
+from glia.port.source.module import Module
+from glia.port.source.notebook import NotebookText, notebook_text
+from glia.port.source.project import MAX_BYTES, FileKind
+from glia.port.suppress import Suppressions, suppressions
+
+_PYTHON_2 = re.compile(
+    r"""^\s*(print\s+["'\w%]|exec\s+["'\w]|raise\s+[\w.]+\s*,|except\s+[\w.]+\s*,\s*\w+\s*:)"""
+    r"""|<>|\bur["']|`[^`]*`|\b0\d+\b|\b\d+L\b""",
+    re.MULTILINE,
+)
+_WIDE = "cuda"  # rules that look at every text look for this in it; a test holds them to it
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place in a module where a rule speaks; line and column count from 1."""
+
+    rule: Rule
+    node: ast.AST
+    line: int
+    column: int
+    guard: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawFinding:
+    """A place as plain values, for another process; see `core.check_records.CodeFinding`."""
+
+    rule: str
+    line: int
+    column: int
+    cell: int
+    code: str
+    guard: str
+    accepted: str
+    is_accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileScan:
+    """What one file has: places, or why it could not be read; remarks about its suppressions."""
+
+    findings: tuple[RawFinding, ...] = ()
+    unread: str = ""
+    notes: tuple[str, ...] = ()
+    is_parsed: bool = False
+
+
+def places(module: Module) -> list[Place]:
+    """Every place where a rule speaks, once per rule and line, in reading order."""
+    found: dict[tuple[int, int, str], Place] = {}
+    seen: set[tuple[int, str]] = set()
+    for hit in hits(module):
+        for rule in rules_at(hit):
+            line = getattr(hit.node, "lineno", 1)
+            if (line, rule.id) in seen:
+                continue
+            seen.add((line, rule.id))
+            column = _column(module, line, getattr(hit.node, "col_offset", 0))
+            found[line, column, rule.id] = Place(rule, hit.node, line, column, _guard(hit))
+    return [found[key] for key in sorted(found)]
+
+
+def _guard(hit: Hit) -> str:
+    """A name that is chosen by asking is what is asked for, not what asking protects."""
+    parent = hit.module.parents.get(hit.node)
+    if hit.kind == "string" and isinstance(parent, ast.IfExp):
+        return guard_of(hit.module, parent)
+    return guard_of(hit.module, hit.node)
+
+
+def _column(module: Module, line: int, offset: int) -> int:
+    """The tree counts bytes from 0; people count characters from 1."""
+    text = module.lines[line - 1] if line <= len(module.lines) else ""
+    return len(text.encode("utf-8", "replace")[:offset].decode("utf-8", "ignore")) + 1
+
+
+def scan_file(path: Path, kind: FileKind) -> FileScan:
+    """All places of one Python file or notebook."""
+    try:
+        text = _text(path)
+        if not may_matter(text):
+            return FileScan()
+        notebook = notebook_text(text, path.name) if kind == "notebook" else None
+        module = parse(str(path), text if notebook is None else notebook.text)
+        return _scanned(module, notebook)
+    except (OSError, ValueError, FormatError, SyntaxError) as error:
+        return FileScan(unread=_reason(error))
+    except (RecursionError, MemoryError):
+        return FileScan(unread="nested too deeply to be read")
+
+
+def parse(name: str, text: str) -> Module:
+    """The module; Python's remarks about its text (odd escapes) are not the check's.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: for what is not Python 3.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return Module(name, text)
+        except SyntaxError as error:
+            if _is_python_2(text, error):
+                raise ValueError(f"Python 2 (line {error.lineno})") from None
+            raise
+
+
+def _scanned(module: Module, notebook: NotebookText | None) -> FileScan:
+    ignored = suppressions("\n".join(module.lines))
+    found = tuple(_raw(module, place, ignored, notebook) for place in places(module))
+    return FileScan(found, notes=tuple(ignored.problems), is_parsed=True)
+
+
+def _raw(
+    module: Module, place: Place, ignored: Suppressions, notebook: NotebookText | None
+) -> RawFinding:
+    cell, line = (0, place.line) if notebook is None else notebook.places[place.line - 1]
+    reason = ignored.reason(place.rule.id, place.line)
+    code = module.code(place.line)
+    column = place.column
+    return RawFinding(
+        place.rule.id, line, column, cell, code, place.guard, reason or "", reason is not None
+    )
+
+
+def _text(path: Path) -> str:
+    """The file's text, in the encoding that it names."""
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"too large: {size / 2**20:.1f} MiB, read are files of {_limit()}")
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
+        return raw.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        raise ValueError("not text: its encoding is neither UTF-8 nor one it names") from None
+
+
+def _limit() -> str:
+    return f"up to {MAX_BYTES / 2**20:.0f} MiB"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        line = f"line {error.lineno}: " if error.lineno else ""
+        return f"not Python: {line}{error.msg}"
+    if isinstance(error, OSError):
+        return f"unreadable: {error.strerror or error}"
+    if isinstance(error, FormatError):
+        return "not a notebook"
+    return str(error)
+
+
+def _is_python_2(text: str, error: SyntaxError) -> bool:
+    lines = text.splitlines()
+    line = lines[error.lineno - 1] if error.lineno and error.lineno <= len(lines) else ""
+    return bool(_PYTHON_2.search(line))
+
+
+def may_matter(text: str) -> bool:
+    """False when no rule can speak: none of their words is in the text."""
+    return any(word in text for word in words())
+
+
+@cache
+def words() -> tuple[str, ...]:
+    """One of these is in every text that a rule speaks about."""
+    found = dict.fromkeys(_words())
+    # A word that contains another one is found with it.
+    return tuple(w for w in found if not any(o != w and o in w for o in found))
+
+
+def _words() -> Iterator[str]:
+    yield "torch"
+    for rule in RULES.values():
+        for trigger in rule.triggers:
+            for key in trigger.keys:
+                if key == "*":
+                    yield _WIDE
+                elif trigger.kind in ("use", "import"):
+                    yield key.split(".")[0]
+                else:
+                    yield key.strip("*")

@@ -1,0 +1,70 @@
+"""Findings that the user accepts in the code: `# glia: ignore[C001, C015] why it may stay`.
+
+The comment stands on the line of the finding, or alone on the line above it. It names rules and a
+reason; one that lacks either accepts nothing, and is reported.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from glia.port.rules.table import RULES
+
+_MARK = re.compile(r"#\s*glia\s*:\s*ignore\b\s*(?:\[([^\]]*)\])?\s*(.*)")
+_HINT = "glia"
+
+
+@dataclass(slots=True)
+class Suppressions:
+    """Of one file: (line, rule) -> reason, and what is wrong with a comment."""
+
+    reasons: dict[tuple[int, str], str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def reason(self, rule: str, line: int) -> str | None:
+        """Why a finding is accepted; None when it is not."""
+        return self.reasons.get((line, rule))
+
+
+def suppressions(text: str) -> Suppressions:
+    """All such comments of a Python text. A text inside quotes is no comment."""
+    found = Suppressions()
+    if _HINT not in text or not _MARK.search(text):
+        return found
+    for token in _comments(text):
+        mark = _MARK.match(token.string)
+        if mark is None:
+            continue
+        line = token.start[0]
+        alone = not token.line[: token.start[1]].strip()
+        ids = [part.strip().upper() for part in (mark[1] or "").split(",") if part.strip()]
+        reason = mark[2].strip()
+        problem = _problem(ids, reason)
+        if problem:
+            found.problems.append(f"line {line}: glia: ignore {problem}")
+            continue
+        for rule in ids:
+            found.reasons[line + 1 if alone else line, rule] = reason
+    return found
+
+
+def _problem(ids: list[str], reason: str) -> str:
+    unknown = [rule for rule in ids if rule not in RULES]
+    if not ids:
+        return "names no rule; write glia: ignore[C001] and the reason"
+    if unknown:
+        return f"names {', '.join(unknown)}, which is no rule"
+    return "" if reason else "gives no reason; write it behind the bracket"
+
+
+def _comments(text: str) -> Iterator[tokenize.TokenInfo]:
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                yield token
+    except (tokenize.TokenError, SyntaxError):
+        return  # what the tree's reader takes and this one does not: seen so far
