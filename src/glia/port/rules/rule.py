@@ -34,6 +34,7 @@ class Advice:
 
 
 HIP = Advice("works", "leave it: HIP keeps the names of torch.cuda", "none")
+LEAVE = Advice("works", "leave it", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +95,23 @@ def keyword(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
 def string(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
     """A text that is no prose."""
     return Trigger("string", keys, when)
+
+
+def setting(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
+    """A name that is given a value elsewhere than in a call."""
+    return Trigger("setting", keys, when)
+
+
+def index(*keys: str, when: Callable[[Hit], bool]) -> Trigger:
+    """`x[...]`, read (`load`) or written to (`store`)."""
+    return Trigger("index", keys, when)
+
+
+def operator(*keys: str, when: Callable[[Hit], bool]) -> Trigger:
+    """An operator of two operands."""
+    return Trigger("operator", keys, when)
+
+
+def test(*keys: str, when: Callable[[Hit], bool]) -> Trigger:
+    """A condition of `if`, `while` or `assert`."""
+    return Trigger("test", keys, when)

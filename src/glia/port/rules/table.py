@@ -16,18 +16,23 @@ RULES: dict[str, Rule] = {rule.id: rule for part in _CATEGORIES for rule in part
 
 def rules_at(hit: Hit) -> Iterator[Rule]:
     """The rules that speak at a place."""
-    for rule, trigger in _found(hit.kind, hit.key):
+    if hit.kind in ("use", "import"):
+        candidates = _named(hit.kind, hit.key)
+    else:
+        table = _index()
+        candidates = table.get((hit.kind, hit.key)) or table.get((hit.kind, "*"), ())
+    for rule, trigger in candidates:
         if trigger.when is None or trigger.when(hit):
             yield rule
 
 
 @cache
-def _found(kind: str, key: str) -> tuple[tuple[Rule, Trigger], ...]:
+def _named(kind: str, key: str) -> tuple[tuple[Rule, Trigger], ...]:
     """Those registered under the key, else under the longest `prefix.*` of it."""
     table = _index()
     exact = table.get((kind, key))
-    if exact is not None or kind not in ("use", "import"):
-        return exact or table.get((kind, "*"), ())
+    if exact is not None:
+        return exact
     parts = key.split(".")
     for end in range(len(parts) - 1, 0, -1):
         prefix = ".".join(parts[:end])

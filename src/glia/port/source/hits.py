@@ -6,6 +6,11 @@
     attribute  is_cuda                      `x.is_cuda` of something that is no import
     keyword    pin_memory                   `f(pin_memory=...)`
     string     cuda                         a text that is no prose: argument, default, value, ...
+    setting    pin_memory                   a name that is given a value elsewhere: a default, a
+                                            variable, an entry of a dict; the node is the value
+    index      load, store                  `x[...]` that is read, or written to
+    operator   @, <<, >>                    of two operands
+    test       if, while, assert            a condition that decides what runs next
 
 One walk of the tree yields them all, so that the number of rules costs nothing.
 """
@@ -19,7 +24,12 @@ from typing import Literal
 
 from glia.port.source.module import Module
 
-Kind = Literal["import", "use", "method", "attribute", "keyword", "string"]
+Kind = Literal[
+    "import", "use", "method", "attribute", "keyword", "string", "setting", "index", "operator",
+    "test",
+]  # fmt: skip
+
+_OPERATORS: dict[type[ast.operator], str] = {ast.MatMult: "@", ast.LShift: "<<", ast.RShift: ">>"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,14 @@ def hits(module: Module) -> Iterator[Hit]:
             yield from _keywords(module, node)
         elif isinstance(node, (ast.Constant, ast.JoinedStr)):
             yield from _strings(module, node)
+        elif isinstance(node, ast.Subscript):
+            is_read = isinstance(node.ctx, ast.Load)
+            yield Hit("index", "load" if is_read else "store", module, node)
+        elif isinstance(node, ast.BinOp):
+            if type(node.op) in _OPERATORS:
+                yield Hit("operator", _OPERATORS[type(node.op)], module, node)
+        else:
+            yield from _statements(module, node)
 
 
 def _imports(module: Module, node: ast.Import | ast.ImportFrom) -> Iterator[Hit]:
@@ -85,6 +103,38 @@ def _keywords(module: Module, node: ast.Call) -> Iterator[Hit]:
     for keyword in node.keywords:
         if keyword.arg is not None:
             yield Hit("keyword", keyword.arg, module, keyword, node)
+
+
+def _statements(module: Module, node: ast.AST) -> Iterator[Hit]:
+    if isinstance(node, (ast.If, ast.IfExp)):
+        yield Hit("test", "if", module, node.test)
+    elif isinstance(node, ast.While):
+        yield Hit("test", "while", module, node.test)
+    elif isinstance(node, ast.Assert):
+        yield Hit("test", "assert", module, node.test)
+    else:
+        for name, value in _settings(node):
+            yield Hit("setting", name, module, value)
+
+
+def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Defaults of parameters, assignments to a name or attribute, entries of a dict."""
+    if isinstance(node, ast.arguments):
+        places = [*node.posonlyargs, *node.args]
+        split = len(places) - len(node.defaults)
+        yield from zip((a.arg for a in places[split:]), node.defaults, strict=True)
+        for arg, default in zip(node.kwonlyargs, node.kw_defaults, strict=True):
+            if default is not None:
+                yield arg.arg, default
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            name = getattr(target, "id", getattr(target, "attr", ""))
+            if name:
+                yield name, node.value
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value, value
 
 
 def _strings(module: Module, node: ast.Constant | ast.JoinedStr) -> Iterator[Hit]:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from glia.port.source.scopes import Scopes
+
 _LINE_END = re.compile(r"\r\n|\r|\n")  # as Python counts lines: a form feed ends none
 
 ANY = "*"  # stands for the part of an f-string that only running tells
@@ -51,6 +53,11 @@ class Module:
         while parent is not None:
             yield parent
             parent = self.parents.get(parent)
+
+    @cached_property
+    def scopes(self) -> Scopes:
+        """Functions, classes and loops of the file, and what names are given in them."""
+        return Scopes(self.nodes, self.parents)
 
     # -- names -----------------------------------------------------------------------------------
 

@@ -1,0 +1,122 @@
+"""Where code stands: in which function, class or loop, and what a name was given there."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.GeneratorExp)
+
+
+class Scopes:
+    """The scopes of one tree, given its nodes and who encloses whom."""
+
+    def __init__(self, nodes: Iterable[ast.AST], parents: Mapping[ast.AST, ast.AST]) -> None:
+        self._nodes = nodes
+        self._parents = parents
+
+    def function_of(self, node: ast.AST) -> Function | None:
+        """The innermost function around a node; defaults and decorators lie outside."""
+        inner, outer = node, self._parents.get(node)
+        while outer is not None:
+            if isinstance(outer, _FUNCTIONS) and _is_body(outer, inner):
+                return outer
+            inner, outer = outer, self._parents.get(outer)
+        return None
+
+    def class_of(self, node: ast.AST) -> ast.ClassDef | None:
+        """The innermost class around a node."""
+        outer = self._parents.get(node)
+        while outer is not None and not isinstance(outer, ast.ClassDef):
+            outer = self._parents.get(outer)
+        return outer
+
+    def in_loop(self, node: ast.AST) -> bool:
+        """True when the node is repeated by a loop of its own function."""
+        outer = self._parents.get(node)
+        while outer is not None and not isinstance(outer, _FUNCTIONS):
+            if isinstance(outer, _LOOPS):
+                return True
+            outer = self._parents.get(outer)
+        return False
+
+    def in_forward(self, node: ast.AST) -> bool:
+        """True in a `forward` of a class, and in what such a method calls in this file."""
+        function = self.function_of(node)
+        while function is not None:
+            if function in self._forwards:
+                return True
+            function = self.function_of(function)
+        return False
+
+    def given(self, node: ast.AST, name: str) -> tuple[ast.expr, ...]:
+        """What `name` is assigned in the function around `node`, or else at the top of the file."""
+        here = self._given.get((self.function_of(node), name))
+        return tuple(here if here is not None else self._given.get((None, name), ()))
+
+    def annotation(self, node: ast.AST, name: str) -> ast.expr | None:
+        """The annotation of the parameter `name` of the function around `node`."""
+        function = self.function_of(node)
+        if function is None:
+            return None
+        args = function.args
+        for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs):
+            if arg.arg == name:
+                return arg.annotation
+        return None
+
+    @cached_property
+    def _given(self) -> dict[tuple[Function | None, str], list[ast.expr]]:
+        found: dict[tuple[Function | None, str], list[ast.expr]] = {}
+        for node in self._nodes:
+            for target, value in _bindings(node):
+                if isinstance(target, ast.Name):
+                    found.setdefault((self.function_of(node), target.id), []).append(value)
+        return found
+
+    @cached_property
+    def _forwards(self) -> frozenset[ast.AST]:
+        """Methods called `forward`, and by name the functions and methods that they call."""
+        named: dict[str, list[ast.AST]] = {}
+        waiting: list[ast.AST] = []
+        for node in self._nodes:
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                continue
+            named.setdefault(node.name, []).append(node)
+            if node.name == "forward" and isinstance(self._parents.get(node), ast.ClassDef):
+                waiting.append(node)
+        found: set[ast.AST] = set()
+        while waiting:
+            function = waiting.pop()
+            if function in found:
+                continue
+            found.add(function)
+            for name in _called(function):
+                waiting += named.get(name, [])
+        return frozenset(found)
+
+
+def _is_body(function: Function, inner: ast.AST) -> bool:
+    body = function.body if isinstance(function.body, list) else [function.body]
+    return inner in body
+
+
+def _bindings(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    if isinstance(node, ast.Assign):
+        yield from ((target, node.value) for target in node.targets)
+    elif isinstance(node, (ast.AnnAssign, ast.NamedExpr, ast.AugAssign)) and node.value is not None:
+        yield node.target, node.value
+
+
+def _called(function: ast.AST) -> Iterator[str]:
+    """`f(...)` and `self.f(...)`."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call):
+            func = node.func
+            if isinstance(func, ast.Name):
+                yield func.id
+            elif isinstance(func, ast.Attribute) and getattr(func.value, "id", "") == "self":
+                yield func.attr
