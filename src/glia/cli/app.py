@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 import glia
+from glia.cli.check import check_verb, explain_verb
 from glia.cli.chips import chips_app
 from glia.cli.compile import compile_verb
 from glia.cli.nki import nki_app
@@ -48,6 +49,8 @@ app = typer.Typer(
     help="Take an AI workload off one vendor's chips: check, port, prove, price and run it.",
 )
 app.add_typer(chips_app, name="chips")
+app.command("check")(check_verb)
+app.command("explain")(explain_verb)
 app.command("port")(port_verb)
 app.command("compile")(compile_verb)
 app.command("run")(run_verb)

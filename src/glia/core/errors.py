@@ -58,6 +58,7 @@ def choose(what: str, name: str, valid: Iterable[str]) -> str:
     names = sorted(valid)
     if name in names:
         return name
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    by_lower = {valid_name.lower(): valid_name for valid_name in names}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    hint = f"did you mean {by_lower[near[0]]!r}? " if near else ""
     raise UsageError(f"{what}: got {name!r}; {hint}choose one of: {', '.join(names)}")

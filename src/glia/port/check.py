@@ -24,7 +24,7 @@ def source_findings(file: Path, family: Family = "neuron") -> tuple[Finding, ...
     What runs only where CUDA is, or may be absent, is a note.
     """
     found: list[Finding] = []
-    for module in _with_neighbours(file):
+    for module in with_neighbours(file):
         found += module_findings(module, family)
     return tuple(found)
 
@@ -42,7 +42,7 @@ def _finding(module: Module, place: Place, advice: Advice) -> Finding:
     return Finding(place.rule.id, severity, what, advice.do, source)
 
 
-def _with_neighbours(file: Path) -> list[Module]:
+def with_neighbours(file: Path) -> list[Module]:
     """The file, and every .py beside it that it imports, directly or not."""
     seen: dict[Path, Module | None] = {}
     waiting = [file]

@@ -17,6 +17,7 @@ import numpy as np
 from glia import __version__
 from glia.compiler.bundle import read_bundle, write_bundle
 from glia.core.errors import FormatError
+from glia.core.progress import Progress, Step
 from glia.core.records import CompileSummary, Finding, PortReport, RunResult, TargetReport
 from glia.core.units import format_quantity
 from glia.devices import find_device
@@ -26,7 +27,6 @@ from glia.devices.virtual import LoadedProgram, VirtualDevice
 from glia.frontends.captured import Captured
 from glia.port.check import source_findings
 from glia.port.price import assumptions_of, quote_all
-from glia.core.progress import Progress, Step
 from glia.port.prove import Oracle, prove
 from glia.port.summaries import compile_note, compile_summary, prove_note, run_note
 

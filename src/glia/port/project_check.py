@@ -21,6 +21,7 @@ from glia.core.check_records import (
     Unread,
 )
 from glia.core.progress import NullProgress, Progress, Step
+from glia.port.check import with_neighbours
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES
 from glia.port.scan import FileScan, RawFinding, scan_file
@@ -52,13 +53,16 @@ def check_project(
 ) -> CheckReport:
     """Check a file, a notebook or a folder for several targets.
 
+    Of a model, FILE.py:FUNCTION, the file and what it imports from beside it are checked.
+
     Raises:
         UsageError: when the root does not exist or cannot be read, or its settings are wrong.
     """
     start = time.perf_counter()
-    settings = settings_for(root)
+    model = model_file(root)
+    settings = settings_for(model or root)
     walk = Walk(root, settings.exclude, settings.folder)
-    files = list(walk)
+    files = list(walk) if model is None else _beside(model)
     read = [f for f in files if f.kind in _READ]
     found = _Found()
     for file, scan in zip(read, scan_files(read, progress or NullProgress()), strict=True):
@@ -80,6 +84,19 @@ def check_project(
         num_other=len(files) - len(read),
         wall_s=time.perf_counter() - start,
     )
+
+
+def model_file(root: Path) -> Path | None:
+    """The file of FILE.py:FUNCTION; None for anything else."""
+    name, colon, function = root.name.rpartition(":")
+    file = root.with_name(name) if colon and name else None
+    return file if file and function.isidentifier() and file.is_file() else None
+
+
+def _beside(file: Path) -> list[SourceFile]:
+    paths = (Path(module.path) for module in with_neighbours(file))
+    found = [SourceFile(path, str(path), "python", "code") for path in paths]
+    return found or [SourceFile(file, str(file), "python", "code")]
 
 
 def _add(found: _Found, file: SourceFile, scan: FileScan, settings: Settings) -> None:

@@ -21,8 +21,8 @@ from glia.port.rules.table import RULES, rules_at
 from glia.port.source.guards import guard_of
 from glia.port.source.hits import Hit, hits
 from glia.port.source.module import Module
-from glia.port.source.notebook import NotebookText, notebook_text
-from glia.port.source.project import MAX_BYTES, FileKind
+from glia.port.source.notebook import NotebookText, notebook_text, parse_cells
+from glia.port.source.project import MAX_BYTES, MAX_NOTEBOOK_BYTES, FileKind
 from glia.port.suppress import Suppressions, suppressions
 
 _PYTHON_2 = re.compile(
@@ -100,12 +100,15 @@ def _column(module: Module, line: int, offset: int) -> int:
 def scan_file(path: Path, kind: FileKind) -> FileScan:
     """All places of one Python file or notebook."""
     try:
-        text = _text(path)
+        text = _text(path, MAX_NOTEBOOK_BYTES if kind == "notebook" else MAX_BYTES)
         if not may_matter(text):
             return FileScan()
-        notebook = notebook_text(text, path.name) if kind == "notebook" else None
-        module = parse(str(path), text if notebook is None else notebook.text)
-        return _scanned(module, notebook)
+        if kind != "notebook":
+            return _scanned(parse(str(path), text), None)
+        notebook = notebook_text(text, path.name)
+        _require_size(len(notebook.text), MAX_BYTES)
+        module, broken = parse_cells(notebook, lambda code: parse(str(path), code))
+        return _scanned(module, notebook, broken)
     except (OSError, ValueError, FormatError, SyntaxError) as error:
         return FileScan(unread=_reason(error))
     except (RecursionError, MemoryError):
@@ -128,10 +131,13 @@ def parse(name: str, text: str) -> Module:
             raise
 
 
-def _scanned(module: Module, notebook: NotebookText | None) -> FileScan:
+def _scanned(
+    module: Module, notebook: NotebookText | None, broken: tuple[int, ...] = ()
+) -> FileScan:
     ignored = suppressions("\n".join(module.lines))
     found = tuple(_raw(module, place, ignored, notebook) for place in places(module))
-    return FileScan(found, notes=tuple(ignored.problems), is_parsed=True)
+    notes = (*ignored.problems, *(f"cell {cell} is not Python, and not read" for cell in broken))
+    return FileScan(found, notes=notes, is_parsed=True)
 
 
 def _raw(
@@ -146,11 +152,9 @@ def _raw(
     )
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, limit: int) -> str:
     """The file's text, in the encoding that it names."""
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ValueError(f"too large: {size / 2**20:.1f} MiB, read are files of {_limit()}")
+    _require_size(path.stat().st_size, limit)
     raw = path.read_bytes()
     try:
         return raw.decode("utf-8-sig")
@@ -163,8 +167,10 @@ def _text(path: Path) -> str:
         raise ValueError("not text: its encoding is neither UTF-8 nor one it names") from None
 
 
-def _limit() -> str:
-    return f"up to {MAX_BYTES / 2**20:.0f} MiB"
+def _require_size(num_bytes: int, limit: int) -> None:
+    if num_bytes > limit:
+        sizes = f"{num_bytes / 2**20:.1f} MiB, read are files of up to {limit >> 20} MiB"
+        raise ValueError(f"too large: {sizes}")
 
 
 def _reason(error: Exception) -> str:

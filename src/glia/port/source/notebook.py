@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from glia.core.errors import FormatError
+from glia.port.source.module import Module
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,52 @@ def notebook_text(content: str, name: str) -> NotebookText:
     places: list[tuple[int, int]] = []
     for number, source in enumerate(sources, 1):
         text = source if isinstance(source, str) else "".join(source)
-        cell = text.splitlines()
+        cell = text.split("\n")
         magic = bool(cell) and cell[0].lstrip().startswith("%%")
         for row, line in enumerate(cell, 1):
-            lines.append(f"# {line}" if magic or _is_magic(line) else line)
+            lines.append(_commented(line) if magic or _MAGIC.match(line) else line)
             places.append((number, row))
     return NotebookText("\n".join(lines) + "\n", tuple(places))
 
 
-def _is_magic(line: str) -> bool:
-    return line.lstrip().startswith(("%", "!", "?"))
+def parse_cells(
+    notebook: NotebookText, parse: Callable[[str], Module]
+) -> tuple[Module, tuple[int, ...]]:
+    """The module, and the cells that are left out because they are not Python by themselves.
+
+    Raises:
+        SyntaxError, ValueError: when no cell can be blamed.
+    """
+    try:
+        return parse(notebook.text), ()
+    except (SyntaxError, ValueError):
+        cells = {cell for cell, _ in notebook.places}
+        broken = {cell for cell in cells if not _is_python(notebook, cell, parse)}
+        if not broken or broken == cells:
+            raise
+    kept = ("" if cell in broken else line for line, cell in _lines(notebook))
+    return parse("\n".join(kept)), tuple(sorted(broken))
+
+
+def _is_python(notebook: NotebookText, cell: int, parse: Callable[[str], Module]) -> bool:
+    try:
+        parse("\n".join(line for line, owner in _lines(notebook) if owner == cell))
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def _lines(notebook: NotebookText) -> Iterator[tuple[str, int]]:
+    for line, (cell, _) in zip(notebook.text.split("\n"), notebook.places, strict=False):
+        yield line, cell
+
+
+# `%magic`, `!command`, `?name`, `name?`, `x = !command`; not `% b` or `!= b` of a longer line.
+_MAGIC = re.compile(r"\s*(%%?[A-Za-z]|!(?!=)|\?{1,2}\w|[\w.]+\?{1,2}\s*$|[\w, ]+=\s*[!%])")
+
+
+def _commented(line: str) -> str:
+    """A comment; an indented line stays a statement, so that its block is not empty."""
+    code = line.lstrip()
+    indent = line[: len(line) - len(code)]
+    return f"{indent}pass  # {code}" if indent else f"# {code}"

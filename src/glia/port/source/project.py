@@ -18,7 +18,8 @@ from glia.core.errors import UsageError
 FileKind = Literal["python", "notebook", "config", "shell", "docker", "requirements", "cuda"]
 Role = Literal["code", "test", "vendored", "example", "tool"]
 
-MAX_BYTES = 4 << 20  # a longer file is data or generated
+MAX_BYTES = 2 << 20  # longer code is data or generated: its tree would fill the memory
+MAX_NOTEBOOK_BYTES = 64 << 20  # its results are not read, only its code
 
 _SKIPPED = {
     ".git", ".hg", ".svn", ".venv", "venv", ".env", "env", "node_modules", "__pycache__", ".tox",

@@ -1,0 +1,127 @@
+"""`glia check`: what ties a project to CUDA, per target; `glia explain`: the page of one rule."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from glia.cli.options import Json, distinct, read_list
+from glia.cli.output import print_json, result_console, say
+from glia.cli.progress import progress_for
+from glia.core.check_records import EFFECTS
+from glia.core.errors import UsageError, choose
+
+if TYPE_CHECKING:
+    from glia.core.check_records import CheckReport
+    from glia.port.targets import Target
+
+# How many of the effects, worst first, fail the command.
+_FAIL_ON = {"silent": 1, "raises": 2, "any": len(EFFECTS), "never": 0}
+
+
+def check_verb(
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="A Python file, a notebook, a folder, or FILE.py:FUNCTION with what it imports.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="A,B",
+            help="Chips of the catalogue, or neuron, tpu, rocm, cpu for all of a kind.",
+            show_default=False,
+        ),
+    ],
+    fail_on: Annotated[
+        str,
+        typer.Option(
+            "--fail-on",
+            metavar="silent|raises|any|never",
+            help="Exit with 1 when such findings weigh; raises includes silent.",
+        ),
+    ] = "raises",
+    sarif: Annotated[
+        Path | None,
+        typer.Option("--sarif", metavar="FILE", help="Also write SARIF 2.1.0 for code review."),
+    ] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Show every place.")] = False,
+    json: Json = False,
+) -> None:
+    """What ties code to CUDA, and what that means on other chips; nothing is run or changed."""
+    level = _FAIL_ON[choose("--fail-on", fail_on, _FAIL_ON)]
+    targets = _read_targets(to)
+    if sarif is not None:
+        _check_file("--sarif", sarif)
+    from glia.port.project_check import check_project
+
+    report = check_project(Path(path), targets, progress_for(json))
+    if sarif is not None:
+        _write_sarif(report, sarif)
+    if json:
+        print_json(report)
+    else:
+        from glia.report.check_console import check_view
+
+        result_console().print(check_view(report, show_all))
+    if any(t.counts[effect] for t in report.targets for effect in _failing(level)):
+        raise typer.Exit(1)
+
+
+def _failing(level: int) -> tuple[str, ...]:
+    """The effects that fail the command; what works never does."""
+    return tuple(effect for effect in EFFECTS[:level] if effect != "works")
+
+
+def _read_targets(text: str) -> list[Target]:
+    from glia.port.targets import target_named
+
+    targets = [target_named(name) for name in read_list("--to", text)]
+    distinct("--to", [target.name for target in targets])
+    return targets
+
+
+def _check_file(option: str, path: Path) -> None:
+    """Refuse a place that cannot be written, before any work is done."""
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{option}: got {path}, expected a file in a folder that can be written")
+
+
+def _write_sarif(report: CheckReport, path: Path) -> None:
+    import json
+
+    import glia
+    from glia.report.files import write_text_atomic
+    from glia.report.sarif import sarif_log
+
+    log = sarif_log(report, glia.__version__, Path.cwd())
+    write_text_atomic(path, json.dumps(log, indent=2) + "\n")
+    say(f"wrote {path}")
+
+
+def explain_verb(
+    rule: Annotated[str, typer.Argument(metavar="ID", help="A rule, as C016.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """The page of one rule: why it matters, what to do on each family of chips, an example."""
+    from glia.port.project_check import rule_summary
+    from glia.port.rules.rule import FAMILIES
+    from glia.port.rules.table import RULES
+    from glia.port.targets import target_named
+
+    found = RULES[choose("glia explain", rule.strip().upper(), RULES)]
+    summary = rule_summary(found, [target_named(family) for family in FAMILIES])
+    if json:
+        print_json({"rule": summary, "bad": found.bad, "good": found.good})
+        return
+    from glia.report.check_console import rule_view
+
+    result_console().print(rule_view(summary, found.bad, found.good))

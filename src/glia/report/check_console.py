@@ -1,0 +1,220 @@
+"""A check of source code as tables for the terminal: what goes wrong silently comes first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from glia.core.check_records import (
+    EFFECTS,
+    CheckReport,
+    CodeFinding,
+    Effect,
+    RuleSummary,
+    TargetVerdict,
+    Unread,
+)
+from glia.core.figures import Estimate
+from glia.report.grid import columns, titled_table
+
+_HEADS: dict[Effect, str] = {
+    "silent": "Silent: it goes on and does the wrong thing",
+    "raises": "It stops with an error",
+    "unknown": "Not known what it does there",
+    "slower": "It works, slower",
+    "works": "It works, with something to do",
+}
+_STYLES: dict[Effect, str] = {
+    "silent": "bold red",
+    "raises": "yellow",
+    "unknown": "magenta",
+    "slower": "",
+    "works": "green",
+}
+_VERDICT_STYLES = {
+    "runs": "bold green",
+    "runs after fixes": "bold yellow",
+    "needs redesign": "bold red",
+    "unknown": "bold magenta",
+}
+_SHOWN = 5  # places of a rule, unless all are asked for
+_MAX_UNREAD = 10
+_MAX_CODE = 80  # characters of a line that are shown
+_WEIGHTLESS = "Of no weight: guarded, accepted, in tests or in vendored code"
+
+
+def check_view(report: CheckReport, show_all: bool = False) -> RenderableType:
+    """The whole report: findings by consequence, what could not be read, the verdicts last."""
+    parts: list[RenderableType] = []
+    weighty = [f for f in report.findings if f.weighs]
+    for effect in EFFECTS:
+        found = [f for f in weighty if report.rules[f.rule].worst == effect]
+        if found:
+            parts.append(_findings_table(_HEADS[effect], found, report, show_all))
+    light = [f for f in report.findings if not f.weighs]
+    if light:
+        parts.append(_light_table(light, report, show_all))
+    if report.unread:
+        parts.append(_unread_table(report.unread, show_all))
+    parts += [Text(f"note: {note}", style="yellow") for note in report.notes]
+    return Group(*parts, _verdict_table(report.targets), _foot(report, weighty))
+
+
+def _by_rule(findings: Sequence[CodeFinding]) -> list[list[CodeFinding]]:
+    """Grouped by rule, the rule with most places first."""
+    groups: dict[str, list[CodeFinding]] = defaultdict(list)
+    for finding in findings:
+        groups[finding.rule].append(finding)
+    return sorted(groups.values(), key=lambda group: (-len(group), group[0].rule))
+
+
+def _findings_table(
+    title: str, findings: Sequence[CodeFinding], report: CheckReport, show_all: bool
+) -> Table:
+    table = titled_table(title)
+    columns(table, ("Rule", "What and where", "Do"))
+    for group in _by_rule(findings):
+        rule = report.rules[group[0].rule]
+        what = Text.assemble((rule.title, "bold"), f": {rule.why}")
+        what.append_text(_places(group, show_all))
+        table.add_row(Text(rule.id), what, _advice(rule))
+    return table
+
+
+def _places(group: Sequence[CodeFinding], show_all: bool) -> Text:
+    shown = group if show_all else group[:_SHOWN]
+    text = Text()
+    for finding in shown:
+        code = finding.code if len(finding.code) <= _MAX_CODE else finding.code[:_MAX_CODE] + "..."
+        text.append(f"\n{finding.place}", style="cyan").append(f"  {code}", style="dim")
+    if len(group) > len(shown):
+        text.append(f"\n{len(group) - len(shown):,} more (--all shows them)", style="dim")
+    return text
+
+
+def _advice(rule: RuleSummary) -> Text:
+    """What to do; targets of one mind share a line."""
+    groups: dict[tuple[Effect, str, str], list[str]] = defaultdict(list)
+    for target, c in rule.on.items():
+        groups[c.effect, c.do, c.effort].append(target)
+    text = Text()
+    for (effect, do, effort), names in groups.items():
+        text.append("\n" if text else "").append(", ".join(names), style="bold")
+        text.append(f" {effect}", style=_STYLES[effect])
+        text.append(f" ({effort}): {do}" if effort != "none" else f": {do}")
+    return text
+
+
+def _light_table(findings: Sequence[CodeFinding], report: CheckReport, show_all: bool) -> Table:
+    table = titled_table(_WEIGHTLESS)
+    columns(table, ("Rule", "What", "Why it does not weigh"), ("Places",))
+    for group in _by_rule(findings):
+        why: dict[str, int] = defaultdict(int)
+        for finding in group:
+            why[_lightness(finding)] += 1
+        reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(why.items()))
+        what = Text(report.rules[group[0].rule].title)
+        if show_all:
+            what.append_text(_places(group, show_all))
+        table.add_row(Text(group[0].rule), what, Text(reasons), Text(f"{len(group):,}"))
+    return table
+
+
+_GUARDS = {
+    "cuda": "runs only where CUDA is",
+    "import": "may be absent",
+    "typing": "never runs",
+}
+
+
+def _lightness(finding: CodeFinding) -> str:
+    if finding.accepted_by:
+        return f"accepted ({finding.accepted})"
+    if finding.role in ("test", "vendored"):
+        return f"{finding.role} code"
+    return _GUARDS.get(finding.guard, finding.guard)
+
+
+def _unread_table(unread: Sequence[Unread], show_all: bool) -> Table:
+    shown = unread if show_all else unread[:_MAX_UNREAD]
+    more = f", the first {len(shown)} (--all shows them)" if len(shown) < len(unread) else ""
+    table = titled_table(f"{len(unread)} not read{more}")
+    columns(table, ("File", "Why"))
+    for entry in shown:
+        table.add_row(Text(entry.file), Text(entry.reason))
+    return table
+
+
+def _verdict_table(targets: Sequence[TargetVerdict]) -> Table:
+    table = titled_table("Verdict")
+    columns(table, ("Target", "Verdict", "Because"), ("Silent", "Raises", "Effort", "By tool"))
+    for t in targets:
+        style = _VERDICT_STYLES[t.verdict]
+        counts = (Text(str(t.counts.get(effect, 0))) for effect in ("silent", "raises"))
+        share = "-" if t.share_fixable is None else f"{100 * t.share_fixable:.0f} %"
+        table.add_row(
+            Text(t.target),
+            Text(t.verdict, style=style),
+            Text(t.reason),
+            *counts,
+            Text(effort_text(t.effort)),
+            Text(share),
+        )
+    return table
+
+
+def effort_text(effort: Estimate) -> str:
+    """Working hours as an interval: `2 to 40 h`; `none` when there is nothing to do."""
+    if not effort.high:
+        return "none"
+    ends = (effort.low, effort.high)
+    low, high = (f"{hours:.1f}" if hours < 10 else f"{hours:,.0f}" for hours in ends)
+    return f"{low} to {high} h"
+
+
+def _foot(report: CheckReport, weighty: Sequence[CodeFinding]) -> Text:
+    files = "1 file of Python" if report.num_files == 1 else f"{report.num_files:,} files of Python"
+    other = f", {report.num_other:,} of other kinds not looked at" if report.num_other else ""
+    return Text(
+        f"\n{len(weighty):,} findings that weigh, {len(report.findings) - len(weighty):,} that do "
+        f"not; {files} in {report.wall_s:.1f} s{other}.\n"
+        "Effort is a judgement in working hours, not a measurement. A rule's page: "
+        "glia explain ID",
+        style="dim",
+    )
+
+
+def rule_view(rule: RuleSummary, bad: str, good: str) -> RenderableType:
+    """The page of one rule; `bad` is code that it speaks on, `good` code that it is silent on."""
+    table = titled_table("On each family of chips")
+    columns(table, ("Family", "Effect", "Effort", "Do"))
+    for family, c in rule.on.items():
+        effect = Text(c.effect, style=_STYLES[c.effect])
+        table.add_row(Text(family), effect, Text(c.effort), Text(c.do))
+    facts = (
+        ("category", rule.category),
+        ("evidence", rule.grade),
+        ("rewritten by a tool", rule.autofix),
+        *(("source", source) for source in rule.sources),
+    )
+    grid = Table.grid(padding=(0, 2))
+    for name, value in facts:
+        grid.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
+    return Group(
+        Text.assemble((f"{rule.id}  {rule.title}", "bold")),
+        Text(f"{rule.why[:1].upper()}{rule.why[1:]}."),
+        table,
+        Text("\nIt speaks on", style="bold"),
+        Text(_indented(bad)),
+        Text("\nIt is silent on", style="bold"),
+        Text(f"{_indented(good)}\n"),
+        grid,
+    )
+
+
+def _indented(code: str) -> str:
+    return "\n".join(f"    {line}" for line in code.strip("\n").split("\n"))
