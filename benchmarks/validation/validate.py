@@ -17,7 +17,7 @@ from glia.chips import load_chip
 from glia.core.figures import Figure
 from glia.isa.target import target_of
 from glia.silicon import Timing, schedule
-from glia.silicon.timing import BOUNDS
+from glia.silicon.time.timing import BOUNDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "validation.md"
 SECTIONS = ("clock", "tensor", "vector", "scalar", "gpsimd", "dma", "hbm", "sync")

@@ -12,10 +12,10 @@ import pytest
 
 from glia.core.dtypes import dtype
 from glia.core.errors import KernelError
-from glia.isa.builder import INSTRUCTIONS, StreamBuilder, tracing
+from glia.isa.launch.builder import INSTRUCTIONS, StreamBuilder, tracing
 from glia.isa.target import target_of
-from glia.isa.tensor import NkiTensor
-from glia.silicon.core import Core, Hbm
+from glia.isa.tensors.tensor import NkiTensor
+from glia.silicon.execution.core import Core, Hbm
 
 
 class Bench:

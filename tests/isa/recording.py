@@ -18,8 +18,8 @@ import pytest
 
 import glia.nki.isa as nisa
 from glia.core.errors import KernelError
-from glia.isa.builder import INSTRUCTIONS, StreamBuilder
-from glia.isa.context import CURRENT
+from glia.isa.launch.builder import INSTRUCTIONS, StreamBuilder
+from glia.isa.launch.context import CURRENT
 
 Found = dict[str, dict[str, dict[str, Any]]]
 executed: Found = {}

@@ -15,8 +15,8 @@ from tests.isa.views import F32, hbm, sbuf, seen
 import glia.nki.isa as nisa
 import glia.nki.language as nl
 from glia.core.errors import KernelError
-from glia.isa.addressing import reach
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.addressing import reach
+from glia.isa.tensors.tensor import NkiTensor
 
 
 @settings(max_examples=40, deadline=None)

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from glia.core.dtypes import dtype
 from glia.core.errors import KernelError
-from glia.isa.allocate import allocate, live_ranges
 from glia.isa.engines import engine
+from glia.isa.launch.allocate import allocate, live_ranges
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import target_of
-from glia.isa.tensor import NkiTensor, Storage
+from glia.isa.tensors.tensor import NkiTensor, Storage
 
 TARGET = target_of("trn2")
 LIMIT = {"sbuf": TARGET.sbuf_bytes, "psum": TARGET.psum_bytes}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import glia.nki.language as nl
 from glia.core.errors import KernelError
-from glia.isa.alu import ALU, alu, reduction, sequential
-from glia.isa.builder import StreamBuilder, tracing
+from glia.isa.launch.builder import StreamBuilder, tracing
+from glia.isa.operators.alu import ALU, alu, reduction, sequential
 from glia.isa.target import target_of
 
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 200))

@@ -15,7 +15,7 @@ import glia.nki.isa as nisa
 import glia.nki.language as nl
 from glia.core.dtypes import dtype
 from glia.core.errors import KernelError
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 RNG = np.random.default_rng(3)
 BF16 = dtype("bfloat16").numpy

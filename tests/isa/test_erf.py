@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from glia.isa.erf import erf, gelu
+from glia.isa.operators.erf import erf, gelu
 
 
 def magnitudes() -> np.ndarray:

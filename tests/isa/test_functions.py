@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from glia.core.errors import KernelError
-from glia.isa.functions import FUNCTIONS
+from glia.isa.operators.functions import FUNCTIONS
 
 Torch = Callable[[torch.Tensor], torch.Tensor]
 

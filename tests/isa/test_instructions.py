@@ -17,7 +17,7 @@ import glia.nki as nki
 import glia.nki.isa as nisa
 import glia.nki.language as nl
 from glia.core.dtypes import dtype
-from glia.isa.builder import INSTRUCTIONS
+from glia.isa.launch.builder import INSTRUCTIONS
 
 RNG = np.random.default_rng(11)
 BF16 = dtype("bfloat16").numpy

@@ -15,8 +15,8 @@ import glia.nki as nki
 import glia.nki.isa as nisa
 import glia.nki.language as nl
 from glia.core.errors import KernelError
-from glia.isa.builder import StreamBuilder, current, tracing
-from glia.isa.registers import (
+from glia.isa.launch.builder import StreamBuilder, current, tracing
+from glia.isa.sequencers.registers import (
     VirtualRegister,
     dynamic_range,
     fori_loop,
@@ -25,7 +25,7 @@ from glia.isa.registers import (
     register_move,
     while_loop,
 )
-from glia.isa.sequencer import register_store
+from glia.isa.sequencers.sequencer import register_store
 from glia.isa.target import target_of
 
 TRN2 = target_of("trn2")

@@ -12,7 +12,7 @@ from tests.isa.views import hbm, sbuf
 
 import glia.nki.language as nl
 from glia.core.errors import KernelError
-from glia.isa.tensor import MemoryRegion, NkiTensor, Storage
+from glia.isa.tensors.tensor import MemoryRegion, NkiTensor, Storage
 
 INDEX = sbuf(1, 1, kind=nl.int32)
 ROWS = sbuf(8, 1, kind=nl.int32)

@@ -17,7 +17,7 @@ from tests.isa.views import hbm, sbuf, seen
 import glia.nki.isa as nisa
 import glia.nki.language as nl
 from glia.core.errors import KernelError
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 # -- what the documentation says ---------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import glia.nki.language as nl
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 F32 = nl.float32
 

@@ -15,8 +15,8 @@ from glia.kernels.matmul import linear
 from glia.kernels.softmax import accepts as softmax_accepts
 from glia.kernels.softmax import softmax
 from glia.nki.kernel import TensorSpec
-from glia.silicon.timeline import Timeline, schedule
-from glia.silicon.timing import Timing
+from glia.silicon.time.timeline import Timeline, schedule
+from glia.silicon.time.timing import Timing
 
 BF16 = find("bfloat16")
 PEAK_FLOPS = 2 * 128 * 128 * 2.4e9  # one NeuronCore-v3, bf16

@@ -12,7 +12,7 @@ from glia.isa.target import target_of
 from glia.kernels.copy import concatenate, copy
 from glia.kernels.transpose import transpose
 from glia.nki.kernel import TensorSpec
-from glia.silicon.core import Core, Hbm
+from glia.silicon.execution.core import Core, Hbm
 from kernels.helpers_kernels import NUMPY, both_generations, random, run
 
 

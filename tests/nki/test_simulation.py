@@ -20,7 +20,7 @@ from glia.isa.serial import save_stream
 from glia.isa.target import target_of
 from glia.nki.kernel import TensorSpec
 from glia.nki.simulation import execute
-from glia.silicon.core import Core
+from glia.silicon.execution.core import Core
 
 X = np.random.default_rng(3).standard_normal((128, 32)).astype(np.float32)
 TRN2 = target_of("trn2")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import glia.nki.isa as nisa
 import glia.nki.language as nl
 from glia.core.dtypes import dtype
-from glia.isa.builder import StreamBuilder, tracing
+from glia.isa.launch.builder import StreamBuilder, tracing
 from glia.isa.stream import ALONE, Place, Stream
 from glia.isa.target import Target, target_of
 from glia.silicon import Core, Hbm

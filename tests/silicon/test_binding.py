@@ -13,11 +13,11 @@ from tests.isa.kernels import Bench
 
 import glia.nki.isa as nisa
 import glia.nki.language as nl
-from glia.isa.addressing import own_reads
 from glia.isa.serial import load_stream, save_stream
 from glia.isa.stream import Stream
-from glia.isa.tensor import NkiTensor
-from glia.silicon.core import Core, Hbm
+from glia.isa.tensors.addressing import own_reads
+from glia.isa.tensors.tensor import NkiTensor
+from glia.silicon.execution.core import Core, Hbm
 from glia.silicon.hazards import dependences, track
 
 PARTS, SLOTS, WIDTH = 4, 6, 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glia.silicon.capacity import Capacity
+from glia.silicon.time.capacity import Capacity
 
 requests = st.lists(
     st.tuples(st.integers(0, 30), st.integers(1, 9), st.integers(1, 4)), max_size=20

@@ -9,9 +9,9 @@ import pytest
 from glia.chips import load_chip
 from glia.isa.stream import CollectiveWork, DmaWork
 from glia.silicon import Timing
-from glia.silicon.collectives import algorithm, collective_s, num_steps, sent_bytes
-from glia.silicon.timing import BOUNDS
-from glia.silicon.transfers import transfer_s
+from glia.silicon.time.collectives import algorithm, collective_s, num_steps, sent_bytes
+from glia.silicon.time.timing import BOUNDS
+from glia.silicon.time.transfers import transfer_s
 
 CHIP = load_chip("trn2")
 TIMING = Timing.of(CHIP.silicon, "likely", CHIP.link)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glia.isa.stream import Instruction, Stream
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.silicon import Core
 from glia.silicon.hazards import dependences, track
 from silicon.random_programs import TARGET, Step, build, places, run, steps

@@ -15,7 +15,7 @@ from glia.isa.stream import Stream
 from glia.isa.target import target_of
 from glia.silicon import Core, Timing, schedule, schedule_together
 from glia.silicon.hazards import dependences, track
-from glia.silicon.timing import BOUNDS
+from glia.silicon.time.timing import BOUNDS
 from silicon.random_programs import TARGET, Step, build, pair, places, run, steps
 from silicon.test_timeline import serial_s
 

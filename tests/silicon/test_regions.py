@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 import glia.nki.isa as nisa
 from glia.core.dtypes import dtype
-from glia.isa.builder import StreamBuilder, tracing
-from glia.isa.storage import Storage
+from glia.isa.launch.builder import StreamBuilder, tracing
 from glia.isa.target import target_of
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.storage import Storage
+from glia.isa.tensors.tensor import NkiTensor
 from glia.silicon.hazards import dependences
 from glia.silicon.regions import covers, overlap, region
 

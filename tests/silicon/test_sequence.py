@@ -12,7 +12,7 @@ from glia.core.dtypes import dtype
 from glia.isa.target import target_of
 from glia.nki.kernel import TensorSpec
 from glia.silicon import Placed, Timing, schedule, schedule_sequence
-from glia.silicon.timing import BOUNDS
+from glia.silicon.time.timing import BOUNDS
 
 SHAPE = (256, 512)
 SIZE = 256 * 512 * 4

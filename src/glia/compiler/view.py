@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glia.core.dtypes import DType, dtype
-from glia.isa.tensor import dense_strides
+from glia.isa.tensors.tensor import dense_strides
 from glia.nki.kernel import TensorSpec
 
 

@@ -15,7 +15,7 @@ from glia.core.figures import Estimate, Figure, exact
 from glia.core.records import LaunchRecord, RunResult, Span
 from glia.silicon import Placed, SequenceTimeline, Timing, schedule_sequence, stream_energy
 from glia.silicon.hazards import track
-from glia.silicon.timing import BOUNDS
+from glia.silicon.time.timing import BOUNDS
 
 _REASON = "from the dataflow bound with fast constants to the program as written with slow ones"
 _CORES = "one core ran; a chip is its cores side by side, each with its own batch"

@@ -8,11 +8,11 @@ from glia.isa import (
     dma_engine,
     gpsimd_engine,
     scalar_engine,
-    sequencer,
-    synchronisation,
     tensor_engine,
     vector_engine,
 )
+from glia.isa.meetings import synchronisation
+from glia.isa.sequencers import sequencer
 
 # Importing every engine's file declares all instructions: see `builder.INSTRUCTIONS`.
 __all__ = [

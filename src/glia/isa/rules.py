@@ -14,7 +14,7 @@ from glia.core.errors import KernelError
 from glia.isa.engines import engine
 from glia.isa.stream import Traffic
 from glia.isa.target import PARTITIONS
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 _FLOAT32 = np.dtype(np.float32)
 # Architecture guide (trainium_inferentia2_arch.rst), accessing SBUF/PSUM with compute engines:

@@ -20,13 +20,13 @@ import numpy as np
 from glia.core.dtypes import DTYPES
 from glia.core.errors import FormatError, KernelError
 from glia.isa import engines
-from glia.isa.alu import AluOp
-from glia.isa.builder import INSTRUCTIONS, StreamBuilder, tracing
-from glia.isa.functions import Activation
+from glia.isa.launch.builder import INSTRUCTIONS, StreamBuilder, tracing
+from glia.isa.operators.alu import AluOp
+from glia.isa.operators.functions import Activation
+from glia.isa.operators.tokens import TOKENS, Token
 from glia.isa.stream import ALONE, Call, Stream
 from glia.isa.target import Target
-from glia.isa.tensor import Columns, Indirection, NkiTensor, Rows, Shift, Storage
-from glia.isa.tokens import TOKENS, Token
+from glia.isa.tensors.tensor import Columns, Indirection, NkiTensor, Rows, Shift, Storage
 
 FORMAT = 1
 _KEYS = ("format", "name", "generation", "storages", "inputs", "outputs", "files", "views", "calls")
@@ -79,6 +79,8 @@ def _check_savable(stream: Stream) -> None:
         got = f"control flow that asked for data at {stream.data_dependent}"
     elif stream.place != ALONE:
         got = f"one of {stream.place.num_cores} cores and {stream.place.num_ranks} ranks"
+    elif stream.older:
+        got = f"the rules of {stream.older}"
     if got:
         raise FormatError(
             f"saving stream {stream.name}: got {got}, expected the stream of one core that is "

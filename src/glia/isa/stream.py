@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.context import current
 from glia.isa.engines import engine
-from glia.isa.tensor import NkiTensor, Storage
+from glia.isa.launch.context import current
+from glia.isa.tensors.tensor import NkiTensor, Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,8 @@ class Stream:
     order in which the kernel made them. `extra` holds (consumer, producer) pairs of instruction
     indices that the kernel asked for (depends_on, with_schedule). `data_dependent` is the kernel's
     file and line where its control flow asked for data, else empty: such a stream is right for
-    the data it was traced with and for no other.
+    the data it was traced with and for no other. `older` names the older version of the language
+    whose rules hold, else it is empty.
     """
 
     name: str
@@ -185,6 +186,7 @@ class Stream:
     shared: tuple[Storage, ...] = ()
     extra: tuple[tuple[int, int], ...] = ()
     data_dependent: str = ""
+    older: str = ""
     cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -18,7 +18,11 @@ QUADRANT = 32
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One chip to trace for. Sizes in bytes per partition, costs in engine cycles."""
+    """One chip to trace for. Sizes in bytes per partition, costs in engine cycles.
+
+    `mx_scale_margin` is a rule of the language, not of silicon: by how many powers of two the MX
+    scale of a group exceeds that of the OCP text, 1 since NKI 0.5 (its release notes), 0 before.
+    """
 
     chip: str
     generation: str
@@ -60,6 +64,7 @@ class Target:
     partition_reduce_cycles: float
     serial_cycles: float
     gpsimd_rsqrt_cycles: float
+    mx_scale_margin: int = 1
 
     @property
     def psum_bytes(self) -> int:

@@ -6,7 +6,7 @@ Names, signatures and meaning follow the public API (NKI 0.6); the implementatio
 from typing import Any
 
 from glia.isa.objects import NKIObject
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.nki import dtype
 from glia.nki import names as _names
 from glia.nki.kernel import Kernel, jit

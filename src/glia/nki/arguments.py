@@ -16,8 +16,8 @@ from glia.core.dtypes import DType
 from glia.core.dtypes import dtype as find_dtype
 from glia.core.errors import KernelError
 from glia.isa.objects import NKIObject
-from glia.isa.registers import VirtualRegister
-from glia.isa.tensor import NkiTensor
+from glia.isa.sequencers.registers import VirtualRegister
+from glia.isa.tensors.tensor import NkiTensor
 
 Leaf = Callable[[Any, str], Any]
 

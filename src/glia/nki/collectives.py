@@ -3,7 +3,7 @@
 `nki.simulate_ranks(kernel, n)` runs a kernel on n virtual ranks, which meet here.
 """
 
-from glia.isa.collectives import (
+from glia.isa.meetings.collectives import (
     ReplicaGroup,
     all_gather,
     all_reduce,
@@ -11,13 +11,13 @@ from glia.isa.collectives import (
     collective_permute,
     reduce_scatter,
 )
-from glia.isa.collectives_ring import (
+from glia.isa.meetings.collectives_ring import (
     collective_permute_implicit,
     collective_permute_implicit_current_processing_rank_id,
     collective_permute_implicit_reduce,
     rank_id,
 )
-from glia.isa.collectives_variable import all_gather_v, all_to_all_v
+from glia.isa.meetings.collectives_variable import all_gather_v, all_to_all_v
 
 __all__ = [
     "ReplicaGroup",

@@ -15,15 +15,15 @@ from typing import Any
 
 from glia.core.collection import no_collection
 from glia.core.errors import KernelError, UsageError, choose
-from glia.isa.builder import StreamBuilder, tracing
-from glia.isa.context import CURRENT
-from glia.isa.located import located
-from glia.isa.schedule import Pairs, pairs_of
+from glia.isa.launch.builder import StreamBuilder, tracing
+from glia.isa.launch.context import CURRENT
+from glia.isa.launch.located import located
+from glia.isa.launch.schedule import Pairs, pairs_of
 from glia.isa.stream import Place, Stream
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.nki.arguments import TensorSpec, leaves, map_leaves
-from glia.silicon.races import check_shared
+from glia.silicon.execution.races import check_shared
 
 __all__ = ["Kernel", "TensorSpec", "jit"]
 
@@ -180,7 +180,7 @@ def _positional(
 
 
 def call_kernel(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """The border between glia's frames and the kernel's (see `isa/located.py`)."""
+    """The border between glia's frames and the kernel's (see `isa/launch/located.py`)."""
     return function(*args, **kwargs)
 
 

@@ -18,19 +18,19 @@ import numpy as np
 
 from glia.core.collection import no_collection
 from glia.core.errors import KernelError, UsageError
-from glia.isa.context import CURRENT
+from glia.isa.launch.context import CURRENT
 from glia.isa.stream import Place, Stream
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor, Storage, on_show
+from glia.isa.tensors.tensor import NkiTensor, Storage, on_show
 from glia.nki.arguments import HostArray, is_array, is_torch, map_leaves, to_host
 from glia.nki.kernel import Kernel, Tracer, outputs_of
 from glia.nki.target import current_target
-from glia.silicon.core import Core, Hbm, fresh
-from glia.silicon.machine import Eager, peeking, run_together
+from glia.silicon.execution.core import Core, Hbm, fresh
+from glia.silicon.execution.machine import Eager, peeking, run_together
+from glia.silicon.execution.races import Key, check_shared, shared_keys
+from glia.silicon.execution.turns import Turns
+from glia.silicon.execution.twins import Twins
 from glia.silicon.meetings import Member, deadlock
-from glia.silicon.races import Key, check_shared, shared_keys
-from glia.silicon.turns import Turns
-from glia.silicon.twins import Twins
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 
-from glia.core.errors import choose
-from glia.isa.context import CURRENT
+from glia.core.errors import UsageError, choose
+from glia.isa.launch.context import CURRENT
 from glia.isa.target import Target, target_of
 
+API_VERSION = "GLIA_NKI_API"
+"""Environment variable: the version of NKI whose rules hold where versions differ (0.3 to 0.7)."""
+
+_NEW_MX_SCALES = (0, 5)  # release notes of NKI 0.5: scales twice as large
 ENVIRONMENT = ("NEURON_PLATFORM_TARGET_OVERRIDE", "NKI_NC_VERSION")
 _CHIP_OF = {
     "gen2": "trn1", "gen3": "trn2", "gen4": "trn3",
@@ -23,7 +29,21 @@ def current_target(name: str | None = None) -> Target:
         UsageError: for a name that is neither; lists them.
     """
     found = name or next((v for key in ENVIRONMENT if (v := os.environ.get(key))), _DEFAULT)
-    return target_of(_CHIP_OF[choose("target", found, _CHIP_OF)])
+    target = target_of(_CHIP_OF[choose("target", found, _CHIP_OF)])
+    return target if api_version() >= _NEW_MX_SCALES else replace(target, mx_scale_margin=0)
+
+
+def api_version() -> tuple[int, int]:
+    """The version of NKI to follow: that of the environment, else the newest.
+
+    Raises:
+        UsageError: for what is no version.
+    """
+    text = os.environ.get(API_VERSION, "0.7")
+    found = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)?", text)
+    if found is None:
+        raise UsageError(f"{API_VERSION}: got {text!r}, expected a version of NKI such as 0.4")
+    return int(found[1]), int(found[2])
 
 
 def ambient_target() -> Target:

@@ -1,5 +1,5 @@
 """`nki.tensor`: the tensor type by its older module name."""
 
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 __all__ = ["NkiTensor"]

@@ -4,11 +4,11 @@ A traced `Stream` is executed by `Core.run` (values) and timed by `schedule` (cy
 two never need each other.
 """
 
-from glia.silicon.core import Core, Hbm
 from glia.silicon.energy import StreamEnergy, stream_energy
-from glia.silicon.sequence import Placed, SequenceTimeline, schedule_sequence
-from glia.silicon.timeline import Timeline, schedule, schedule_together
-from glia.silicon.timing import Timing
+from glia.silicon.execution.core import Core, Hbm
+from glia.silicon.time.sequence import Placed, SequenceTimeline, schedule_sequence
+from glia.silicon.time.timeline import Timeline, schedule, schedule_together
+from glia.silicon.time.timing import Timing
 
 __all__ = [
     "Core",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from glia.core.collection import no_collection
 from glia.isa.stream import Instruction, Stream
-from glia.isa.tensor import Storage
+from glia.isa.tensors.tensor import Storage
 from glia.silicon.regions import Region, covers, overlap, region
 
 Key = tuple[Region, str]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from glia.core.errors import KernelError
-from glia.isa.located import located
+from glia.isa.launch.located import located
 from glia.isa.stream import Instruction, Place, Stream, Sync
 
 Member = tuple[int, int]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from glia.isa.addressing import reach
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.addressing import reach
+from glia.isa.tensors.tensor import NkiTensor
 
 Box = tuple[int, int, int, int]  # first row, end row, first byte, end byte
 

@@ -13,7 +13,7 @@ import glia.nki.isa as nisa
 import glia.nki.language as nl
 from glia.core.dtypes import dtype
 from glia.core.errors import KernelError
-from glia.isa.builder import StreamBuilder, tracing
+from glia.isa.launch.builder import StreamBuilder, tracing
 from glia.isa.stream import Instruction
 from glia.isa.target import target_of
 

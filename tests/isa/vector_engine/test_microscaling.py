@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import glia.nki as nki
 import glia.nki.isa as nisa
 import glia.nki.language as nl
+from glia.core.errors import UsageError
 from isa.vector_engine.harness import of, psum, refused, run, sbuf, traced
 
 EMAX = {"float8_e4m3fn": 8, "float8_e5m2": 15}
@@ -85,6 +87,38 @@ def test_by_hand(kind: str):
     assert not values[:8].any()
     assert values[8].tolist() == [2.0 ** (half - 2), -(2.0**half), *[2.0 ** (half - 2)] * 2]
     assert np.all(values[16:24] == 2.0 ** (half + 1))  # rounds up without saturation
+
+
+@pytest.mark.parametrize("kind", sorted(EMAX))
+def test_scales_before_nki_05_are_those_of_the_ocp_text(kind: str, monkeypatch):
+    """Oracle: the OCP text, 2^(floor(log2 amax) - Emax); what rounds beyond saturates."""
+
+    @nki.jit
+    def quantised_by_kernel(x):
+        tile = nl.load(x)
+        codes = nl.ndarray((32, 4), dtype=f"{kind}_x4", buffer=nl.sbuf)
+        scales = nl.zeros((32, 4), dtype=nl.uint8, buffer=nl.sbuf)
+        nisa.quantize_mx(dst=codes, src=tile, dst_scale=scales)
+        out = nl.ndarray((32, 16), dtype=nl.uint8, buffer=nl.shared_hbm)
+        kept = nl.ndarray((32, 4), dtype=nl.uint8, buffer=nl.shared_hbm)
+        nisa.dma_copy(dst=out, src=codes.view(nl.uint8))
+        nisa.dma_copy(dst=kept, src=scales)
+        return out, kept
+
+    rng = np.random.default_rng(5)
+    x = (rng.standard_normal((32, 16)) * 3).astype(of("bfloat16"))
+    monkeypatch.setenv("GLIA_NKI_API", "0.4")
+    codes, scales = nki.simulate(quantised_by_kernel, target="trn3")(x)
+    blocks = np.abs(x.astype(np.float64)).reshape(4, 8, 4, 4).max(axis=(1, 3))
+    power = np.floor(np.log2(blocks)) - EMAX[kind]
+    assert np.array_equal(scales[:4], power + 127)
+    element = np.dtype(getattr(ml_dtypes, kind))
+    spread = np.repeat(np.repeat(power, 8, axis=0), 4, axis=1)
+    scaled = np.clip(x.astype(np.float64) / 2.0**spread, -LIMIT[kind], LIMIT[kind])
+    assert np.array_equal(codes, scaled.astype(np.float32).astype(element).view(np.uint8))
+    monkeypatch.setenv("GLIA_NKI_API", "newest")
+    with pytest.raises(UsageError, match="expected a version of NKI"):
+        nki.simulate(quantised_by_kernel, target="trn3")(x)
 
 
 def test_no_number_has_no_scale():

@@ -15,7 +15,7 @@ from glia.isa.serial import load_stream, save_stream
 from glia.isa.target import target_of
 from glia.nki.kernel import TensorSpec
 from glia.nki.simulation import execute
-from glia.silicon.core import Core
+from glia.silicon.execution.core import Core
 from isa.vector_engine.harness import CMD, normal
 
 

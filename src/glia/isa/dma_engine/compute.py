@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.addressing import Rows
-from glia.isa.alu import alu
-from glia.isa.builder import current, instruction
 from glia.isa.dma_engine.descriptors import (
     check_cast,
     check_operand,
@@ -20,9 +17,12 @@ from glia.isa.dma_engine.descriptors import (
 )
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import oob_mode as OobMode
+from glia.isa.launch.builder import current, instruction
+from glia.isa.operators.alu import alu
 from glia.isa.rules import f32, refusal, require, store
 from glia.isa.stream import Instruction, Work
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.addressing import Rows
+from glia.isa.tensors.tensor import NkiTensor
 
 _MAX_SOURCES = 16
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from glia.isa.addressing import Rows
-from glia.isa.builder import current, instruction
 from glia.isa.dma_engine.descriptors import (
     check_cast,
     check_operand,
@@ -21,9 +19,11 @@ from glia.isa.dma_engine.descriptors import (
 from glia.isa.engines import dge_mode as DgeMode
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import oob_mode as OobMode
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import refusal, require
 from glia.isa.stream import Instruction, Work
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.addressing import Rows
+from glia.isa.tensors.tensor import NkiTensor
 
 
 @instruction

@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from glia.isa.addressing import Columns, Rows, Shift
-from glia.isa.builder import current
 from glia.isa.engines import dge_mode as DgeMode
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import oob_mode as OobMode
+from glia.isa.launch.builder import current
 from glia.isa.rules import f32, refusal, require, store, traffic
 from glia.isa.stream import DmaWork, Work
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.addressing import Columns, Rows, Shift
+from glia.isa.tensors.tensor import NkiTensor
 
 _PACKET_BYTES = 4096  # default packet: a longer contiguous run is cut into packets of 4 KiB
 _MAX_DIMS = 5  # language guide, tensor values: a strided access pattern with up to 5 dims

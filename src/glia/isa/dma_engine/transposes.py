@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from glia.isa.addressing import Rows
-from glia.isa.builder import current, instruction
 from glia.isa.dma_engine.descriptors import (
     check_operand,
     check_priority,
@@ -20,10 +18,12 @@ from glia.isa.dma_engine.descriptors import (
 from glia.isa.engines import dge_mode as DgeMode
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import oob_mode as OobMode
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import refusal, require
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import PARTITIONS
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.addressing import Rows
+from glia.isa.tensors.tensor import NkiTensor
 
 _AXES = {2: (1, 0), 3: (2, 1, 0), 4: (3, 1, 2, 0)}
 _BLOCK = 16  # rows that the transpose hardware takes at once

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from glia.core.errors import KernelError
-from glia.isa.alu import ALU, sequential
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.gpsimd_engine.checks import gpsimd_work, in_sbuf, of_kind
+from glia.isa.launch.builder import current, instruction
+from glia.isa.operators.alu import ALU, sequential
 from glia.isa.rules import f32, refusal, require, require_ints, store
 from glia.isa.stream import Instruction
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 # The documentation's names of releases 2.32 and 2.33, and glia's names of the operators.
 _NAMES = {

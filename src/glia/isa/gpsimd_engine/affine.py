@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.alu import ALU, alu
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.gpsimd_engine.checks import gpsimd_work, in_sbuf, int32
+from glia.isa.launch.builder import current, instruction
+from glia.isa.operators.alu import ALU, alu
 from glia.isa.rules import f32, refusal, require, same_shape, store
 from glia.isa.stream import Instruction
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 _COMPARISONS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 _MAX_PAIRS = 4

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from glia.isa.builder import current
+from glia.isa.launch.builder import current
 from glia.isa.rules import in_memory, on_chip, refusal, traffic
 from glia.isa.stream import Work
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 CORE_PARTITIONS = 16  # partitions wired to one of the engine's eight cores
 INT32 = range(-(2**31), 2**31)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from glia.core.errors import KernelError
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.gpsimd_engine.checks import (
     CORE_PARTITIONS,
@@ -14,10 +13,11 @@ from glia.isa.gpsimd_engine.checks import (
     of_kind,
     whole_cores,
 )
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import refusal, require
 from glia.isa.stream import Instruction
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 _RUN_LENGTHS = (1, 2, 4, 8, 16, 32)
 _MAX_INDICES = 4096  # per core

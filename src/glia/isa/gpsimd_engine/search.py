@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.gpsimd_engine.checks import (
     CORE_PARTITIONS,
@@ -14,9 +13,10 @@ from glia.isa.gpsimd_engine.checks import (
     of_kind,
     whole_cores,
 )
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import f32, refusal, require
 from glia.isa.stream import Instruction
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 _TOPK_MIN, _TOPK_END, _TOPK_K_END = 8, 65536, 32768
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.alu import AluOp, fold, reduction
-from glia.isa.builder import current
 from glia.isa.engines import reduce_cmd as ReduceCmd
+from glia.isa.launch.builder import current
+from glia.isa.operators.alu import AluOp, fold, reduction
 from glia.isa.rules import on_chip, refusal, store
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 _IDENTITY = {"add": 0.0, "maximum": -np.inf, "minimum": np.inf, "abs_max": 0.0, "abs_min": np.inf}
 _COMMANDS = (ReduceCmd.idle, ReduceCmd.reset, ReduceCmd.reduce, ReduceCmd.reset_reduce)

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import reduce_cmd as ReduceCmd
-from glia.isa.functions import Activation, function
+from glia.isa.launch.builder import current, instruction
+from glia.isa.operators.functions import Activation, function
 from glia.isa.rules import column, on_chip, refusal, same_shape, scalar_or_column
 from glia.isa.scalar_engine.accumulator import accumulation
 from glia.isa.scalar_engine.issue import emit
 from glia.isa.stream import Instruction
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 
 @instruction

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from glia.isa.builder import current
 from glia.isa.engines import engine as Engine
-from glia.isa.functions import Activation
+from glia.isa.launch.builder import current
+from glia.isa.operators.functions import Activation
 from glia.isa.rules import f32, refusal, store, traffic
 from glia.isa.scalar_engine.accumulator import NOTHING, Accumulation
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 
 def scalar_cycles(target: Target, dst: NkiTensor, data: NkiTensor, reads_out: bool) -> float:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from glia.isa.addressing import Columns
-from glia.isa.builder import current
+from glia.isa.launch.builder import current
 from glia.isa.rules import in_memory, on_chip, refusal, require
 from glia.isa.stream import ArrayTile
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.addressing import Columns
+from glia.isa.tensors.tensor import NkiTensor
 
 SIZE = 128  # rows and columns of the array
 

@@ -9,13 +9,12 @@ import numpy as np
 
 from glia.core.dtypes import round_tfloat32
 from glia.core.errors import KernelError
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import matmul_perf_mode
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import f32, refusal, require, traffic
 from glia.isa.stream import ArrayTile, Instruction, Work
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor
 from glia.isa.tensor_engine.array import (
     SIZE,
     accumulates,
@@ -27,6 +26,7 @@ from glia.isa.tensor_engine.array import (
     stream_cycles,
 )
 from glia.isa.tensor_engine.transpose import flat, halfwords, transpose_passes
+from glia.isa.tensors.tensor import NkiTensor
 
 _FLOAT32 = ("float32", "tfloat32")
 _FP8 = ("float8_e4m3", "float8_e5m2", "float8_e4m3fn")

@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from glia.core.dtypes import DType, unpack
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import f32, in_memory, refusal, require, traffic
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import QUADRANT
-from glia.isa.tensor import NkiTensor
 from glia.isa.tensor_engine.array import (
     SIZE,
     accumulates,
@@ -26,6 +25,7 @@ from glia.isa.tensor_engine.array import (
     check_result_type,
     stream_cycles,
 )
+from glia.isa.tensors.tensor import NkiTensor
 
 _PACKED = 4  # numbers per element, each a step of the contraction
 _GROUP = 8  # partitions that share a scale

@@ -6,13 +6,13 @@ import numpy as np
 
 from glia.core.dtypes import DType
 from glia.core.dtypes import dtype as find_dtype
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import f32, on_chip, refusal, require, traffic
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor
 from glia.isa.tensor_engine.array import SIZE, check_bank, check_memories, stream_cycles
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine import transpose_on_vector
 
 _VECTOR_SIZE = 32  # the Vector engine transposes blocks of 32 x 32

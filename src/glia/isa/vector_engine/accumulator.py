@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.alu import AluOp, reduction, sequential
-from glia.isa.builder import current
 from glia.isa.engines import reduce_cmd as ReduceCmd
+from glia.isa.launch.builder import current
+from glia.isa.operators.alu import AluOp, reduction, sequential
 from glia.isa.rules import column, refusal, require, store
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine.operands import fp32_operand, numeric, per_partition
 
 _IDENTITY = {

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import (
     f32,
     not_both_psum,
@@ -24,7 +24,7 @@ from glia.isa.rules import (
 )
 from glia.isa.stream import Instruction
 from glia.isa.target import PARTITIONS, QUADRANT
-from glia.isa.tensor import NkiTensor, Shift
+from glia.isa.tensors.tensor import NkiTensor, Shift
 from glia.isa.vector_engine.costs import (
     all_2byte_floats,
     copy_rate,

@@ -12,7 +12,7 @@ from glia.isa.engines import engine as Engine
 from glia.isa.rules import contiguous, traffic
 from glia.isa.stream import Work
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 _PAIR_MODE_OPS = ("add", "subtract", "multiply")  # v2.26.1, cost of tensor_tensor
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.alu import AluOp, alu, arithmetic
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import reduce_cmd as ReduceCmd
+from glia.isa.launch.builder import current, instruction
+from glia.isa.operators.alu import AluOp, alu, arithmetic
 from glia.isa.rules import (
     column,
     f32,
@@ -30,7 +30,7 @@ from glia.isa.rules import (
 )
 from glia.isa.stream import Instruction
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine.accumulator import (
     SIDE_COMMANDS,
     SIDE_OPS,

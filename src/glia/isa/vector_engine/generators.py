@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import (
     column,
     in_memory,
@@ -33,7 +33,7 @@ from glia.isa.rules import (
 )
 from glia.isa.stream import Instruction
 from glia.isa.target import PARTITIONS
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine.costs import engine_work, vector_work
 from glia.isa.vector_engine.operands import (
     fp32_operand,

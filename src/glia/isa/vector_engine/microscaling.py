@@ -1,7 +1,8 @@
 """Vector engine: quantisation to MX formats, groups of 32 numbers with one power of two.
 
 A group is 8 partitions x 4 consecutive elements. Its scale is 2^(floor(log2 amax) - (Emax - 1)),
-twice that of the OCP text, so that nothing rounds beyond the largest number (NKI 0.5 and later).
+twice that of the OCP text, so that nothing rounds beyond the largest number; before NKI 0.5 it was
+that of the OCP text, and what rounds beyond saturates (`Target.mx_scale_margin`).
 Source: aws-neuron-sdk nki/api/nki/isa/__init__.py (quantize_mx), nki/deep-dives/mxfp-matmul.rst.
 """
 
@@ -10,12 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from glia.core.dtypes import pack
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import in_memory, on_chip, refusal, require
 from glia.isa.stream import Instruction
 from glia.isa.target import QUADRANT
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine.costs import vector_work
 from glia.isa.vector_engine.operands import one_of
 
@@ -51,14 +52,14 @@ def quantize_mx(
     one_of(what, "dst", dst, *_EMAX)
     _check_sizes(what, dst, src)
     scales = _scale_rows(what, dst_scale, src)
-    kind, emax = dst.dtype, _EMAX[dst.dtype.name]
+    kind, top = dst.dtype, _EMAX[dst.dtype.name] - b.target.mx_scale_margin
 
     def meaning(out: np.ndarray, *arrays: np.ndarray) -> None:
         places, x = arrays[:-1], arrays[-1]
         groups = x.astype(np.float64).reshape(
             -1, _GROUP_PARTITIONS, x[0].size // _GROUP_ELEMENTS, _GROUP_ELEMENTS
         )
-        codes, scaled = quantised(groups, emax)
+        codes, scaled = quantised(groups, top)
         out[...] = pack(scaled.reshape(len(x), -1, _GROUP_ELEMENTS), kind).reshape(out.shape)
         for at, place in enumerate(places):
             rows = codes[at * _SCALES : (at + 1) * _SCALES]
@@ -68,12 +69,15 @@ def quantize_mx(
     return b.emit(what, Engine.vector, (dst, *scales), (src,), work, meaning)
 
 
-def quantised(groups: np.ndarray, emax: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scale codes uint8 [G, M] and scaled float32 values of float64 groups [G, 8, M, 4]."""
+def quantised(groups: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scale codes uint8 [G, M] and scaled float32 values of float64 groups [G, 8, M, 4].
+
+    The largest magnitude of a group is scaled into [2^top, 2^(top + 1)).
+    """
     amax = np.abs(groups).max(axis=(1, 3))
     finite = np.isfinite(amax)
     _, exponent = np.frexp(np.where(finite, amax, 1.0))
-    power = np.clip(exponent - 1 - (emax - 1), -_BIAS, _BIAS)
+    power = np.clip(exponent - 1 - top, -_BIAS, _BIAS)
     power = np.where(amax == 0, -_BIAS, power)
     codes = np.where(finite, power + _BIAS, 255).astype(np.uint8)
     scaled = np.ldexp(groups, -power[:, None, :, None]).astype(np.float32)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.alu import AluOp
+from glia.isa.operators.alu import AluOp
 from glia.isa.rules import on_chip, refusal, require, scalar_or_column, store
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 
 
 def numeric(what: str, **operands: NkiTensor) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.alu import ALU, AluOp, alu, reduction
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import reduce_cmd as ReduceCmd
+from glia.isa.launch.builder import current, instruction
+from glia.isa.operators.alu import ALU, AluOp, alu, reduction
 from glia.isa.rules import column, f32, refusal, require, require_ints, same_shape, store
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine.accumulator import SIDE_COMMANDS, SIDE_OPS, accumulation
 from glia.isa.vector_engine.costs import all_2byte_floats, vector_cycles, vector_work
 from glia.isa.vector_engine.elementwise import vector_operator

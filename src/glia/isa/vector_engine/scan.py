@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from glia.isa.alu import AluOp
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import reduce_cmd as ReduceCmd
+from glia.isa.launch.builder import current, instruction
+from glia.isa.operators.alu import AluOp
 from glia.isa.rules import column, f32, not_both_psum, same_shape, store
 from glia.isa.stream import Instruction
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine.accumulator import SIDE_COMMANDS, accumulation
 from glia.isa.vector_engine.costs import vector_work
 from glia.isa.vector_engine.elementwise import vector_operator

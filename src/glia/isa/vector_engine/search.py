@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import f32, require, same_shape, store
 from glia.isa.stream import Instruction
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine.costs import vector_work
 from glia.isa.vector_engine.operands import (
     constant_of,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from glia.isa.builder import current, instruction
 from glia.isa.engines import engine as Engine
+from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import f32, require, store
 from glia.isa.stream import Instruction
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine.costs import vector_work
 from glia.isa.vector_engine.operands import numeric, per_partition
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import glia.isa  # noqa: F401  (declares the instructions)
 from glia.core.errors import KernelError as NkiValidationError
-from glia.isa.builder import INSTRUCTIONS
 from glia.isa.engines import (
     dge_mode,
     dma_engine,
@@ -17,13 +16,14 @@ from glia.isa.engines import (
     oob_mode,
     reduce_cmd,
 )
-from glia.isa.registers import (
+from glia.isa.launch.builder import INSTRUCTIONS
+from glia.isa.sequencers.registers import (
     VirtualRegister,
     register_alloc,
     register_load,
     register_move,
 )
-from glia.isa.scalars import NkiScalar, scalar_load, scalar_store
+from glia.isa.sequencers.scalars import NkiScalar, scalar_load, scalar_store
 from glia.isa.stream import Instruction as NkiInstruction
 from glia.nki import names as _names
 from glia.nki.target import ambient_target as _ambient_target

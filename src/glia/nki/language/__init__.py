@@ -3,8 +3,8 @@
 from typing import Any
 
 from glia.isa.objects import NKIObject
-from glia.isa.storage import MemoryRegion
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.storage import MemoryRegion
+from glia.isa.tensors.tensor import NkiTensor
 from glia.nki import names as _names
 from glia.nki.language import dtypes
 from glia.nki.language.buffers import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from glia.core.errors import KernelError
-from glia.isa.storage import MemoryRegion
+from glia.isa.tensors.storage import MemoryRegion
 
 sbuf = MemoryRegion.sbuf
 psum = MemoryRegion.psum

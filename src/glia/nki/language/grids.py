@@ -14,8 +14,8 @@ from typing import Any
 
 from glia.core.errors import KernelError
 from glia.isa.objects import NKIObject
-from glia.isa.storage import MemoryRegion
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.storage import MemoryRegion
+from glia.isa.tensors.tensor import NkiTensor
 from glia.nki.language.buffers import is_on_chip
 from glia.nki.language.memory import ndarray
 

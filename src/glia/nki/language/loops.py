@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glia.isa.registers import dynamic_range, fori_loop, while_loop
+from glia.isa.sequencers.registers import dynamic_range, fori_loop, while_loop
 
 
 def static_range(start: int, stop: int | None = None, step: int = 1) -> range:

@@ -12,12 +12,12 @@ import numpy as np
 
 from glia.core.dtypes import DType
 from glia.core.errors import KernelError
-from glia.isa.builder import StreamBuilder
-from glia.isa.context import current
 from glia.isa.dma_engine import dma_copy
-from glia.isa.storage import MemoryRegion
+from glia.isa.launch.builder import StreamBuilder
+from glia.isa.launch.context import current
 from glia.isa.target import PARTITIONS
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.storage import MemoryRegion
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine import memset
 from glia.nki.language.buffers import region, sbuf, shared_hbm
 from glia.nki.language.dtypes import find, uint8

@@ -9,11 +9,11 @@ from typing import Any
 from glia.core.errors import KernelError
 from glia.isa.dma_engine import dma_copy
 from glia.isa.engines import engine as Engine
-from glia.isa.functions import FUNCTIONS
 from glia.isa.gpsimd_engine import nc_n_gather
+from glia.isa.operators.functions import FUNCTIONS
 from glia.isa.scalar_engine import activation
-from glia.isa.tensor import DynamicSlice, NkiTensor
 from glia.isa.tensor_engine import nc_matmul, nc_transpose
+from glia.isa.tensors.tensor import DynamicSlice, NkiTensor
 from glia.isa.vector_engine import memset
 from glia.nki.language.buffers import psum, sbuf
 from glia.nki.language.dtypes import float32

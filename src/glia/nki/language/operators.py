@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from glia.core.errors import KernelError
-from glia.isa.alu import ALU
-from glia.isa.functions import FUNCTIONS
+from glia.isa.operators.alu import ALU
+from glia.isa.operators.functions import FUNCTIONS
+from glia.isa.operators.tokens import Token
 from glia.isa.scalar_engine import activation
-from glia.isa.tensor import NkiTensor
-from glia.isa.tokens import Token
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine import reciprocal as isa_reciprocal
 from glia.isa.vector_engine import tensor_scalar, tensor_tensor
 from glia.nki.language.memory import tile_like

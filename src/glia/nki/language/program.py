@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from glia.core.errors import KernelError
-from glia.isa.context import current
-from glia.isa.tensor import NkiTensor
+from glia.isa.launch.context import current
+from glia.isa.tensors.tensor import NkiTensor
 
 Axes = int | Sequence[int]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from glia.core.errors import KernelError
-from glia.isa.context import current
-from glia.isa.storage import MemoryRegion
-from glia.isa.tensor import NkiTensor
+from glia.isa.launch.context import current
+from glia.isa.tensors.storage import MemoryRegion
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine import rng, set_rng_seed, tensor_scalar
 from glia.nki.language.buffers import is_on_chip, sbuf
 from glia.nki.language.dtypes import uint32

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glia.core.errors import KernelError
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine import dropout as isa_dropout
 from glia.isa.vector_engine import memset, tensor_copy, tensor_copy_predicated, tensor_reduce
 from glia.nki.language.dtypes import float32, uint8

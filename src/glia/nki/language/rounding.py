@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine import (
     scalar_tensor_tensor,
     tensor_copy,

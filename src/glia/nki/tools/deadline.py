@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 
-from glia.isa.located import LocatedError, error_place, kernel_place
+from glia.isa.launch.located import LocatedError, error_place, kernel_place
 
 DEFAULT_S = 600.0
 

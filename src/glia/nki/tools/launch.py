@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from glia.core.errors import KernelError, UsageError
-from glia.isa.memory import WITHOUT_DATA
+from glia.isa.launch.memory import WITHOUT_DATA
 from glia.isa.stream import Stream
 from glia.isa.target import Target
 from glia.nki import Kernel, simulate

@@ -22,8 +22,8 @@ from glia.isa.target import Target
 from glia.silicon.profile.lines import critical_path
 from glia.silicon.profile.movement import place, repeated
 from glia.silicon.profile.whatif import Variant, on_engine
-from glia.silicon.timeline import Timeline
-from glia.silicon.timing import Timing
+from glia.silicon.time.timeline import Timeline
+from glia.silicon.time.timing import Timing
 
 WORTH = 0.01
 GOOD_PIECE_BYTES = 2048  # recommended least contiguous run (nki-dma-bandwidth-guide.rst)

@@ -38,8 +38,8 @@ from glia.silicon.profile.counts import (
 from glia.silicon.profile.lines import line_uses
 from glia.silicon.profile.movement import reloads, spills
 from glia.silicon.profile.whatif import Variant
-from glia.silicon.timeline import DMA, Timeline, schedule, schedule_together
-from glia.silicon.timing import BOUNDS, Timing
+from glia.silicon.time.timeline import DMA, Timeline, schedule, schedule_together
+from glia.silicon.time.timing import BOUNDS, Timing
 
 _REASON = "from the dataflow bound with fast constants to the program as written with slow ones"
 _MAX_FOR_ADVICE = 100_000

@@ -17,7 +17,7 @@ from pathlib import Path
 from glia.core.kernel_records import LineUse
 from glia.isa.stream import Instruction, Stream
 from glia.silicon.hazards import Dependences, track
-from glia.silicon.timeline import Timeline
+from glia.silicon.time.timeline import Timeline
 
 _SLACK_S = 1e-15  # ends and starts are sums of floats
 

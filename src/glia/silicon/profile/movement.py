@@ -16,7 +16,7 @@ import numpy as np
 
 from glia.core.kernel_records import Reload, Spill
 from glia.isa.stream import Instruction, Stream
-from glia.isa.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor
 from glia.silicon.regions import Box, box
 
 _MAX_CELLS = 4_000_000

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from glia.core.errors import GliaError
-from glia.isa.builder import INSTRUCTIONS
 from glia.isa.engines import engine
+from glia.isa.launch.builder import INSTRUCTIONS
 from glia.isa.serial import load_stream, save_stream
 from glia.isa.stream import Instruction, Stream, Work
 from glia.isa.target import Target
 from glia.silicon.hazards import Dependences, dependences
-from glia.silicon.timeline import schedule
-from glia.silicon.timing import Timing
+from glia.silicon.time.timeline import schedule
+from glia.silicon.time.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)

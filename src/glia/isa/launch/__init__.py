@@ -1,0 +1,1 @@
+"""What a kernel becomes while it is traced: the builder, its memory, its checks, its addresses."""

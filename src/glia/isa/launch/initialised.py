@@ -1,0 +1,138 @@
+"""Which elements of a storage were written: the shadow that makes uninitialised reads an error.
+
+One flag per element of the storage's dtype (finer once a narrower view looks at it). Kept while
+tracing only, because access patterns are known then; values are not needed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glia.isa.tensors.addressing import reach
+from glia.isa.tensors.tensor import NkiTensor, Storage
+
+_NONE = np.zeros(0, bool)
+
+
+class Shadow:
+    """Written-flags of one storage. `full` skips the work once everything was written."""
+
+    __slots__ = (
+        "_flags",
+        "_num_bytes",
+        "_pitch",
+        "_size",
+        "_started",
+        "_started_missing",
+        "_unwritten",
+        "full",
+    )
+
+    def __init__(self, storage: Storage) -> None:
+        self.full = storage.role in ("input", "constant")
+        self._size = storage.dtype.itemsize
+        self._num_bytes = storage.num_bytes
+        self._pitch = max(storage.partition_bytes // self._size, 1)
+        self._flags = np.zeros(0 if self.full else storage.num_bytes // self._size, bool)
+        self._unwritten = self._flags.size
+        self._started: np.ndarray | None = None
+        self._started_missing = storage.num_bytes // self._size
+
+    def mark(self, view: NkiTensor) -> None:
+        """Record a write; one with a run-time address counts for all that it may touch."""
+        if self.full:
+            return
+        flags = self._select(view, "_flags")
+        self._unwritten -= flags.size - int(np.count_nonzero(flags))
+        flags[...] = True
+        if self._unwritten <= 0:  # a view that repeats elements counts them more than once
+            self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
+            self.full = self._unwritten == 0
+            if self.full:
+                self._flags = _NONE  # nothing is ever unwritten again
+
+    def forget(self, view: NkiTensor) -> None:
+        """Record that what the view holds is undefined from here on."""
+        if self.full:
+            self.full = False
+            self._flags = np.ones(self._num_bytes // self._size, bool)
+        self._select(view, "_flags")[...] = False
+        self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
+
+    def is_written(self, view: NkiTensor) -> bool:
+        """True when every element of the view was written; of a run-time one, any it may touch."""
+        if self.full:
+            return True
+        flags = self._select(view, "_flags")
+        return bool(flags.all() if view.indirection is None else flags.any())
+
+    def partly_written(self, view: NkiTensor) -> np.ndarray | None:
+        """Which elements of the view were written, where some were and some were not; else None."""
+        if self.full or view.indirection is not None:
+            return None
+        flags: np.ndarray = self._select(view, "_flags")
+        if flags.ndim > view.ndim:  # several flags per element
+            flags = np.all(flags, axis=-1)
+        return flags.copy() if flags.any() and not flags.all() else None
+
+    def unmark(self, view: NkiTensor, lost: np.ndarray) -> None:
+        """Record that these elements of the view, and only these, are not written after all."""
+        if not lost.any():
+            return
+        if self.full:
+            self.full = False
+            self._flags = np.ones(self._num_bytes // self._size, bool)
+        self._select(view, "_flags")[lost] = False
+        self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
+
+    # -- accumulation groups of PSUM -----------------------------------------------------------
+
+    def group_state(self, view: NkiTensor) -> str:
+        """`none`, `all` or `mixed`: how much of the view a matmul has started."""
+        if self._started is None:
+            return "none"
+        if self._started_missing == 0:
+            return "all"
+        flags = self._select(view, "_started")
+        return "all" if flags.all() else "mixed" if flags.any() else "none"
+
+    def mark_started(self, view: NkiTensor, started: bool) -> None:
+        """A matmul wrote here (True), or something else did (False)."""
+        if self._started is None:
+            if not started:
+                return
+            self._started = np.zeros(self._started_missing, bool)
+        if started and self._started_missing == 0:
+            return
+        flags = self._select(view, "_started")
+        known = int(np.count_nonzero(flags))
+        self._started_missing += known - flags.size if started else known
+        flags[...] = started
+        if self._started_missing <= 0:
+            self._started_missing = int(np.count_nonzero(~self._started))
+
+    def _select(self, view: NkiTensor, which: str) -> np.ndarray:
+        """The flags of a view's elements; a wider dtype covers several flags per element."""
+        view = reach(view)
+        if view.dtype.itemsize < self._size:
+            self._refine(view.dtype.itemsize)
+        ratio = view.dtype.itemsize // self._size
+        shape, strides = view.shape, tuple(s * ratio for s in view.steps)
+        offset = view.start * ratio
+        if view.on_chip:
+            strides = (view.steps[0] * self._pitch, *strides[1:])
+            offset += view.partition * self._pitch
+        if ratio > 1:
+            shape, strides = (*shape, ratio), (*strides, 1)
+        return np.ndarray(shape, bool, getattr(self, which), offset, strides)
+
+    def _refine(self, size: int) -> None:
+        """Flags per `size` bytes instead of per element: a narrower dtype looks at the storage."""
+        parts = self._size // size
+        self._flags = np.repeat(self._flags, parts)
+        if self._started is not None:
+            self._started = np.repeat(self._started, parts)
+        self._unwritten *= parts
+        self._started_missing *= parts
+        self._pitch *= parts
+        self._size = size

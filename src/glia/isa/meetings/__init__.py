@@ -1,0 +1,1 @@
+"""Instructions on which several cores or ranks meet."""

@@ -1,0 +1,1 @@
+"""What instructions compute: ALU operators, activation functions, and their public tokens."""

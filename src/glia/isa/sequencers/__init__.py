@@ -1,0 +1,1 @@
+"""Registers, scalars, and what leaves them for memory."""

@@ -1,0 +1,1 @@
+"""Storages, and the views on them that instructions read and write."""

@@ -1,0 +1,1 @@
+"""Values: one core, several cores and ranks, and what they may not do to each other."""

@@ -1,0 +1,322 @@
+"""What several cores do to memory that they share: matched, ordered, and written before it is read.
+
+Two accesses of different cores, at least one of them a write, are ordered when a barrier or a
+sendrecv lies between them (vector clocks over the meetings). A write that both cores make alike is
+no race if their values are equal (`twins.py`). Needs no values. An access whose address is known
+only at run time is left out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from glia.core.errors import KernelError
+from glia.isa.launch.initialised import Shadow
+from glia.isa.launch.located import located
+from glia.isa.launch.overlap import Pattern, pattern_of, patterns_overlap, span_of
+from glia.isa.stream import Instruction, Stream
+from glia.isa.tensors.tensor import NkiTensor, Storage
+from glia.silicon.execution.twins import Twins
+from glia.silicon.meetings import Meeting, Member, member_of, walk
+
+Key = tuple[int, str, int]
+"""Rank, `input` or `shared`, number: one memory of the cores of a rank."""
+
+
+def shared_keys(stream: Stream) -> dict[int, Key]:
+    """The memory that each storage is which other cores see too, by storage index."""
+    rank = stream.place.rank
+    keys: dict[int, Key] = {s.index: (rank, "input", i) for i, s in enumerate(stream.inputs)}
+    keys.update({s.index: (rank, "shared", i) for i, s in enumerate(stream.shared)})
+    return keys
+
+
+def check_shared(streams: Sequence[Stream]) -> list[Twins]:
+    """Refuse streams of one launch that do not fit together.
+
+    Returns:
+        The writes that two cores make alike, whose values the machine must find equal.
+
+    Raises:
+        KernelError: for deadlocks, shared tensors that differ, races, reads of shared memory that
+            nobody wrote before, and outputs with elements never written.
+    """
+    if len(streams) == 1 and all(made.sync is None for made in streams[0].instructions):
+        return []
+    _match(streams)
+    checker = _Checker(streams)
+    for event in walk(streams):
+        if isinstance(event, Meeting):
+            checker.meet(event)
+        else:
+            checker.touch(*event)
+    checker.check_outputs(streams)
+    return checker.twins
+
+
+def _match(streams: Sequence[Stream]) -> None:
+    """The cores of a rank must make the same shared tensors in the same order."""
+    first: dict[int, Stream] = {}
+    for stream in streams:
+        other = first.setdefault(stream.place.rank, stream)
+        mine, theirs = [_facts(s) for s in stream.shared], [_facts(s) for s in other.shared]
+        if mine == theirs:
+            continue
+        at = next(
+            (i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b),
+            min(len(mine), len(theirs)),
+        )
+        got, expected = (names[at] if at < len(names) else "none" for names in (mine, theirs))
+        raise KernelError(
+            f"kernel {stream.name}: shared tensor number {at}: got {got} on core "
+            f"{stream.place.core}, expected {expected} as on core {other.place.core}; allocate "
+            "nl.shared_hbm tensors alike and in the same order on all cores"
+        )
+
+
+def _facts(storage: Storage) -> str:
+    return f"{storage.dtype}{list(storage.shape)}"
+
+
+Tag = tuple[Pattern, str, int, str, int]
+"""A write: its bytes, file, line, op, and how many such writes came before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    member: Member
+    epoch: int
+    pattern: Pattern
+    tag: Tag | None
+    made: Instruction
+    view: NkiTensor
+
+    @property
+    def writes(self) -> bool:
+        return self.tag is not None
+
+
+class _Recent:
+    """Accesses to one memory that are not yet ordered before everything that may come."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Member, bool], _Kept] = {}
+        self._history: dict[tuple[Member, Pattern], list[tuple[int, Tag]]] = defaultdict(list)
+        self._counts: dict[tuple[Member, Pattern, str, int, str], int] = defaultdict(int)
+        self._num_writes: dict[Member, int] = defaultdict(int)
+        self._issued: dict[tuple[Member, Tag], int] = {}
+        self._awaited: dict[tuple[Member, Tag], tuple[_Access, _Access]] = {}
+
+    def tag(self, member: Member, pattern: Pattern, made: Instruction) -> Tag:
+        """Number a write among its like, and remember it as the member's last to these bytes."""
+        name = (pattern, made.file, made.line, made.op)
+        count = self._counts[member, *name]
+        self._counts[member, *name] = count + 1
+        self._num_writes[member] += 1
+        tag = (*name, count)
+        self._history[member, pattern].append((made.index, tag))
+        self._issued[member, tag] = made.index
+        self._awaited.pop((member, tag), None)
+        return tag
+
+    def rivals(self, mine: _Access, clock: dict[Member, int]) -> Iterator[_Access]:
+        """Earlier accesses of other members to the same bytes that `mine` is not ordered after."""
+        low, high = span_of(mine.pattern)
+        for (member, writes), kept in self._kept.items():
+            if member == mine.member or not (writes or mine.writes) or kept.apart(low, high):
+                continue
+            seen = clock[member]
+            for start, end, other in kept.entries.values():
+                near = start <= high and low <= end and other.epoch > seen
+                if near and patterns_overlap(mine.pattern, other.pattern):
+                    yield other
+
+    def harmless(self, mine: _Access, other: _Access) -> bool:
+        """True when each core makes the write itself, and before it reads: then both see one value.
+
+        That the values are equal is for the machine to see; so it does for an instruction that
+        reads what it writes.
+        """
+        if mine.tag is not None and other.tag is not None:
+            return mine.tag == other.tag or self._alike(mine, other)
+        reader, writer = (other, mine) if mine.writes else (mine, other)
+        own = self._history[reader.member, writer.pattern]
+        at = bisect_left(own, reader.made.index, key=lambda entry: entry[0])
+        if at < len(own) and own[at] == (reader.made.index, writer.tag):
+            return True
+        if at == 0 or own[at - 1][1] != writer.tag:
+            return False
+        return not self._overwritten(reader, own[at - 1][0])
+
+    def _alike(self, mine: _Access, other: _Access) -> bool:
+        """Both cores make both writes in one order; what this core has yet to make is awaited."""
+        assert mine.tag is not None and other.tag is not None
+        theirs = self._issued.get((other.member, mine.tag))
+        if theirs is None:
+            return False
+        if theirs < other.made.index:
+            self._awaited.setdefault((mine.member, other.tag), (mine, other))
+            return True
+        return (mine.member, other.tag) in self._issued
+
+    def _overwritten(self, reader: _Access, since: int) -> bool:
+        """The reader's core wrote something else to these bytes after instruction `since`."""
+        return any(
+            since < other.made.index < reader.made.index
+            and patterns_overlap(other.pattern, reader.pattern)
+            for *_, other in self._kept[reader.member, True].entries.values()
+        )
+
+    def missing(self, member: Member) -> tuple[_Access, _Access] | None:
+        """A write that the member should have made, as the other core did, before it meets."""
+        return next((pair for (who, _), pair in self._awaited.items() if who == member), None)
+
+    def add(self, access: _Access) -> None:
+        """Remember an access; of equal ones, with no write of this core between them, the last."""
+        count = None if access.writes else self._num_writes[access.member]
+        kept = self._kept.setdefault((access.member, access.writes), _Kept())
+        kept.add((access.pattern, count), access)
+
+    def prune(self, seen: dict[Member, int]) -> None:
+        """Forget what is before everything to come: epochs that all have `seen`."""
+        for (member, _), kept in self._kept.items():
+            kept.prune(seen[member])
+
+
+class _Kept:
+    """Accesses of one member and kind, with the first and last byte that any of them touches."""
+
+    def __init__(self) -> None:
+        self.entries: dict[object, tuple[int, int, _Access]] = {}
+        self._low, self._high = 0, -1
+
+    def apart(self, low: int, high: int) -> bool:
+        """True when none of them touches these bytes."""
+        return high < self._low or self._high < low
+
+    def add(self, key: object, access: _Access) -> None:
+        """Remember one, in place of an equal one."""
+        low, high = span_of(access.pattern)
+        self._low = min(self._low, low) if self.entries else low
+        self._high = max(self._high, high) if self.entries else high
+        self.entries[key] = (low, high, access)
+
+    def prune(self, seen: int) -> None:
+        """Forget the epochs up to `seen`."""
+        self.entries = {k: e for k, e in self.entries.items() if e[2].epoch > seen}
+        if not self.entries:
+            self._low, self._high = 0, -1
+
+
+class _Checker:
+    """Vector clocks of all members, and what was touched since it was last ordered for all."""
+
+    def __init__(self, streams: Sequence[Stream]) -> None:
+        members = [member_of(s.place) for s in streams]
+        self._clocks = {m: {n: int(n == m) for n in members} for m in members}
+        self._keys = {member_of(s.place): shared_keys(s) for s in streams}
+        self._alone = {s.place.rank for s in streams if s.place.num_cores == 1}
+        self._recent: dict[Key, _Recent] = defaultdict(_Recent)
+        self._shadows: dict[Key, Shadow] = {}
+        self.twins: list[Twins] = []
+
+    def meet(self, meeting: Meeting) -> None:
+        """All that the members did before is before all that they do after."""
+        for member, made in zip(meeting.members, meeting.instructions, strict=True):
+            assert made.sync is not None
+            if made.sync.kind != "barrier":  # a barrier names its data and leaves it alone
+                self.touch(member, made)
+            self._settled(member)
+        clocks = [self._clocks[m] for m in meeting.members]
+        joined = {n: max(clock[n] for clock in clocks) for n in clocks[0]}
+        for member in meeting.members:
+            self._clocks[member] = {**joined, member: joined[member] + 1}
+        for key, recent in self._recent.items():
+            cores = {m: c for m, c in self._clocks.items() if m[0] == key[0]}
+            recent.prune({m: min(c[m] for n, c in cores.items() if n != m) for m in cores})
+
+    def touch(self, member: Member, made: Instruction) -> None:
+        """One instruction's accesses to shared memory, reads first."""
+        keys = self._keys[member]
+        reads, writes = (
+            [(keys[v.storage.index], v) for v in views if v.storage.index in keys]
+            for views in (made.reads, made.writes)
+        )
+        tags = [
+            self._recent[key].tag(member, pattern_of(view), made)
+            if view.indirection is None and member[0] not in self._alone
+            else None
+            for key, view in writes
+        ]
+        for key, view in reads:
+            if not self._shadow(key, view).is_written(view):
+                raise _located(
+                    made,
+                    f"{made.op} reading {view!r} on core {member[1]}: got memory that no core has "
+                    "written before, expected initialised memory; write it first, and put a "
+                    "core_barrier between the write and the read",
+                )
+            self._access(key, member, made, view, None)
+        for (key, view), tag in zip(writes, tags, strict=True):
+            self._shadow(key, view).mark(view)
+            self._access(key, member, made, view, tag)
+
+    def _settled(self, member: Member) -> None:
+        for key, recent in self._recent.items():
+            missing = recent.missing(member) if key[0] == member[0] else None
+            if missing is not None:
+                raise _race(*missing)
+
+    def _shadow(self, key: Key, view: NkiTensor) -> Shadow:
+        found = self._shadows.get(key)
+        if found is None:
+            found = self._shadows[key] = Shadow(view.storage)
+        return found
+
+    def _access(
+        self, key: Key, member: Member, made: Instruction, view: NkiTensor, tag: Tag | None
+    ) -> None:
+        if view.indirection is not None or member[0] in self._alone:
+            return
+        clock, recent = self._clocks[member], self._recent[key]
+        mine = _Access(member, clock[member], pattern_of(view), tag, made, view)
+        for rival in recent.rivals(mine, clock):
+            if not recent.harmless(mine, rival):
+                raise _race(mine, rival)
+            if mine.writes and mine.tag == rival.tag:
+                self.twins.append(Twins((rival.member, member), (rival.made, made)))
+        recent.add(mine)
+
+    def check_outputs(self, streams: Sequence[Stream]) -> None:
+        """Every element of every output was written by some core; nothing is left open."""
+        for stream in streams:
+            self._settled(member_of(stream.place))
+            keys = shared_keys(stream)
+            for storage in stream.outputs:
+                key = keys.get(storage.index)
+                if key is None or key[1] != "shared":
+                    continue
+                shadow, view = self._shadows.get(key), NkiTensor.whole(storage)
+                if shadow is None or not shadow.is_written(view):
+                    raise KernelError(
+                        f"kernel {stream.name} returning {view!r}: got elements that no core "
+                        "wrote, expected every element stored; check how the cores divide it"
+                    )
+
+
+def _race(mine: _Access, other: _Access) -> KernelError:
+    verbs = [f"{'writes' if a.writes else 'reads'} {a.view!r}" for a in (mine, other)]
+    line = f"{other.made.file.rpartition('/')[2]}:{other.made.line}"
+    return _located(
+        mine.made,
+        f"{mine.made.op} on core {mine.member[1]} {verbs[0]}: got {other.made.op} of core "
+        f"{other.member[1]} at {line}, which {verbs[1]} at the same bytes with nothing between "
+        "them, expected an order; put nisa.core_barrier between the two",
+    )
+
+
+def _located(made: Instruction, text: str) -> KernelError:
+    return located(KernelError(text), made.file, made.line)

@@ -1,0 +1,1 @@
+"""Time: what each engine, queue and link does when."""

@@ -1,0 +1,63 @@
+"""Time of a collective: steps of an algorithm, and bytes over the links.
+
+Which algorithm runs depends on the size of the message: a mesh in a fixed number of steps, then
+recursive doubling and halving, then a ring of chips; cost is steps x latency + bytes / bandwidth.
+Sources: aws-neuron-sdk neuron-runtime/explore/intranode-collective-comm.rst.
+"""
+
+from __future__ import annotations
+
+import math
+
+from glia.isa.stream import CollectiveWork
+from glia.silicon.time.timing import Timing
+
+_REDUCES_AND_GATHERS = ("all_reduce",)
+_WHOLE = ("collective_permute", "collective_permute_implicit", "permute")
+
+
+def algorithm(work: CollectiveWork, timing: Timing) -> str:
+    """`mesh`, `rdh` or `ring`, by the size of the message."""
+    if work.num_bytes < timing.mesh_limit_bytes:
+        return "mesh"
+    power_of_two = work.group_size & (work.group_size - 1) == 0
+    return "rdh" if work.num_bytes < timing.rdh_limit_bytes and power_of_two else "ring"
+
+
+def num_steps(work: CollectiveWork, timing: Timing) -> int:
+    """Steps that follow each other; a reduction to all is a scatter and a gather."""
+    if work.group_size <= 1:
+        return 0
+    if work.kind.startswith(_WHOLE):
+        return 1
+    found = algorithm(work, timing)
+    if found == "mesh":
+        one_way = 1
+    elif found == "rdh":
+        one_way = math.ceil(math.log2(work.group_size))
+    else:  # both directions of the ring at once
+        one_way = math.ceil(work.group_size / 2)
+    return 2 * one_way if work.kind in _REDUCES_AND_GATHERS else one_way
+
+
+def sent_bytes(work: CollectiveWork) -> float:
+    """What one rank has to send at least."""
+    if work.group_size <= 1:
+        return 0.0
+    if work.kind.startswith(_WHOLE):
+        return float(work.num_bytes)
+    part = work.num_bytes * (work.group_size - 1) / work.group_size
+    return 2 * part if work.kind in _REDUCES_AND_GATHERS else part
+
+
+def collective_s(work: CollectiveWork, timing: Timing, cores_per_rank: int = 1) -> float:
+    """Seconds from the moment when all ranks have come.
+
+    Ranks fill one chip after the other. Inside a chip they exchange through HBM at the rate of
+    their DMA engines; beyond it they share the chip's links, each direction half of the figure.
+    """
+    ranks_per_chip = max(1, timing.chip_cores // cores_per_rank)
+    bandwidth = timing.dma_bandwidth * cores_per_rank
+    if work.group_size > ranks_per_chip and timing.link_bandwidth:
+        bandwidth = min(bandwidth, timing.link_bandwidth / 2 / ranks_per_chip)
+    return num_steps(work, timing) * timing.hop_latency_s + sent_bytes(work) / bandwidth
