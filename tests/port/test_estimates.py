@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from glia.core.progress import NullProgress
 from glia.core.records import to_json
 from glia.port.job import port_model
-from glia.core.progress import NullProgress
 
 PREDICTED = {
     "latency", "throughput", "utilisation", "flops", "hbm_bytes", "mfu", "energy", "power",
