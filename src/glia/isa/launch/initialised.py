@@ -15,7 +15,10 @@ _NONE = np.zeros(0, bool)
 
 
 class Shadow:
-    """Written-flags of one storage. `full` skips the work once everything was written."""
+    """Written-flags of one storage. `full` skips the work once everything was written.
+
+    Flags are made only when a view that is not the whole storage comes: most tiles never need any.
+    """
 
     __slots__ = (
         "_flags",
@@ -33,31 +36,35 @@ class Shadow:
         self._size = storage.dtype.itemsize
         self._num_bytes = storage.num_bytes
         self._pitch = max(storage.partition_bytes // self._size, 1)
-        self._flags = np.zeros(0 if self.full else storage.num_bytes // self._size, bool)
-        self._unwritten = self._flags.size
-        self._started: np.ndarray | None = None
-        self._started_missing = storage.num_bytes // self._size
+        self._flags: np.ndarray | None = None  # None: nothing was written
+        self._unwritten = self._num_flags
+        self._started: np.ndarray | None = None  # None: no matmul was here
+        self._started_missing = self._num_flags
+
+    @property
+    def _num_flags(self) -> int:
+        return self._num_bytes // self._size
 
     def mark(self, view: NkiTensor) -> None:
         """Record a write; one with a run-time address counts for all that it may touch."""
         if self.full:
             return
+        if _is_whole(view):
+            self.full, self._flags = True, _NONE
+            return
         flags = self._select(view, "_flags")
         self._unwritten -= flags.size - int(np.count_nonzero(flags))
         flags[...] = True
         if self._unwritten <= 0:  # a view that repeats elements counts them more than once
-            self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
+            assert self._flags is not None
+            self._unwritten = self._num_flags - int(np.count_nonzero(self._flags))
             self.full = self._unwritten == 0
             if self.full:
                 self._flags = _NONE  # nothing is ever unwritten again
 
     def forget(self, view: NkiTensor) -> None:
         """Record that what the view holds is undefined from here on."""
-        if self.full:
-            self.full = False
-            self._flags = np.ones(self._num_bytes // self._size, bool)
-        self._select(view, "_flags")[...] = False
-        self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
+        self._lose(view, np.True_)
 
     def is_written(self, view: NkiTensor) -> bool:
         """True when every element of the view was written; of a run-time one, any it may touch."""
@@ -77,12 +84,15 @@ class Shadow:
 
     def unmark(self, view: NkiTensor, lost: np.ndarray) -> None:
         """Record that these elements of the view, and only these, are not written after all."""
-        if not lost.any():
-            return
+        if lost.any():
+            self._lose(view, lost)
+
+    def _lose(self, view: NkiTensor, lost: np.ndarray | np.bool_) -> None:
         if self.full:
             self.full = False
-            self._flags = np.ones(self._num_bytes // self._size, bool)
+            self._flags = np.ones(self._num_flags, bool)
         self._select(view, "_flags")[lost] = False
+        assert self._flags is not None
         self._unwritten = self._flags.size - int(np.count_nonzero(self._flags))
 
     # -- accumulation groups of PSUM -----------------------------------------------------------
@@ -98,12 +108,12 @@ class Shadow:
 
     def mark_started(self, view: NkiTensor, started: bool) -> None:
         """A matmul wrote here (True), or something else did (False)."""
-        if self._started is None:
-            if not started:
-                return
-            self._started = np.zeros(self._started_missing, bool)
-        if started and self._started_missing == 0:
+        if started and _is_whole(view):
+            self._started, self._started_missing = _NONE, 0
+        if (self._started is None and not started) or (started and self._started_missing == 0):
             return
+        if self._started is None or self._started is _NONE:
+            self._started = np.full(self._num_flags, self._started_missing == 0)
         flags = self._select(view, "_started")
         known = int(np.count_nonzero(flags))
         self._started_missing += known - flags.size if started else known
@@ -124,15 +134,27 @@ class Shadow:
             offset += view.partition * self._pitch
         if ratio > 1:
             shape, strides = (*shape, ratio), (*strides, 1)
+        if self._flags is None:
+            self._flags = np.zeros(self._num_flags, bool)
         return np.ndarray(shape, bool, getattr(self, which), offset, strides)
 
     def _refine(self, size: int) -> None:
         """Flags per `size` bytes instead of per element: a narrower dtype looks at the storage."""
         parts = self._size // size
-        self._flags = np.repeat(self._flags, parts)
-        if self._started is not None:
+        if self._flags is not None:
+            self._flags = np.repeat(self._flags, parts)
+        if self._started is not None and self._started is not _NONE:
             self._started = np.repeat(self._started, parts)
         self._unwritten *= parts
         self._started_missing *= parts
         self._pitch *= parts
         self._size = size
+
+
+def _is_whole(view: NkiTensor) -> bool:
+    """True for the whole storage as it was declared, each element once."""
+    storage = view.storage
+    if view.shape != storage.shape or view.dtype.itemsize != storage.dtype.itemsize:
+        return False
+    plain = not view.start and not view.partition and view.indirection is None
+    return plain and view.steps == storage.steps
