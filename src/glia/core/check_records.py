@@ -7,7 +7,7 @@ says, and what it means per target, stands once in the report's `rules`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from glia.core.figures import Estimate
@@ -61,6 +61,7 @@ class CodeFinding:
     In a notebook `cell` is the code cell, from 1, and `line` the line in it; else `cell` is 0.
     `guard` says what protects the place (cuda, import, typing, or nothing), `role` what the file
     is for. `accepted` is the user's reason for leaving it, `accepted_by` where it is written.
+    `weighs` is False for what cannot stop a run: guarded, accepted, in tests or in vendored code.
     """
 
     rule: str
@@ -73,15 +74,15 @@ class CodeFinding:
     cell: int = 0
     accepted: str = ""
     accepted_by: Literal["", "comment", "settings"] = ""
+    weighs: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        light = self.guard or self.accepted_by or self.role in ("test", "vendored")
+        object.__setattr__(self, "weighs", not light)
 
     def accepted_for(self, reason: str, by: Literal["comment", "settings"]) -> CodeFinding:
         """The same finding, which the user accepts for a reason."""
         return replace(self, accepted=reason, accepted_by=by)
-
-    @property
-    def weighs(self) -> bool:
-        """False for what cannot stop a run: guarded, accepted, in tests or in vendored code."""
-        return not (self.guard or self.accepted_by or self.role in ("test", "vendored"))
 
     @property
     def place(self) -> str:

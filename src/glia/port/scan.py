@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from glia.core.errors import FormatError
+from glia.port.rules.conditions import TORCH_ROOTS
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES, rules_at
 from glia.port.source.guards import guard_of
@@ -111,8 +112,8 @@ def scan_file(path: Path, kind: FileKind) -> FileScan:
         return _scanned(module, notebook, broken)
     except (OSError, ValueError, FormatError, SyntaxError) as error:
         return FileScan(unread=_reason(error))
-    except (RecursionError, MemoryError):
-        return FileScan(unread="nested too deeply to be read")
+    except (RecursionError, MemoryError, SystemError):
+        return FileScan(unread="Python's own reader gives up on it: nested too deeply")
 
 
 def parse(name: str, text: str) -> Module:
@@ -204,10 +205,12 @@ def words() -> tuple[str, ...]:
 
 
 def _words() -> Iterator[str]:
-    yield "torch"
+    yield from TORCH_ROOTS
     for rule in RULES.values():
         for trigger in rule.triggers:
             for key in trigger.keys:
+                if trigger.torch_only:
+                    continue
                 if key == "*":
                     yield _WIDE
                 elif trigger.kind in ("use", "import"):

@@ -1,0 +1,238 @@
+"""A whole project: what weighs, what the verdict is per target, and that nothing stops the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import glia.port.project_check as project_check
+from glia.chips import list_chips, load_chip
+from glia.core.check_records import CheckReport
+from glia.core.errors import UsageError
+from glia.port.project_check import check_project
+from glia.port.targets import family_of, target_named
+
+MOVED = "import torch\nx = torch.ones(2).cuda()\n"
+CHOSEN = 'import torch\ndevice = "cuda" if torch.cuda.is_available() else "cpu"\n'
+GUARDED = "try:\n    import triton\nexcept ImportError:\n    triton = None\n"
+KERNEL = "import triton\n"
+CLEAN = "import torch\nx = torch.ones(2)\n"
+
+
+def check(folder: Path, files: Mapping[str, str], targets: str = "trn2") -> CheckReport:
+    for name, code in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(code)
+    return check_project(folder, [target_named(t) for t in targets.split(",")])
+
+
+def shown(report: CheckReport, folder: Path) -> list[tuple[str, str, bool]]:
+    return [(os.path.relpath(f.file, folder), f.rule, f.weighs) for f in report.findings]
+
+
+# -- targets -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("trn2", "neuron"), ("inf2", "neuron"), ("tpu-v5e", "tpu"), ("v5e", "tpu"),
+        ("mi300x", "rocm"), ("h100", "cuda"), ("graviton4", "cpu"), ("cpu", "cpu"),
+        ("neuron", "neuron"), ("maia-100", ""),
+    ],
+)  # fmt: skip
+def test_families(name: str, family: str):
+    assert target_named(name).family == family
+
+
+def test_every_gpu_of_the_catalogue_has_a_family():
+    chips = [load_chip(name) for name in list_chips()]
+    assert not [c.name for c in chips if c.kind != "custom" and not family_of(c)]
+
+
+@pytest.mark.parametrize(("name", "near"), [("trm2", "trn2"), ("neurn", "neuron")])
+def test_an_unknown_target(name: str, near: str):
+    with pytest.raises(UsageError, match=f"did you mean '{near}'"):
+        target_named(name)
+
+
+# -- verdicts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "verdicts"),
+    [
+        (CLEAN, {"trn2": "runs", "cpu": "runs", "h100": "runs", "maia-100": "unknown"}),
+        (MOVED, {"trn2": "runs after fixes", "cpu": "runs after fixes", "mi300x": "runs"}),
+        (CHOSEN, {"trn2": "runs after fixes", "h100": "runs"}),
+        (GUARDED, {"trn2": "runs", "cpu": "runs"}),
+        (KERNEL, {"trn2": "needs redesign", "tpu-v5e": "needs redesign", "h100": "runs"}),
+    ],
+)
+def test_verdicts(code: str, verdicts: dict[str, str], tmp_path: Path):
+    report = check(tmp_path, {"train.py": code}, ",".join(verdicts))
+    assert {t.target: t.verdict for t in report.targets} == verdicts
+
+
+def test_nothing_read_is_no_verdict(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("cuda")
+    assert check(tmp_path, {}).targets[0].verdict == "unknown"
+    report = check(tmp_path, {"a.py": 'import torch\nprint "cuda"\n'})
+    assert report.targets[0].verdict == "unknown"
+    assert [u.reason for u in report.unread] == ["Python 2 (line 2)"]
+
+
+def test_silent_and_loud_are_counted_per_target(tmp_path: Path):
+    report = check(tmp_path, {"a.py": MOVED, "b.py": CHOSEN}, "trn2,mi300x")
+    neuron, rocm = report.targets
+    assert (neuron.counts["silent"] >= 1, neuron.counts["raises"] >= 1) == (True, True)
+    assert (rocm.counts["silent"], rocm.counts["raises"]) == (0, 0)
+    assert report.rules["C005"].on["trn2"].effect == "silent"
+    assert report.rules["C005"].on["mi300x"].effect == "works"
+
+
+def test_effort_is_an_interval_that_grows_with_the_work(tmp_path: Path):
+    one = check(tmp_path / "one", {"a.py": MOVED}).targets[0].effort
+    two = check(tmp_path / "two", {"a.py": MOVED, "b.py": MOVED}).targets[0].effort
+    kernel = check(tmp_path / "kernel", {"a.py": KERNEL}).targets[0].effort
+    none = check(tmp_path / "none", {"a.py": GUARDED}, "cpu").targets[0].effort
+    assert 0 < one.low < one.likely < one.high
+    assert one.likely < two.likely < 2 * one.likely  # the second place is quicker
+    assert kernel.low >= 8  # a kernel to write takes a day at least
+    assert none.high == 0
+
+
+def test_shares_for_a_tool(tmp_path: Path):
+    verdict = check(tmp_path, {"a.py": MOVED}).targets[0]
+    assert (verdict.share_fixable, verdict.share_partly) == (1.0, 0.0)
+    assert check(tmp_path / "clean", {"a.py": CLEAN}).targets[0].share_fixable is None
+
+
+def test_only_what_matters_to_a_target_is_reported(tmp_path: Path):
+    assert not check(tmp_path, {"a.py": MOVED}, "mi300x").findings
+    assert not check(tmp_path, {"a.py": MOVED}, "h100").findings
+
+
+# -- weight --------------------------------------------------------------------------------------
+
+
+def test_guards_tests_and_vendored_code_do_not_weigh(tmp_path: Path):
+    files = {
+        "guarded.py": "import torch\nx = object()\nif torch.cuda.is_available():\n    x.cuda()\n",
+        "tests/test_a.py": MOVED,
+        "third_party/b.py": MOVED,
+        "train.py": MOVED,
+    }
+    found = [f for f in shown(check(tmp_path, files), tmp_path) if f[1] == "C001"]
+    assert found == [
+        ("guarded.py", "C001", False),
+        ("tests/test_a.py", "C001", False),
+        ("third_party/b.py", "C001", False),
+        ("train.py", "C001", True),
+    ]
+
+
+def test_asking_for_cuda_to_choose_the_device_is_no_guard(tmp_path: Path):
+    found = check(tmp_path, {"a.py": CHOSEN}).findings
+    assert [f.weighs for f in found if f.rule == "C005"] == [True]
+
+
+def test_accepted_findings_stay_in_the_report_with_their_reason(tmp_path: Path):
+    accept = 'accept = [{ rule = "C001", path = "old.py", reason = "goes away" }]'
+    files = {
+        "glia.toml": f"[check]\n{accept}\n",
+        "old.py": MOVED,
+        "new.py": MOVED.rstrip() + "  # glia: ignore[C001] for CUDA\n",
+    }
+    report = check(tmp_path, files)
+    found = {os.path.basename(f.file): (f.accepted, f.accepted_by) for f in report.findings}
+    assert found == {"old.py": ("goes away", "settings"), "new.py": ("for CUDA", "comment")}
+    assert report.targets[0].verdict == "runs"
+    assert not report.notes
+
+
+def test_settings_and_comments_that_accept_nothing_are_noted(tmp_path: Path):
+    accept = 'accept = [{ rule = "C001", path = "gone.py", reason = "r" }]'
+    files = {"glia.toml": f"[check]\n{accept}\n", "a.py": MOVED.rstrip() + "  # glia: ignore\n"}
+    notes = check(tmp_path, files).notes
+    assert any("accept C001 in gone.py accepts nothing" in note for note in notes)
+    assert any("names no rule" in note for note in notes)
+
+
+def test_excluded_paths_are_not_read(tmp_path: Path):
+    files = {
+        "glia.toml": '[check]\nexclude = ["legacy", "*_gen.py"]\n',
+        "legacy/deep/a.py": MOVED,
+        "src/b_gen.py": MOVED,
+        "src/c.py": MOVED,
+    }
+    report = check(tmp_path, files)
+    assert [os.path.relpath(f.file, tmp_path) for f in report.findings] == ["src/c.py"]
+    inner = check_project(tmp_path / "src", [target_named("trn2")])
+    assert [os.path.basename(f.file) for f in inner.findings] == ["c.py"]
+
+
+# -- nothing stops the rest ----------------------------------------------------------------------
+
+
+def test_broken_files_links_and_folders_do_not_stop_the_rest(tmp_path: Path):
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    (tmp_path / "dangling.py").symlink_to("nowhere.py")
+    (tmp_path / "circle").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "shut").mkdir(mode=0)
+    os.mkfifo(tmp_path / "pipe.py")
+    files = {"a_broken.py": "import torch\nx = (", "z.py": MOVED}
+    report = check(tmp_path, files)
+    assert shown(report, tmp_path) == [("z.py", "C001", True)]
+    unread = {os.path.basename(u.file) for u in report.unread}
+    assert {"a_broken.py", "loop.py"} <= unread
+    assert ("shut" in unread) != os.access(tmp_path / "shut", os.R_OK)
+    (tmp_path / "shut").chmod(0o700)
+
+
+@pytest.mark.parametrize("name", ["gone", "gone.py", "loop"])
+def test_no_such_path(name: str, tmp_path: Path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UsageError, match="no such file or folder"):
+        check_project(tmp_path / name, [target_named("trn2")])
+
+
+def test_a_model_is_its_file_and_what_it_imports(tmp_path: Path):
+    files = {"m.py": "import near\n\n\ndef build(): ...\n", "near.py": MOVED, "far.py": MOVED}
+    check(tmp_path, files)
+    report = check_project(tmp_path / "m.py:build", [target_named("trn2")])
+    assert [os.path.basename(f.file) for f in report.findings] == ["near.py"]
+    with pytest.raises(UsageError):
+        check_project(tmp_path / "gone.py:build", [target_named("trn2")])
+
+
+def test_several_processes_find_the_same_in_the_same_order(tmp_path: Path, monkeypatch):
+    codes = [MOVED, CHOSEN, "import torch\nx = (", CLEAN, KERNEL]
+    files = {f"f{i:03}.py": codes[i % len(codes)] for i in range(60)}
+    alone = check(tmp_path, files)
+    monkeypatch.setattr(project_check, "_FEW", 1)
+    monkeypatch.setattr(project_check, "num_processors", lambda: 2)
+    shared = check(tmp_path, files)
+    assert replace(shared, wall_s=0.0) == replace(alone, wall_s=0.0)
+
+
+def test_a_killed_worker_does_not_stop_the_rest(tmp_path: Path, monkeypatch):
+    parent = os.getpid()
+    whole = project_check._scan_chunk
+
+    def killed(files):
+        if os.getpid() != parent:
+            os._exit(9)
+        return whole(files)
+
+    killed.__module__, killed.__qualname__ = whole.__module__, whole.__qualname__  # for pickle
+    monkeypatch.setattr(project_check, "_scan_chunk", killed)
+    monkeypatch.setattr(project_check, "_FEW", 1)
+    monkeypatch.setattr(project_check, "num_processors", lambda: 2)
+    report = check(tmp_path, {f"f{i}.py": MOVED for i in range(30)})
+    assert len(report.findings) == 30

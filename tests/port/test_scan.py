@@ -1,0 +1,152 @@
+"""One file under all rules: what is read, what is skipped, what cannot be read and why."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glia.port.rules.table import RULES
+from glia.port.scan import FileScan, may_matter, scan_file, words
+from glia.port.source.project import MAX_BYTES, FileKind
+
+MOVED = "import torch\nmodel = torch.nn.Linear(2, 2).cuda()\n"
+
+
+def scan(folder: Path, code: str | bytes, kind: FileKind = "python") -> FileScan:
+    path = folder / ("a.ipynb" if kind == "notebook" else "a.py")
+    path.write_bytes(code.encode() if isinstance(code, str) else code)
+    return scan_file(path, kind)
+
+
+def notebook(*cells: str) -> str:
+    return json.dumps({"cells": [{"cell_type": "code", "source": cell} for cell in cells]})
+
+
+def test_a_place_has_rule_line_column_and_code(tmp_path):
+    (found,) = scan(tmp_path, MOVED).findings
+    assert (found.rule, found.line, found.column) == ("C001", 2, 9)
+    assert found.code == "model = torch.nn.Linear(2, 2).cuda()"
+
+
+def test_columns_count_characters_and_lines_as_python_counts_them(tmp_path):
+    found = scan(tmp_path, 'import torch\n\x0c\ns = "é€"; y = x.cuda()\n').findings
+    assert [(f.line, f.column, f.code) for f in found] == [(3, 15, 's = "é€"; y = x.cuda()')]
+
+
+UNREADABLE = {
+    "Python 2, print": ('import torch\nprint "cuda"\n', "Python 2 (line 2)"),
+    "Python 2, except": ("import torch\ntry:\n  f()\nexcept E, e:\n  g()\n", "Python 2"),
+    "Python 2, raise": ('import torch\nraise E, "cuda"\n', "Python 2"),
+    "Python 2, octal": ("import torch\nmode = 0755\n", "Python 2"),
+    "not Python": ("import torch\nclass {{ name }}:\n", "not Python: line 2"),
+    "too deep": ("import torch\nx = " + "-" * 100_000 + "1\n", "nested too deeply"),
+    "zeros": (b"import torch\n\0\0", "null bytes"),
+    "no text": (b"import torch\n\xff\xfe\xff", "encoding"),
+    "unknown encoding": (b"# coding: klingon\nimport torch\nx = '\xff'\n", "encoding"),
+    "too large": (b"import torch\n" + b"#" * MAX_BYTES, "too large: 2.0 MiB"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_what_cannot_be_read_says_why(case, tmp_path):
+    code, reason = UNREADABLE[case]
+    found = scan(tmp_path, code)
+    assert reason in found.unread
+    assert not found.findings
+
+
+def test_no_right_to_read(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text(MOVED)
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    assert scan_file(path, "python").unread == "unreadable: Permission denied"
+
+
+def test_a_missing_file_is_no_crash(tmp_path):
+    assert "unreadable" in scan_file(tmp_path / "gone.py", "python").unread
+
+
+def test_encodings_and_marks_of_order_are_followed(tmp_path):
+    latin = "# coding: latin-1\nimport torch\ny = 'é'; x.cuda()\n".encode("latin-1")
+    assert [f.line for f in scan(tmp_path, latin).findings] == [3]
+    assert [f.line for f in scan(tmp_path, b"\xef\xbb\xbf" + MOVED.encode()).findings] == [2]
+
+
+def test_odd_escapes_are_no_error(tmp_path):
+    assert scan(tmp_path, MOVED + 'pattern = "\\d"\n').unread == ""
+
+
+@given(st.binary(max_size=200), st.sampled_from(["python", "notebook"]))
+def test_no_bytes_stop_the_check(tmp_path_factory, content, kind):
+    found = scan(tmp_path_factory.mktemp("any"), b"torch " + content, kind)
+    assert found.unread or not found.findings
+
+
+# -- notebooks -----------------------------------------------------------------------------------
+
+
+def test_notebooks_count_in_cells(tmp_path):
+    found = scan(tmp_path, notebook("import torch\n", "%time f()\n\nx.cuda()\n"), "notebook")
+    assert [(f.rule, f.cell, f.line) for f in found.findings] == [("C001", 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "if x:\n    !pip install a",
+        "files = !ls",
+        "df.head?",
+        "?df",
+        "%%bash\nls | wc",
+        "if x:\n    %time 1",
+    ],
+)
+def test_the_language_of_notebooks_is_passed_over(line, tmp_path):
+    found = scan(tmp_path, notebook("import torch", line, "x.cuda()"), "notebook")
+    assert (found.unread, found.notes) == ("", ())
+    assert [f.cell for f in found.findings] == [3]
+
+
+def test_lines_that_only_look_like_it_are_code(tmp_path):
+    cell = "y = (a\n     % b\n     != x.cuda())\n"
+    found = scan(tmp_path, notebook("import torch", cell), "notebook")
+    assert [(f.cell, f.line) for f in found.findings] == [(2, 3)]
+
+
+def test_a_broken_cell_leaves_the_others(tmp_path):
+    found = scan(tmp_path, notebook("import torch", "for x in", "x.cuda()"), "notebook")
+    assert [(f.cell, f.line) for f in found.findings] == [(3, 1)]
+    assert found.notes == ("cell 2 is not Python, and not read",)
+
+
+@pytest.mark.parametrize(
+    "content", ["torch", '["torch"]', '{"torch": 1}', '{"cells": [{"torch": 0}]}']
+)
+def test_what_is_no_notebook_says_so(content, tmp_path):
+    assert scan(tmp_path, content, "notebook").unread == "not a notebook"
+
+
+# -- the quick skip ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
+def test_the_quick_skip_passes_every_rule(rule):
+    assert may_matter(rule.bad)
+
+
+def test_the_quick_skip_skips():
+    assert not may_matter("import json\nx = json.loads(text)\n")
+    assert not any(a != b and a in b for a in words() for b in words())
+
+
+def test_skipped_files_are_not_parsed(tmp_path):
+    assert scan(tmp_path, "this is (no Python").unread == ""
+    assert not scan(tmp_path, "import json\n").is_parsed
+    assert scan(tmp_path, "import torch\n").is_parsed
