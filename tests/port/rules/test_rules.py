@@ -33,5 +33,5 @@ def test_the_longest_name_wins():
         "import torch\ntorch.backends.cudnn.benchmark = True\nx = torch.cuda.Stream()\n"
     ) == {
         "C050",
-        "C015",
+        "C024",
     }

@@ -6,8 +6,11 @@ import ast
 from collections.abc import Callable
 
 from glia.port.source.hits import Hit
+from glia.port.source.values import is_array, is_integer_tensor, is_tensor
 
-_TORCH_ROOTS = {
+Condition = Callable[[Hit], bool]
+
+TORCH_ROOTS = {
     "torch", "torchvision", "torchaudio", "transformers", "diffusers", "accelerate", "lightning",
     "pytorch_lightning", "timm", "peft", "trl",
 }  # fmt: skip
@@ -15,8 +18,12 @@ _TORCH_ROOTS = {
 
 def in_torch_file(hit: Hit) -> bool:
     """Methods have no type when read: they count in files that import PyTorch or its family."""
-    roots = {name.split(".")[0] for name in hit.module.names.values()}
-    return bool(roots & _TORCH_ROOTS)
+    return not hit.module.roots.isdisjoint(TORCH_ROOTS)
+
+
+def all_of(*conditions: Condition) -> Condition:
+    """Every one holds."""
+    return lambda hit: all(condition(hit) for condition in conditions)
 
 
 def names_cuda(text: str | None) -> bool:
@@ -24,11 +31,14 @@ def names_cuda(text: str | None) -> bool:
     return text is not None and (text == "cuda" or text.startswith("cuda:"))
 
 
-def argument_of(*functions: str) -> Callable[[Hit], bool]:
-    """The text is an argument of one of these functions."""
+def argument_of(*functions: str) -> Condition:
+    """The place is an argument of one of these functions, or of one below `prefix.*`."""
+    exact = {name for name in functions if not name.endswith("*")}
+    prefixes = tuple(name[:-1] for name in functions if name.endswith("*"))
 
     def holds(hit: Hit) -> bool:
-        return hit.call is not None and hit.module.dotted(hit.call.func) in functions
+        name = hit.module.dotted(hit.call.func) if hit.call is not None else ""
+        return bool(name) and (name in exact or name.startswith(prefixes))
 
     return holds
 
@@ -38,7 +48,99 @@ def is_called(hit: Hit) -> bool:
     return hit.call is not None and hit.call.func is hit.node
 
 
+def given_value(hit: Hit) -> ast.expr | None:
+    """The value of a keyword, or of a setting."""
+    if isinstance(hit.node, ast.keyword):
+        return hit.node.value
+    return hit.node if isinstance(hit.node, ast.expr) else None
+
+
 def is_true(hit: Hit) -> bool:
-    """The keyword is given as True."""
-    value = hit.node.value if isinstance(hit.node, ast.keyword) else None
+    """The keyword or setting is given as True."""
+    value = given_value(hit)
     return isinstance(value, ast.Constant) and value.value is True
+
+
+def is_off(node: ast.expr | None) -> bool:
+    """Absent, None, False, 0 or 1: nothing is asked for."""
+    if not isinstance(node, ast.Constant):
+        return node is None
+    return node.value is None or (node.value is not True and node.value in (0, 1))
+
+
+def is_given(hit: Hit) -> bool:
+    """The keyword asks for something."""
+    return not is_off(given_value(hit))
+
+
+def without(name: str, position: int | None = None) -> Condition:
+    """A call that leaves this argument out, and hides none behind `**`."""
+
+    def holds(hit: Hit) -> bool:
+        call = hit.call
+        if call is None or not is_called(hit) or any(k.arg is None for k in call.keywords):
+            return False
+        if any(isinstance(arg, ast.Starred) for arg in call.args):
+            return False
+        return hit.argument(name, position) is None
+
+    return holds
+
+
+def no_arguments(hit: Hit) -> bool:
+    """`x.half()`."""
+    return hit.call is not None and not hit.call.args and not hit.call.keywords
+
+
+def receiver(hit: Hit) -> ast.expr | None:
+    """What stands before the dot."""
+    return hit.node.value if isinstance(hit.node, ast.Attribute) else None
+
+
+def first_argument(hit: Hit) -> ast.expr | None:
+    """The first argument that is given by its place."""
+    return hit.call.args[0] if hit.call is not None and hit.call.args else None
+
+
+def on_tensor(hit: Hit) -> bool:
+    """The method is called on what is not evidently an array of NumPy or its like."""
+    return not is_array(hit.module, receiver(hit))
+
+
+def in_forward(hit: Hit) -> bool:
+    """In a `forward`, or in what it calls."""
+    return hit.module.scopes.in_forward(hit.node)
+
+
+def in_loop(hit: Hit) -> bool:
+    """In a loop of its function."""
+    return hit.module.scopes.in_loop(hit.node)
+
+
+def of_tensor(hit: Hit) -> bool:
+    """The place itself evidently is a tensor: a condition, say."""
+    return is_tensor(hit.module, hit.node)
+
+
+def first_is_tensor(hit: Hit) -> bool:
+    """The first argument evidently is a tensor."""
+    return is_tensor(hit.module, first_argument(hit))
+
+
+def of_integers(hit: Hit) -> bool:
+    """The tensor that is worked on, before the dot or as the first argument, holds integers."""
+    if hit.kind == "method":
+        return is_integer_tensor(hit.module, receiver(hit))
+    return is_integer_tensor(hit.module, first_argument(hit))
+
+
+def last_name(node: ast.AST | None) -> str:
+    """`self.past_key` as `past_key`; empty for anything but a name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def starts(*prefixes: str) -> Condition:
+    """The text starts so."""
+    return lambda hit: hit.key.startswith(prefixes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import argument_of, in_torch_file, names_cuda
+from glia.port.rules.conditions import argument_of, names_cuda
 from glia.port.rules.rule import HIP, Advice, Family, Rule, attribute, method, string, use
 from glia.port.rules.sources import NATIVE, PROBE, XLA
 from glia.port.source.hits import Hit
@@ -22,6 +22,15 @@ _NAMED: dict[Family, Advice] = {
     "rocm": HIP,
     "cpu": Advice("raises", _HELPER),
 }
+# Rules of their own speak about these.
+_OTHERS = argument_of(
+    "torch.autocast",
+    "torch.amp.*",
+    "torch.autocast_mode.*",
+    "torch.Generator",
+    "torch.library.custom_op",
+    "torch.set_default_tensor_type",
+)
 
 
 def _cuda_call(hit: Hit) -> bool:
@@ -29,7 +38,7 @@ def _cuda_call(hit: Hit) -> bool:
     call = hit.call
     if call is None or len(call.args) > 1:
         return False
-    return {k.arg for k in call.keywords} <= {"device", "non_blocking"} and in_torch_file(hit)
+    return {k.arg for k in call.keywords} <= {"device", "non_blocking"}
 
 
 def _moved(hit: Hit) -> bool:
@@ -44,20 +53,22 @@ def _compared(hit: Hit) -> bool:
 
 
 def _constructed(hit: Hit) -> bool:
-    return names_cuda(hit.key) and argument_of("torch.device")(hit)
+    return names_cuda(hit.key) and argument_of("torch.device")(hit) and not _chosen(hit)
 
 
 def _chosen(hit: Hit) -> bool:
     """`"cuda" if torch.cuda.is_available() else "cpu"`, alone or inside `torch.device(...)`."""
-    parent = hit.module.parents.get(hit.node)
-    if not names_cuda(hit.key) or not isinstance(parent, ast.IfExp):
+    if not names_cuda(hit.key):
+        return False
+    parent = next((n for n in hit.module.enclosing(hit.node) if isinstance(n, ast.IfExp)), None)
+    if parent is None:
         return False
     return "torch.cuda.is_available" in {hit.module.dotted(n) for n in ast.walk(parent.test)}
 
 
 def _elsewhere(hit: Hit) -> bool:
     """A keyword, a default, an assignment, an entry of a dict: wherever no other rule speaks."""
-    if not names_cuda(hit.key) or argument_of("torch.autocast", "torch.amp.autocast")(hit):
+    if not names_cuda(hit.key) or _OTHERS(hit):
         return False
     return not any(found(hit) for found in (_moved, _compared, _constructed, _chosen))
 
@@ -138,7 +149,7 @@ RULES: tuple[Rule, ...] = (
         title="code asks for tensor.is_cuda",
         category="device",
         why="it is False on every other accelerator, so that the slow or the wrong branch runs",
-        triggers=(attribute("is_cuda", when=in_torch_file),),
+        triggers=(attribute("is_cuda"),),
         on={
             "neuron": Advice("silent", 'ask for x.device.type != "cpu"'),
             "tpu": Advice("silent", 'ask for x.device.type == "xla"'),

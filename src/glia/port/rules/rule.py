@@ -37,16 +37,26 @@ HIP = Advice("works", "leave it: HIP keeps the names of torch.cuda", "none")
 LEAVE = Advice("works", "leave it", "none")
 
 
+def per_family(
+    neuron: Advice, tpu: Advice, rocm: Advice = LEAVE, cpu: Advice = LEAVE
+) -> dict[Family, Advice]:
+    """What a rule means on each family; most code may stay on AMD and on the CPU."""
+    return {"neuron": neuron, "tpu": tpu, "rocm": rocm, "cpu": cpu}
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """Where a rule looks: hits of a kind under one of `keys`, on which `when` holds.
 
     A key `torch.cuda.nvtx.*` stands for every name below it; the longest key that fits wins.
+    `torch_only`: the rule looks only into files that import PyTorch or its family, because what
+    it finds has no type when read.
     """
 
     kind: Kind
     keys: tuple[str, ...]
     when: Callable[[Hit], bool] | None = None
+    torch_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +77,9 @@ class Rule:
     see: tuple[str, ...] = field(default=())
 
 
-def use(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
+def use(*keys: str, when: Callable[[Hit], bool] | None = None, torch_only: bool = False) -> Trigger:
     """A dotted name, read or called."""
-    return Trigger("use", keys, when)
+    return Trigger("use", keys, when, torch_only)
 
 
 def imports(*keys: str) -> Trigger:
@@ -79,12 +89,12 @@ def imports(*keys: str) -> Trigger:
 
 def method(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
     """A call of a method, of whatever object."""
-    return Trigger("method", keys, when)
+    return Trigger("method", keys, when, torch_only=True)
 
 
 def attribute(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
     """An attribute that is read, of whatever object."""
-    return Trigger("attribute", keys, when)
+    return Trigger("attribute", keys, when, torch_only=True)
 
 
 def keyword(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
@@ -99,19 +109,19 @@ def string(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
 
 def setting(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
     """A name that is given a value elsewhere than in a call."""
-    return Trigger("setting", keys, when)
+    return Trigger("setting", keys, when, torch_only=True)
 
 
 def index(*keys: str, when: Callable[[Hit], bool]) -> Trigger:
     """`x[...]`, read (`load`) or written to (`store`)."""
-    return Trigger("index", keys, when)
+    return Trigger("index", keys, when, torch_only=True)
 
 
 def operator(*keys: str, when: Callable[[Hit], bool]) -> Trigger:
     """An operator of two operands."""
-    return Trigger("operator", keys, when)
+    return Trigger("operator", keys, when, torch_only=True)
 
 
 def test(*keys: str, when: Callable[[Hit], bool]) -> Trigger:
     """A condition of `if`, `while` or `assert`."""
-    return Trigger("test", keys, when)
+    return Trigger("test", keys, when, torch_only=True)

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from glia.port.rules import devices, libraries, precision
+from glia.port.rules import (
+    data,
+    devices,
+    libraries,
+    memory,
+    precision,
+    queries,
+    rng,
+    streams,
+)
+from glia.port.rules.conditions import in_torch_file
 from glia.port.rules.rule import Rule, Trigger
 from glia.port.source.hits import Hit
 
-_CATEGORIES = (devices, libraries, precision)
+_CATEGORIES = (devices, queries, memory, streams, rng, data, precision, libraries)
 
 RULES: dict[str, Rule] = {rule.id: rule for part in _CATEGORIES for rule in part.RULES}
 
@@ -22,6 +32,8 @@ def rules_at(hit: Hit) -> Iterator[Rule]:
         table = _index()
         candidates = table.get((hit.kind, hit.key)) or table.get((hit.kind, "*"), ())
     for rule, trigger in candidates:
+        if trigger.torch_only and not in_torch_file(hit):
+            continue
         if trigger.when is None or trigger.when(hit):
             yield rule
 

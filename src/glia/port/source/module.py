@@ -81,6 +81,11 @@ class Module:
         return found
 
     @cached_property
+    def roots(self) -> frozenset[str]:
+        """The packages that the file imports, by their first name."""
+        return frozenset(name.split(".")[0] for name in self.names.values())
+
+    @cached_property
     def _assigned(self) -> dict[str, list[ast.expr]]:
         """What is assigned to each plain name, anywhere in the file."""
         found: dict[str, list[ast.expr]] = {}

@@ -1,0 +1,149 @@
+"""Rules about loading data: pinning, workers, the last batch."""
+
+from __future__ import annotations
+
+import ast
+
+from glia.port.rules.conditions import (
+    all_of,
+    argument_of,
+    is_called,
+    is_given,
+    is_off,
+    is_true,
+)
+from glia.port.rules.rule import (
+    HIP,
+    LEAVE,
+    Advice,
+    Rule,
+    imports,
+    keyword,
+    method,
+    per_family,
+    setting,
+    use,
+)
+from glia.port.rules.sources import GENERAL, PADDING_THREAD, PROBE, RECOMPILATION, XLA
+from glia.port.source.hits import Hit
+
+_LOADERS = ("torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader")
+_of_loader = argument_of(*_LOADERS)
+
+
+def _pins(hit: Hit) -> bool:
+    """`x.pin_memory()`, `x.pin_memory(device)`."""
+    return hit.call is not None and len(hit.call.args) <= 1
+
+
+def _moves(hit: Hit) -> bool:
+    """An argument of `x.to(...)`, `x.cuda(...)` or `x.copy_(...)`."""
+    func = hit.call.func if hit.call is not None else None
+    return is_true(hit) and isinstance(func, ast.Attribute)
+
+
+def _keeps_the_rest(hit: Hit) -> bool:
+    """Batches of more than one, and the last may be smaller."""
+    if hit.call is None or not is_called(hit) or any(k.arg is None for k in hit.call.keywords):
+        return False
+    if hit.argument("batch_sampler") is not None or is_off(hit.argument("batch_size", 1)):
+        return False
+    return is_off(hit.argument("drop_last", 8))
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="C033",
+        title="host memory is pinned",
+        category="data",
+        why="pinning speeds up copies to CUDA; without an accelerator pin_memory() raises",
+        triggers=(
+            keyword("pin_memory", when=is_true),
+            setting("pin_memory", "dataloader_pin_memory", when=is_true),
+            keyword("dataloader_pin_memory", when=is_true),
+            method("pin_memory", when=_pins),
+        ),
+        on=per_family(
+            Advice("unknown", "leave it out; the loader only warns"),
+            Advice("unknown", "leave it out; MpDeviceLoader moves ahead of time"),
+            HIP,
+            Advice("raises", "pin only where there is an accelerator; the loader only warns"),
+        ),
+        bad="import torch\nx = x.pin_memory()\n",
+        good="import torch\nx = x.contiguous()\n",
+        grade="seen",
+        sources=(PROBE, "https://github.com/vllm-project/vllm/pull/3471"),
+        autofix="yes",
+    ),
+    Rule(
+        id="C034",
+        title="a copy is told not to wait",
+        category="data",
+        why="other runtimes promise another order; at best it does nothing",
+        triggers=(keyword("non_blocking", when=_moves),),
+        on=per_family(
+            LEAVE,
+            Advice("slower", "MpDeviceLoader fetches ahead"),
+            HIP,
+        ),
+        bad="import torch\nx = x.to(device, non_blocking=True)\n",
+        good="import torch\nx = x.to(device, non_blocking=False)\n",
+        grade="seen",
+        sources=(XLA, PROBE),
+        autofix="yes",
+    ),
+    Rule(
+        id="C035",
+        title="a data loader has workers",
+        category="data",
+        why="there are fewer host cores per device, and a fork after the runtime has begun hangs",
+        triggers=(keyword("num_workers", when=all_of(_of_loader, is_given)),),
+        on=per_family(
+            Advice("unknown", "start the workers before the device; cap them by cores per device"),
+            Advice("unknown", "start them by spawn, and cap them by cores per device"),
+        ),
+        bad="from torch.utils.data import DataLoader\nloader = DataLoader(data, num_workers=8)\n",
+        good="from torch.utils.data import DataLoader\nloader = DataLoader(data, num_workers=0)\n",
+        grade="seen",
+        sources=(
+            "https://github.com/pytorch/xla/issues/4272",
+            "https://github.com/pytorch/xla/issues/6815",
+            "https://github.com/jax-ml/jax/issues/9190",
+        ),
+        autofix="partly",
+    ),
+    Rule(
+        id="C036",
+        title="the last batch of a loader may be smaller",
+        category="data",
+        why="a new shape is compiled anew; ranks with unequal batches wait for each other",
+        triggers=(use(*_LOADERS, when=_keeps_the_rest),),
+        on=per_family(
+            Advice("slower", "drop_last=True, or pad the last batch"),
+            Advice("slower", "drop_last=True, or pad the last batch"),
+        ),
+        bad="from torch.utils.data import DataLoader\nloader = DataLoader(data, batch_size=32)\n",
+        good="from torch.utils.data import DataLoader\n"
+        "loader = DataLoader(data, batch_size=32, drop_last=True)\n",
+        grade="seen",
+        sources=(PADDING_THREAD, RECOMPILATION),
+        autofix="yes",
+    ),
+    Rule(
+        id="C037",
+        title="data is decoded by NVIDIA's own libraries",
+        category="data",
+        why="DALI and nvJPEG need a GPU of NVIDIA",
+        triggers=(imports("nvidia.dali", "nvjpeg", "nvidia.nvimgcodec", "PyNvVideoCodec"),),
+        on=per_family(
+            Advice("raises", "decode on the CPU with torchvision", "hours"),
+            Advice("raises", "decode on the CPU with torchvision or tf.data", "hours"),
+            Advice("raises", "rocAL, or torchvision on the CPU", "hours"),
+            Advice("raises", "torchvision", "hours"),
+        ),
+        bad="from nvidia.dali import pipeline_def\n",
+        good="from torchvision.io import decode_image\n",
+        grade="general",
+        sources=(GENERAL,),
+    ),
+)

@@ -1,0 +1,168 @@
+"""Rules about device memory: freeing, measuring and planning it, and moving it to the host."""
+
+from __future__ import annotations
+
+from glia.port.rules.conditions import is_given
+from glia.port.rules.rule import (
+    HIP,
+    Advice,
+    Rule,
+    keyword,
+    method,
+    per_family,
+    setting,
+    use,
+)
+from glia.port.rules.sources import (
+    ACCELERATE_MEMORY,
+    PROBE,
+    TROUBLESHOOT,
+    XLA_MODEL,
+    neuron_sdk,
+)
+
+_OFFLOADERS = (
+    "enable_model_cpu_offload",
+    "enable_sequential_cpu_offload",
+    "enable_group_offload",
+)
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="C017",
+        title="the cache of CUDA's allocator is emptied",
+        category="memory",
+        why="other runtimes have no such cache; without CUDA the call does nothing",
+        triggers=(use("torch.cuda.empty_cache", "torch.cuda.memory.empty_cache"),),
+        on=per_family(
+            Advice("works", "leave it out, or torch.neuron.empty_cache()", "none"),
+            Advice("works", "leave it out", "none"),
+            HIP,
+        ),
+        bad="import torch\ntorch.cuda.empty_cache()\n",
+        good="import gc\ngc.collect()\n",
+        grade="seen",
+        sources=(PROBE, ACCELERATE_MEMORY),
+        autofix="yes",
+    ),
+    Rule(
+        id="C018",
+        title="CUDA's memory counters are read",
+        category="memory",
+        why="they say 0 without CUDA: dashboards and automatic batch sizes are wrong; reset raises",
+        triggers=(
+            use(
+                *(
+                    f"torch.cuda.{place}{name}"
+                    for place in ("", "memory.")
+                    for name in (
+                        "memory_allocated",
+                        "max_memory_allocated",
+                        "memory_reserved",
+                        "max_memory_reserved",
+                        "memory_stats",
+                        "memory_cached",
+                        "memory_usage",
+                        "max_memory_cached",
+                        "reset_peak_memory_stats",
+                        "reset_max_memory_allocated",
+                        "reset_accumulated_memory_stats",
+                    )
+                )
+            ),
+        ),
+        on=per_family(
+            Advice("silent", "torch.neuron.memory_allocated(), or neuron-monitor"),
+            Advice("silent", "xm.get_memory_info(device)"),
+            HIP,
+            Advice("silent", "the resident size of the process, as psutil gives it"),
+        ),
+        bad="import torch\npeak = torch.cuda.max_memory_allocated()\n",
+        good="import resource\npeak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n",
+        grade="seen",
+        sources=(PROBE, ACCELERATE_MEMORY, XLA_MODEL),
+        autofix="partly",
+    ),
+    Rule(
+        id="C019",
+        title="the batch or the KV cache is sized by free CUDA memory",
+        category="memory",
+        why="it raises without CUDA; memory that a compiler plans is never free",
+        triggers=(
+            use("torch.cuda.mem_get_info", "torch.cuda.memory.mem_get_info"),
+            use("torch.cuda.set_per_process_memory_fraction"),
+        ),
+        on=per_family(
+            Advice("raises", "a fixed budget: weights, KV cache, scratch, rings", "hours"),
+            Advice("raises", "a fixed budget: weights, KV cache, temporaries", "hours"),
+            HIP,
+            Advice("raises", "psutil.virtual_memory()"),
+        ),
+        bad="import torch\nfree, total = torch.cuda.mem_get_info()\n",
+        good="import psutil\nfree = psutil.virtual_memory().available\n",
+        grade="seen",
+        sources=(
+            PROBE,
+            neuron_sdk(
+                "blob/master/vllm-neuron/docs/design/vllm/vllm-integration-design-reference.md"
+            ),
+        ),
+    ),
+    Rule(
+        id="C020",
+        title="the history or summary of CUDA's allocator is written",
+        category="memory",
+        why="the functions are not there without CUDA",
+        triggers=(
+            use(
+                "torch.cuda.memory._record_memory_history",
+                "torch.cuda.memory._snapshot",
+                "torch.cuda.memory._dump_snapshot",
+                "torch.cuda.memory_summary",
+                "torch.cuda.memory.memory_summary",
+                "torch.cuda.memory_snapshot",
+                "torch.cuda.memory.memory_snapshot",
+                "torch.cuda._memory_viz.*",
+                "torch.cuda.list_gpu_processes",
+            ),
+        ),
+        on=per_family(
+            Advice("raises", "leave it out; neuron-explorer shows memory"),
+            Advice("raises", "leave it out; PT_XLA_DEBUG_LEVEL=2 prints sizes"),
+            HIP,
+            Advice("raises", "leave it out"),
+        ),
+        bad="import torch\nprint(torch.cuda.memory_summary())\n",
+        good="import tracemalloc\ntracemalloc.start()\n",
+        grade="seen",
+        sources=(PROBE, TROUBLESHOOT),
+        autofix="yes",
+    ),
+    Rule(
+        id="C129",
+        title="weights or optimizer state are offloaded to the host",
+        category="memory",
+        why="it counts on pinned memory and on copies beside the computation",
+        triggers=(
+            keyword("cpu_offload", "offload_to_cpu", when=is_given),
+            setting("offload_param", "offload_optimizer"),
+            method(*_OFFLOADERS),
+            use(
+                "torch.distributed.fsdp.CPUOffload",
+                "torch.distributed.fsdp.CPUOffloadPolicy",
+                "accelerate.cpu_offload",
+                "accelerate.hooks.cpu_offload_with_hook",
+                "accelerate.cpu_offload_with_hook",
+                "accelerate.disk_offload",
+            ),
+        ),
+        on=per_family(
+            Advice("unknown", "shard over more cores instead", "hours"),
+            Advice("unknown", "shard over more chips instead", "hours"),
+        ),
+        bad="from torch.distributed.fsdp import CPUOffload\npolicy = CPUOffload(True)\n",
+        good="from torch.distributed.tensor import Shard\nplan = Shard(0)\n",
+        grade="seen",
+        sources=("https://github.com/huggingface/accelerate/pull/3935",),
+    ),
+)
