@@ -1,16 +1,28 @@
-"""Rules about number formats and switches of precision."""
+"""Rules about number formats."""
 
 from __future__ import annotations
 
-from glia.port.rules.rule import Advice, Family, Rule, use
-from glia.port.rules.sources import CODES, COMPILER, GENERAL, PROBE
+import ast
 
-_NO_EFFECT: dict[Family, Advice] = {
-    "neuron": Advice("silent", "set it only where CUDA runs"),
-    "tpu": Advice("silent", "set it only where CUDA runs"),
-    "rocm": Advice("unknown", "see what MIOpen makes of it"),
-    "cpu": Advice("silent", "set it only where CUDA runs"),
-}
+from glia.port.rules.conditions import no_arguments, of_integers, on_tensor
+from glia.port.rules.rule import Advice, Rule, method, operator, per_family, use
+from glia.port.rules.sources import CODES, COMPILER, DIFFUSERS_TORCH, PROBE, error_code
+from glia.port.source.hits import Hit
+from glia.port.source.values import is_integer_tensor
+
+_INTEGER_TYPES = ("torch.int64", "torch.long", "torch.LongTensor")
+
+
+def _is_turned(hit: Hit) -> bool:
+    return no_arguments(hit) and on_tensor(hit)
+
+
+def _product_of_integers(hit: Hit) -> bool:
+    node = hit.node
+    return isinstance(node, ast.BinOp) and all(
+        is_integer_tensor(hit.module, side) for side in (node.left, node.right)
+    )
+
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -18,7 +30,10 @@ RULES: tuple[Rule, ...] = (
         title="float64 is used",
         category="precision",
         why="the chips have no float64, or emulate it slowly",
-        triggers=(use("torch.float64", "torch.double", "torch.DoubleTensor"),),
+        triggers=(
+            use("torch.float64", "torch.double", "torch.DoubleTensor"),
+            method("double", when=_is_turned),
+        ),
         on={
             "neuron": Advice("raises", "compute the table on the CPU, convert it, then move it"),
             "tpu": Advice("slower", "float32"),
@@ -71,32 +86,76 @@ RULES: tuple[Rule, ...] = (
         autofix="partly",
     ),
     Rule(
-        id="C049",
-        title="a switch of CUDA's matmul precision",
+        id="C045",
+        title="64-bit integers are used",
         category="precision",
-        why="it does nothing elsewhere, and float32 products come out otherwise",
-        triggers=(use("torch.backends.cuda.*"),),
-        on={
-            **_NO_EFFECT,
-            "neuron": Advice("silent", "the compiler's --auto-cast options say it there"),
-        },
-        bad="import torch\ntorch.backends.cuda.enable_flash_sdp(True)\n",
-        good="import torch\ntorch.backends.mkldnn.is_available()\n",
+        why="the compiler makes 32 bits of them: values over 2**31 come out wrong",
+        triggers=(
+            method("long", when=_is_turned),
+            use(*_INTEGER_TYPES),
+        ),
+        on=per_family(
+            Advice("silent", "torch.int32 where values fit, else --native-int64=enabled"),
+            Advice("slower", "torch.int32: 64 bits are emulated"),
+        ),
+        bad="import torch\nindex = index.long()\n",
+        good="import torch\nindex = index.to(torch.int32)\n",
         grade="documented",
-        sources=(COMPILER, PROBE),
+        sources=(COMPILER, error_code("EVRF062"), DIFFUSERS_TORCH),
         autofix="partly",
     ),
     Rule(
-        id="C050",
-        title="a switch of cuDNN",
-        category="flags",
-        why="it does nothing where there is no cuDNN",
-        triggers=(use("torch.backends.cudnn.*"),),
-        on=_NO_EFFECT,
-        bad="import torch\nready = torch.backends.cudnn.is_available()\n",
-        good="import torch\ntorch.use_deterministic_algorithms(True)\n",
-        grade="seen",
-        sources=(PROBE, GENERAL),
-        autofix="yes",
+        id="C048",
+        title="8-bit floating point is used",
+        category="precision",
+        why="the encodings differ from chip to chip: the same bits are other numbers",
+        triggers=(
+            use(
+                "torch.float8_e4m3fn",
+                "torch.float8_e5m2",
+                "torch.float8_e4m3fnuz",
+                "torch.float8_e5m2fnuz",
+                "torch.float8_e8m0fnu",
+                "torch._scaled_mm",
+            ),
+        ),
+        on=per_family(
+            Advice("raises", "quantise again, in the encoding of the chip", "days"),
+            Advice("unknown", "see which encodings the chip has", "days"),
+            Advice("silent", "MI300 has the fnuz encodings: quantise again", "hours"),
+        ),
+        bad="import torch\nw = w.to(torch.float8_e4m3fn)\n",
+        good="import torch\nw = w.to(torch.bfloat16)\n",
+        grade="documented",
+        sources=(error_code("EVRF051"), error_code("EVRF052"), error_code("EVRF005"), PROBE),
+    ),
+    Rule(
+        id="C091",
+        title="integers are multiplied as matrices, or summed over ranks",
+        category="ops",
+        why="there is no integer data path: it is done in float32, exact to 2**24 only",
+        triggers=(
+            operator("@", when=_product_of_integers),
+            use(
+                "torch.matmul",
+                "torch.mm",
+                "torch.bmm",
+                "torch.distributed.all_reduce",
+                "torch.distributed.reduce_scatter_tensor",
+                when=of_integers,
+            ),
+            method("matmul", "mm", "bmm", when=of_integers),
+            use("torch._int_mm"),
+        ),
+        on=per_family(
+            Advice("silent", "cast to float32 in so many words; keep sums below 2**24"),
+            Advice("slower", "int8 is fast there, int64 slow"),
+        ),
+        bad="import torch\nn = torch.zeros(1, dtype=torch.int32)\n"
+        "torch.distributed.all_reduce(n)\n",
+        good="import torch\nn = torch.zeros(1)\ntorch.distributed.all_reduce(n)\n",
+        grade="documented",
+        sources=(error_code("EVRF035"), error_code("EVRF061"), error_code("EVRF063")),
+        autofix="partly",
     ),
 )

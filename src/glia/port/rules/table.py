@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from functools import cache
 
 from glia.port.rules import (
+    casting,
     data,
     devices,
+    flags,
     libraries,
     memory,
     precision,
@@ -19,7 +21,7 @@ from glia.port.rules.conditions import in_torch_file
 from glia.port.rules.rule import Rule, Trigger
 from glia.port.source.hits import Hit
 
-_CATEGORIES = (devices, queries, memory, streams, rng, data, precision, libraries)
+_CATEGORIES = (devices, queries, memory, streams, rng, data, casting, precision, flags, libraries)
 
 RULES: dict[str, Rule] = {rule.id: rule for part in _CATEGORIES for rule in part.RULES}
 
@@ -30,12 +32,21 @@ def rules_at(hit: Hit) -> Iterator[Rule]:
         candidates = _named(hit.kind, hit.key)
     else:
         table = _index()
-        candidates = table.get((hit.kind, hit.key)) or table.get((hit.kind, "*"), ())
+        candidates = next(filter(None, (table.get(place) for place in _places(hit))), ())
     for rule, trigger in candidates:
         if trigger.torch_only and not in_torch_file(hit):
             continue
         if trigger.when is None or trigger.when(hit):
             yield rule
+
+
+def _places(hit: Hit) -> Iterator[tuple[str, str]]:
+    """The key itself, for texts also their first word (`NCCL_*`, `nvidia-smi *`), then all."""
+    yield hit.kind, hit.key
+    if hit.kind == "string":
+        yield hit.kind, f"{hit.key.partition('_')[0]}_*"
+        yield hit.kind, f"{hit.key.partition(' ')[0]} *"
+        yield hit.kind, "*"
 
 
 @cache

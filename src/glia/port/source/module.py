@@ -86,6 +86,12 @@ class Module:
         return frozenset(name.split(".")[0] for name in self.names.values())
 
     @cached_property
+    def used(self) -> frozenset[str]:
+        """The dotted names that the file reads, whole and in part."""
+        found = (self.dotted(n) for n in self.nodes if isinstance(n, (ast.Attribute, ast.Name)))
+        return frozenset(name for name in found if name)
+
+    @cached_property
     def _assigned(self) -> dict[str, list[ast.expr]]:
         """What is assigned to each plain name, anywhere in the file."""
         found: dict[str, list[ast.expr]] = {}

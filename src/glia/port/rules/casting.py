@@ -1,0 +1,196 @@
+"""Rules about automatic mixed precision and about casts to half precision."""
+
+from __future__ import annotations
+
+import ast
+
+from glia.port.rules.conditions import (
+    argument_of,
+    is_called,
+    last_name,
+    names_cuda,
+    no_arguments,
+    on_tensor,
+    receiver,
+)
+from glia.port.rules.rule import HIP, Advice, Family, Rule, method, per_family, string, use
+from glia.port.rules.sources import NATIVE, NXD, PROBE, XLA, XLA_AMP, neuron_sdk
+from glia.port.source.hits import Hit
+
+_AUTOCAST: dict[Family, Advice] = {
+    "neuron": Advice("silent", 'torch.autocast("neuron", dtype=torch.bfloat16)'),
+    "tpu": Advice("silent", 'torch.autocast("xla", dtype=torch.bfloat16)'),
+    "rocm": HIP,
+    "cpu": Advice("silent", 'torch.autocast("cpu", dtype=torch.bfloat16)'),
+}
+_SCALERS = ("torch.amp.GradScaler", "torch.amp.grad_scaler.GradScaler")
+_MODELS = ("model", "net", "network", "module", "unet", "vae", "encoder", "decoder", "transformer")
+
+
+def _of_model(hit: Hit) -> bool:
+    """Called on what is named like a model, in a file that makes an optimizer."""
+    name = last_name(receiver(hit)).lower()
+    if not name.endswith(_MODELS):
+        return False
+    return any(n.startswith("torch.optim") for n in hit.module.used)
+
+
+def _moves_model_to_bfloat16(hit: Hit) -> bool:
+    if hit.call is None or not _of_model(hit):
+        return False
+    values = [*hit.call.args, *(k.value for k in hit.call.keywords if k.arg == "dtype")]
+    return any(hit.module.dotted(v) == "torch.bfloat16" for v in values)
+
+
+def _turned_to_half(hit: Hit) -> bool:
+    return no_arguments(hit) and on_tensor(hit)
+
+
+def _is_cuda_scaler(hit: Hit) -> bool:
+    """`torch.amp.GradScaler()` is CUDA's unless it is told otherwise."""
+    if not is_called(hit):
+        return False
+    device = hit.argument("device", 0)
+    return device is None or names_cuda(hit.module.string(device)) or _is_flag(device)
+
+
+def _is_flag(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, bool)
+
+
+def _autocast_to_cuda(hit: Hit) -> bool:
+    return names_cuda(hit.key) and argument_of(
+        "torch.autocast", "torch.amp.autocast", "torch.autocast_mode.autocast",
+        "torch.amp.autocast_mode.autocast", "torch.is_autocast_enabled",
+        "torch.get_autocast_dtype",
+    )(hit)  # fmt: skip
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="C038",
+        title="torch.cuda.amp.autocast() casts",
+        category="precision",
+        why="without CUDA it warns once and turns itself off: everything runs in float32",
+        triggers=(
+            use("torch.cuda.amp.autocast", "torch.cuda.amp.autocast_mode.autocast"),
+            use("torch.cuda.amp"),
+        ),
+        on=_AUTOCAST,
+        bad="import torch\nwith torch.cuda.amp.autocast():\n    y = f(x)\n",
+        good="import torch\nwith torch.autocast(kind, dtype=torch.bfloat16):\n    y = f(x)\n",
+        grade="documented",
+        sources=(NATIVE, NXD, XLA_AMP, PROBE),
+        autofix="yes",
+    ),
+    Rule(
+        id="C039",
+        title='torch.autocast("cuda") casts',
+        category="precision",
+        why="without CUDA it warns once and turns itself off: everything runs in float32",
+        triggers=(string("*", when=_autocast_to_cuda),),
+        on=_AUTOCAST,
+        bad='import torch\nwith torch.autocast("cuda", dtype=torch.bfloat16):\n    y = f(x)\n',
+        good='import torch\nwith torch.autocast("cpu", dtype=torch.bfloat16):\n    y = f(x)\n',
+        grade="documented",
+        sources=(NATIVE, XLA_AMP, PROBE),
+        autofix="yes",
+    ),
+    Rule(
+        id="C040",
+        title="gradients are scaled by CUDA's GradScaler",
+        category="precision",
+        why="it turns itself off without CUDA; its check for infinities reads the device each step",
+        triggers=(
+            use("torch.cuda.amp.GradScaler", "torch.cuda.amp.grad_scaler.GradScaler"),
+            use(*_SCALERS, when=_is_cuda_scaler),
+            use(
+                "torch.distributed.fsdp.sharded_grad_scaler.ShardedGradScaler",
+                "torch.distributed.fsdp.ShardedGradScaler",
+            ),
+        ),
+        on=per_family(
+            Advice("silent", "leave it out with bfloat16"),
+            Advice("silent", "leave it out with bfloat16"),
+            HIP,
+            Advice("silent", 'leave it out with bfloat16, else torch.amp.GradScaler("cpu")'),
+        ),
+        bad="import torch\nscaler = torch.cuda.amp.GradScaler()\n",
+        good='import torch\nscaler = torch.amp.GradScaler("cpu")\n',
+        grade="documented",
+        sources=(XLA_AMP, PROBE),
+        autofix="yes",
+    ),
+    Rule(
+        id="C041",
+        title="a custom gradient is cast by CUDA's decorators",
+        category="precision",
+        why="the decorators follow CUDA's autocast only",
+        triggers=(
+            use("torch.cuda.amp.custom_fwd", "torch.cuda.amp.custom_bwd"),
+            string(
+                "*",
+                when=lambda hit: (
+                    names_cuda(hit.key)
+                    and argument_of("torch.amp.custom_fwd", "torch.amp.custom_bwd")(hit)
+                ),
+            ),
+        ),
+        on=per_family(
+            Advice("silent", "torch.amp.custom_fwd(device_type=...)"),
+            Advice("silent", "torch.amp.custom_fwd(device_type=...)"),
+            HIP,
+            Advice("silent", "torch.amp.custom_fwd(device_type=...)"),
+        ),
+        bad="import torch\n@torch.cuda.amp.custom_fwd\ndef forward(c, x):\n    return x\n",
+        good="import torch\n@torch.amp.custom_fwd(device_type=kind)\n"
+        "def forward(c, x):\n    return x\n",
+        grade="documented",
+        sources=(XLA_AMP,),
+        autofix="yes",
+    ),
+    Rule(
+        id="C042",
+        title="float16 is used",
+        category="precision",
+        why="the chips are made for bfloat16; float16 overflows when there is no scaler",
+        triggers=(
+            method("half", when=_turned_to_half),
+            use("torch.float16", "torch.half", "torch.HalfTensor"),
+        ),
+        on=per_family(
+            Advice("unknown", "torch.bfloat16 for training; float16 may serve inference"),
+            Advice("unknown", "torch.bfloat16"),
+            Advice("unknown", "NaNs are reported on some chips; torch.bfloat16"),
+        ),
+        bad="import torch\nmodel = model.half()\n",
+        good="import torch\nmodel = model.to(torch.bfloat16)\n",
+        grade="seen",
+        sources=(XLA, neuron_sdk("issues/667"), "https://github.com/jax-ml/jax/issues/21187"),
+        autofix="partly",
+    ),
+    Rule(
+        id="C043",
+        title="weights in bfloat16 are trained",
+        category="precision",
+        why="small updates are lost in rounding, each chip in its way: other loss curves",
+        triggers=(
+            method("to", when=_moves_model_to_bfloat16),
+            method("bfloat16", when=_of_model),
+        ),
+        on=per_family(
+            Advice("silent", "a float32 copy in the optimizer, or stochastic rounding", "hours"),
+            Advice("silent", "a float32 copy in the optimizer", "hours"),
+        ),
+        bad="import torch\nmodel = model.bfloat16()\nopt = torch.optim.AdamW(model.parameters())\n",
+        good="import torch\nmodel = model.float()\nopt = torch.optim.AdamW(model.parameters())\n",
+        grade="documented",
+        sources=(
+            neuron_sdk(
+                "blob/master/archive/appnotes/torch-neuronx/migration-from-xla-downcast-bf16.rst"
+            ),
+            neuron_sdk("issues/667"),
+        ),
+        autofix="partly",
+    ),
+)

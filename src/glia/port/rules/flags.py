@@ -1,0 +1,98 @@
+"""Rules about global switches: precision of products, cuDNN, determinism, attention backends."""
+
+from __future__ import annotations
+
+from glia.port.rules.rule import Advice, Rule, per_family, use
+from glia.port.rules.sources import COMPILER, GENERAL, NATIVE, PROBE, ROCM_TABLE
+
+_ELSEWHERE = Advice("silent", "set it only where CUDA runs")
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="C049",
+        title="a switch of CUDA's matmul precision",
+        category="precision",
+        why="it does nothing elsewhere, and float32 products come out otherwise",
+        triggers=(
+            use("torch.backends.cuda.*", "torch.backends.cudnn.allow_tf32"),
+            use("torch.set_float32_matmul_precision", "torch.backends.cudnn.fp32_precision"),
+            use("torch.backends.cudnn.conv.*", "torch.backends.fp32_precision"),
+        ),
+        on=per_family(
+            Advice("silent", "the compiler's --auto-cast options say it there"),
+            Advice("silent", 'torch_xla.backends.set_mat_mul_precision("highest")'),
+            Advice("silent", "HIPBLASLT_ALLOW_TF32, in newer builds"),
+            _ELSEWHERE,
+        ),
+        bad="import torch\ntorch.backends.cuda.matmul.allow_tf32 = True\n",
+        good="import torch\ntorch.backends.mkldnn.is_available()\n",
+        grade="documented",
+        sources=(COMPILER, ROCM_TABLE, PROBE),
+        autofix="partly",
+    ),
+    Rule(
+        id="C050",
+        title="a switch of cuDNN",
+        category="flags",
+        why="it does nothing where there is no cuDNN",
+        triggers=(use("torch.backends.cudnn.*", "torch.backends.cudnn"),),
+        on=per_family(
+            _ELSEWHERE,
+            _ELSEWHERE,
+            Advice("works", "leave it: it steers MIOpen", "none"),
+            _ELSEWHERE,
+        ),
+        bad="import torch\ntorch.backends.cudnn.benchmark = True\n",
+        good="import torch\ntorch.set_num_threads(4)\n",
+        grade="seen",
+        sources=(PROBE, ROCM_TABLE, GENERAL),
+        autofix="yes",
+    ),
+    Rule(
+        id="C051",
+        title="determinism is asked for",
+        category="flags",
+        why="elsewhere the switch means less, or costs something else",
+        triggers=(
+            use("torch.backends.cudnn.deterministic", "torch.use_deterministic_algorithms"),
+            use("torch.set_deterministic_debug_mode"),
+        ),
+        on=per_family(
+            Advice("slower", "mind that it turns off adaptive fusion in eager mode", "none"),
+            Advice("works", "leave it: a compiled graph repeats itself", "none"),
+        ),
+        bad="import torch\ntorch.use_deterministic_algorithms(True)\n",
+        good="import torch\ntorch.manual_seed(1)\n",
+        grade="documented",
+        sources=(NATIVE, ROCM_TABLE),
+        autofix="yes",
+    ),
+    Rule(
+        id="C052",
+        title="a backend of attention is chosen",
+        category="kernels",
+        why="the names are those of CUDA's kernels; one that is missing raises",
+        triggers=(
+            use("torch.nn.attention.sdpa_kernel", "torch.nn.attention.SDPBackend.*"),
+            use(
+                "torch.backends.cuda.sdp_kernel",
+                "torch.backends.cuda.enable_flash_sdp",
+                "torch.backends.cuda.enable_mem_efficient_sdp",
+                "torch.backends.cuda.enable_math_sdp",
+                "torch.backends.cuda.enable_cudnn_sdp",
+                "torch.backends.cuda.SDPBackend.*",
+            ),
+        ),
+        on=per_family(
+            Advice("unknown", "leave the choice out"),
+            Advice("unknown", "leave the choice out"),
+            Advice("unknown", "leave the choice out"),
+            Advice("raises", "leave the choice out: FLASH works, EFFICIENT raises"),
+        ),
+        bad="import torch\ntorch.backends.cuda.enable_flash_sdp(True)\n",
+        good="from torch.nn.functional import scaled_dot_product_attention\n",
+        grade="seen",
+        sources=(PROBE, ROCM_TABLE),
+        autofix="yes",
+    ),
+)
