@@ -12,16 +12,35 @@ from glia.port.rules import (
     flags,
     libraries,
     memory,
+    operators,
     precision,
     queries,
     rng,
+    semantics,
+    shapes,
     streams,
+    sync,
 )
 from glia.port.rules.conditions import in_torch_file
 from glia.port.rules.rule import Rule, Trigger
 from glia.port.source.hits import Hit
 
-_CATEGORIES = (devices, queries, memory, streams, rng, data, casting, precision, flags, libraries)
+_CATEGORIES = (
+    devices,
+    queries,
+    memory,
+    streams,
+    rng,
+    semantics,
+    data,
+    casting,
+    operators,
+    precision,
+    flags,
+    sync,
+    shapes,
+    libraries,
+)
 
 RULES: dict[str, Rule] = {rule.id: rule for part in _CATEGORIES for rule in part.RULES}
 

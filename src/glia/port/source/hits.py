@@ -1,7 +1,7 @@
 """The places in a module where a rule may look, each under a kind and a key.
 
     import     flash_attn.flash_attn_func   a module or name that is imported
-    use        torch.cuda.synchronize       a dotted name that is read or called
+    use        torch.cuda.synchronize       a dotted name that is read or called; a few builtins
     method     cuda                         a call `x.cuda(...)` of something that is no import
     attribute  is_cuda                      `x.is_cuda` of something that is no import
     keyword    pin_memory                   `f(pin_memory=...)`
@@ -92,11 +92,15 @@ def _names(module: Module, node: ast.Attribute | ast.Name) -> Iterator[Hit]:
     if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
         return
     call = parent if isinstance(parent, ast.Call) and parent.func is node else None
-    dotted = module.dotted(node)
+    dotted = module.dotted(node) or _builtin(node)
     if dotted:
         yield Hit("use", dotted, module, node, call)
     elif isinstance(node, ast.Attribute):
         yield Hit("method" if call is not None else "attribute", node.attr, module, node, call)
+
+
+def _builtin(node: ast.Attribute | ast.Name) -> str:
+    return node.id if isinstance(node, ast.Name) and node.id in _BUILTINS else ""
 
 
 def _keywords(module: Module, node: ast.Call) -> Iterator[Hit]:
@@ -153,4 +157,5 @@ def _argument_of(module: Module, node: ast.AST) -> ast.Call | None:
     return parent if isinstance(parent, ast.Call) and parent.func is not node else None
 
 
+_BUILTINS = {"float", "int", "bool", "print"}  # calls of these may read a tensor
 _LONGEST = 200  # longer texts are prose

@@ -1,0 +1,130 @@
+"""Rules about code that changes tensors where they lie, and about hooks."""
+
+from __future__ import annotations
+
+import ast
+
+from glia.port.rules.conditions import on_tensor
+from glia.port.rules.rule import Advice, Rule, index, method, per_family, use
+from glia.port.rules.sources import EXPORT_PROBE, NATIVE, TROUBLESHOOT, neuron_sdk
+from glia.port.source.hits import Hit
+from glia.port.source.values import is_array, is_tensor
+
+_IN_PLACE = tuple(
+    f"{name}_"
+    for name in (
+        "add", "sub", "mul", "div", "copy", "fill", "zero", "clamp", "clamp_min", "clamp_max",
+        "masked_fill", "scatter", "index_copy", "index_fill", "lerp", "exp", "sqrt", "neg", "pow",
+        "addcmul", "addcdiv", "addmm", "masked_scatter", "relu", "sigmoid", "tanh", "abs",
+        "reciprocal", "rsqrt", "round", "floor", "uniform", "normal", "t", "transpose",
+        "unsqueeze", "squeeze", "resize", "logical_and", "logical_or", "bitwise_and",
+    )
+)
+_BEFORE_THE_RUN = {"__init__", "reset_parameters", "reset_buffers", "init_weights"}
+
+
+def _while_running(hit: Hit) -> bool:
+    """Not where weights get their first values."""
+    function = hit.module.scopes.function_of(hit.node)
+    name = getattr(function, "name", "")
+    return not (name in _BEFORE_THE_RUN or name.startswith(("_init", "init_")))
+
+
+def _changed(hit: Hit) -> bool:
+    return on_tensor(hit) and _while_running(hit)
+
+
+def _written(hit: Hit) -> bool:
+    """`x[:, i] = y`: several axes with a slice; `x[...] = y`, where x evidently is a tensor."""
+    node = hit.node
+    if not isinstance(node, ast.Subscript) or is_array(hit.module, node.value):
+        return False
+    if isinstance(node.ctx, ast.Del) or not _while_running(hit):
+        return False
+    where = node.slice
+    if isinstance(where, ast.Tuple) and any(_is_slice(part) for part in where.elts):
+        return "numpy" not in hit.module.roots or not _may_be_array(hit, node.value)
+    return is_tensor(hit.module, node.value)
+
+
+def _is_slice(node: ast.expr) -> bool:
+    return isinstance(node, ast.Slice) or (
+        isinstance(node, ast.Constant) and node.value is Ellipsis
+    )
+
+
+def _may_be_array(hit: Hit, node: ast.expr) -> bool:
+    """Files with NumPy: only what is evidently a tensor, or stands in a forward."""
+    return not (is_tensor(hit.module, node) or hit.module.scopes.in_forward(node))
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="C088",
+        title="a tensor is changed in place",
+        category="semantics",
+        why="the compiler's graphs know no mutation; views that share memory have had bugs",
+        triggers=(method(*_IN_PLACE, when=_changed), index("store", when=_written)),
+        on=per_family(
+            Advice("unknown", "the form that gives a new tensor; else let the pass rewrite it"),
+            Advice("works", "leave it: it is rewritten", "none"),
+        ),
+        bad="import torch\nx[:, 0] = y\n",
+        good="import torch\nd['a'] = 1\nx = x.add(y)\nx.requires_grad_(True)\n",
+        grade="documented",
+        sources=(
+            neuron_sdk(
+                "blob/master/vllm-neuron/docs/design/compilation/inplace_to_outofplace_pass.md"
+            ),
+            "https://github.com/huggingface/optimum-neuron/pull/754",
+            EXPORT_PROBE,
+        ),
+        autofix="partly",
+    ),
+    Rule(
+        id="C089",
+        title="the storage behind a tensor is used",
+        category="semantics",
+        why="there is no storage with strides on these chips",
+        triggers=(
+            use("torch.as_strided"),
+            method(
+                "as_strided", "as_strided_", "set_", "untyped_storage", "storage_offset",
+                when=on_tensor,
+            ),
+            method("storage", when=on_tensor),
+        ),
+        on=per_family(
+            Advice("raises", "reshape, unfold or gather", "hours"),
+            Advice("raises", "reshape, unfold or gather", "hours"),
+        ),
+        bad="import torch\ny = x.as_strided((2, 2), (1, 2))\n",
+        good="import torch\ny = x.unfold(0, 2, 1)\n",
+        grade="documented",
+        sources=(TROUBLESHOOT, EXPORT_PROBE),
+    ),
+    Rule(
+        id="C122",
+        title="a hook is put on a module or tensor",
+        category="semantics",
+        why="what a hook does in Python breaks a captured graph, or is left out of it",
+        triggers=(
+            method(
+                "register_forward_hook", "register_forward_pre_hook",
+                "register_full_backward_hook", "register_full_backward_pre_hook",
+                "register_backward_hook", "register_hook",
+                "register_post_accumulate_grad_hook",
+            ),
+            use("torch.nn.modules.module.register_module_forward_hook"),
+        ),
+        on=per_family(
+            Advice("unknown", "leave it out of what is compiled", "hours"),
+            Advice("unknown", "leave it out of what is compiled", "hours"),
+        ),
+        bad="import torch\nlayer.register_forward_hook(keep)\n",
+        good="import atexit\nimport torch\natexit.register(keep)\n",
+        grade="documented",
+        sources=(NATIVE,),
+        autofix="partly",
+    ),
+)

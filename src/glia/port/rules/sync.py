@@ -1,0 +1,157 @@
+"""Rules about the host that waits for the device, and decides by its values."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from glia.port.rules.conditions import first_is_tensor, no_arguments, of_tensor, on_tensor
+from glia.port.rules.rule import Advice, Rule, method, per_family, test, use
+from glia.port.rules.sources import (
+    EXPORT_PROBE,
+    RECOMPILATION,
+    TROUBLESHOOT,
+    neuron_sdk,
+)
+from glia.port.source.hits import Hit
+from glia.port.source.values import is_tensor
+
+_FINITE = {"isnan", "isinf", "isfinite"}
+_END = re.compile(r"(^|_)(eos|stop|end|eot)(_|$)|finished|all_done")
+
+
+def _reads_one(hit: Hit) -> bool:
+    return no_arguments(hit) and on_tensor(hit)
+
+
+def _asks_for_finite(hit: Hit) -> bool:
+    """`torch.isnan(x).any()`, `x.isfinite().all()`, alone or within the condition."""
+    return any(_is_finite_call(hit, node) for node in ast.walk(hit.node))
+
+
+def _is_finite_call(hit: Hit, node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    name = hit.module.dotted(node.func)
+    if name:
+        return name in ("torch.isnan", "torch.isinf", "torch.isfinite")
+    return isinstance(node.func, ast.Attribute) and node.func.attr in _FINITE
+
+
+def _asks_a_tensor(hit: Hit) -> bool:
+    """Any part of the condition evidently is a tensor, and no NaN is asked for."""
+    if _asks_for_finite(hit):
+        return False
+    node = hit.node
+    parts = node.values if isinstance(node, ast.BoolOp) else [node]
+    parts = [p.operand if isinstance(p, ast.UnaryOp) else p for p in parts]
+    return any(is_tensor(hit.module, part) for part in parts)
+
+
+def _ends_a_loop(hit: Hit) -> bool:
+    """`if token == eos: break`, in a loop."""
+    statement = hit.module.parents.get(hit.node)
+    if not isinstance(statement, ast.If) or not hit.module.scopes.in_loop(statement):
+        return False
+    if not any(isinstance(inner, ast.Break) for inner in statement.body):
+        return False
+    names = (getattr(n, "id", getattr(n, "attr", "")) for n in ast.walk(hit.node))
+    return of_tensor(hit) or any(_END.search(name) for name in names)
+
+
+_STEP = Advice("slower", "keep the tensor; read it once in many steps")
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="C077",
+        title="one value is read from the device",
+        category="sync",
+        why="the host waits for all work; where work is lazy it cuts the graph",
+        triggers=(
+            method("item", when=_reads_one),
+            use("float", "int", "bool", when=first_is_tensor, torch_only=True),
+        ),
+        on=per_family(_STEP, Advice("slower", "xm.add_step_closure")),
+        bad="import torch\ntotal += loss.item()\n",
+        good="import torch\ntotal += loss.detach()\nfor k, v in d.items():\n    pass\n",
+        grade="seen",
+        sources=(
+            "https://github.com/pytorch/xla/issues/2120",
+            "https://github.com/huggingface/optimum-neuron/issues/792",
+            TROUBLESHOOT,
+            EXPORT_PROBE,
+        ),
+        autofix="partly",
+    ),
+    Rule(
+        id="C078",
+        title="a tensor is read by the host",
+        category="sync",
+        why="the host waits for all work; a graph cannot be captured over .numpy()",
+        triggers=(
+            method("tolist", "numpy", when=_reads_one),
+            use("print", when=first_is_tensor, torch_only=True),
+        ),
+        on=per_family(
+            Advice("slower", "after the step: .detach().cpu() once"),
+            Advice("slower", "after the step: .detach().cpu() once"),
+        ),
+        bad="import torch\ny = x.detach().numpy()\n",
+        good="import numpy as np\nimport torch\ny = np.zeros(3).tolist()\n",
+        grade="seen",
+        sources=(TROUBLESHOOT, EXPORT_PROBE),
+        autofix="partly",
+    ),
+    Rule(
+        id="C079",
+        title="a branch asks whether values are finite",
+        category="control",
+        why="the branch depends on data: it cannot be captured, and the host waits each step",
+        triggers=(test("if", "while", "assert", when=_asks_for_finite),),
+        on=per_family(
+            Advice("raises", "torch.where or nan_to_num; ask on the host once in many steps"),
+            Advice("slower", "torch.where"),
+        ),
+        bad="import torch\nif torch.isnan(loss).any():\n    stop()\n",
+        good="import math\nimport torch\nif math.isnan(lr):\n    stop()\n",
+        grade="seen",
+        sources=(EXPORT_PROBE, RECOMPILATION),
+        autofix="partly",
+    ),
+    Rule(
+        id="C080",
+        title="a branch or loop asks a tensor",
+        category="control",
+        why="the branch depends on data: it cannot be captured, and each way is another graph",
+        triggers=(test("if", "while", "assert", when=_asks_a_tensor),),
+        on=per_family(
+            Advice("raises", "torch.where or torch.cond; a loop of fixed length", "hours"),
+            Advice("slower", "torch.where, cond, scan or while_loop", "hours"),
+        ),
+        bad="import torch\nif torch.max(x) > 0:\n    x = x * 2\n",
+        good="import torch\nif x.shape[0] > 0:\n    x = x * 2\n",
+        grade="seen",
+        sources=(
+            EXPORT_PROBE,
+            RECOMPILATION,
+            "https://github.com/pytorch/pytorch/issues/173915",
+            neuron_sdk("issues/1388"),
+        ),
+        autofix="partly",
+    ),
+    Rule(
+        id="C087",
+        title="a loop ends when the data say so",
+        category="control",
+        why="the number of steps is decided by the host: other states, other graphs",
+        triggers=(test("if", when=_ends_a_loop),),
+        on=per_family(
+            Advice("slower", "a loop of fixed length with masks", "days"),
+            Advice("slower", "a loop of fixed length with masks", "days"),
+        ),
+        bad="import torch\nwhile go:\n    t = step(t)\n    if t == eos_id:\n        break\n",
+        good="import torch\nfor i in range(9):\n    if i == last:\n        break\n",
+        grade="documented",
+        sources=(RECOMPILATION,),
+    ),
+)
