@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
+import glia.nki.isa as nisa
+import glia.nki.language as nl
 from glia.chips import load_chip
 from glia.core.errors import UnsupportedError
+from glia.core.kernel_records import KernelProfile
 from glia.silicon import Timing, schedule
 from glia.silicon.hazards import dependences
 from glia.silicon.profile import build_profile, predicted
 from glia.silicon.profile.lines import critical_path
-from silicon.profile.programs import CHIP, product, scaled, trace
+from silicon.profile.programs import CHIP, product, scaled, shared, trace
 from silicon.random_programs import build, steps
 
 PEAK = 2 * 128 * 128 * 2.4e9  # hardware.md 6: rows x columns x 2 x clock
@@ -120,3 +123,46 @@ def test_reloads_are_part_of_the_profile():
     assert [r.again_bytes for r in profile.reloads] == [whole]
     saved = profile.bounds_s["dma"] - profile.bounds_s["dma without reloads"]
     assert saved == pytest.approx(whole / (16 * 27.2e9))
+
+
+def many_products(a, b):
+    """64 products one after the other on tiles that are loaded once: the warm-up clock shows."""
+    left = nl.ndarray((128, 128), dtype=a.dtype, buffer=nl.sbuf)
+    right = nl.ndarray((128, 512), dtype=b.dtype, buffer=nl.sbuf)
+    nisa.dma_copy(dst=left, src=a)
+    nisa.dma_copy(dst=right, src=b)
+    sums = nl.ndarray((128, 512), dtype=nl.float32, buffer=nl.psum)
+    for _ in range(64):
+        nisa.nc_matmul(dst=sums, stationary=left, moving=right)
+    result = nl.ndarray((128, 512), dtype=nl.float32, buffer=nl.sbuf)
+    nisa.tensor_copy(dst=result, src=sums)
+    out = shared(128, 512)
+    nisa.dma_copy(dst=out, src=result)
+    return out
+
+
+def many() -> KernelProfile:
+    stream = trace(many_products, ((128, 128), "bfloat16"), ((128, 512), "bfloat16"))
+    return build_profile([stream], CHIP, "products.py", ())[0]
+
+
+def test_no_limit_is_above_the_low_end_of_the_time():
+    profile = many()
+    busy = {use.name: use.busy_s for use in profile.engines}
+    assert busy["tensor"] > max(profile.bounds_s.values())  # the throttled clock is no limit
+    for found in (profile, profiled()[0], profiled("float32")[0]):
+        assert max(found.bounds_s.values()) <= found.time.low * (1 + 1e-9)
+
+
+def test_power_is_that_of_the_program_as_written():
+    profile = many()
+    moving = sum(e.high for name, e in profile.energy_by_cause.items() if name != "static")
+    static = load_chip(CHIP).silicon.energy.static_power.estimate().high / 8
+    assert profile.power.high == pytest.approx(moving / profile.as_written.low + static)
+
+
+def test_a_kernel_below_the_chips_power_gets_no_warning_of_it():
+    profile = many()
+    share = load_chip(CHIP).power.tdp.value / 8
+    assert profile.power.likely < share
+    assert not any("power" in note for note in profile.notes)

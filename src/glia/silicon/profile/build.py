@@ -38,7 +38,7 @@ from glia.silicon.profile.counts import (
 from glia.silicon.profile.lines import line_uses
 from glia.silicon.profile.movement import reloads, spills
 from glia.silicon.profile.whatif import Variant
-from glia.silicon.time.timeline import DMA, Timeline, schedule, schedule_together
+from glia.silicon.time.timeline import DMA, Timeline, least_busy, schedule, schedule_together
 from glia.silicon.time.timing import BOUNDS, Timing
 
 _REASON = "from the dataflow bound with fast constants to the program as written with slow ones"
@@ -101,7 +101,7 @@ def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
     timed = _timed(tuple(streams), silicon)
     time = timed.time()
     causes, energy = _energy(streams, silicon, time)
-    power = _power(causes, silicon, time, len(streams))
+    power = _power(causes, silicon, timed.as_written(), len(streams))
     return Predicted(
         timed,
         count(streams, silicon),
@@ -145,7 +145,10 @@ def _energy(
 def _power(
     causes: Mapping[str, Estimate], silicon: Silicon, time: Estimate, num_cores: int
 ) -> Estimate:
-    """Average power of the cores that ran: the work's energy over the time, and static power."""
+    """Average power of the cores that ran: the work's energy over the time as written, and static.
+
+    No hypothetical schedule is in it: the most energy in the least time would be nobody's power.
+    """
     static = silicon.energy.static_power.estimate().scaled(num_cores / silicon.num_cores)
     moving = [part for name, part in causes.items() if name != "static"]
     low, likely, high = (
@@ -154,7 +157,8 @@ def _power(
     )
     return Estimate(
         low + static.low, likely + static.likely, high + static.high, "W",
-        "energy over time of the cores that ran; no watts are published", static.sources,
+        "energy over the time as written, of the cores that ran; no watts are published",
+        static.sources,
     )  # fmt: skip
 
 
@@ -167,10 +171,9 @@ def _notes(chip: Chip, silicon: Silicon, power: Estimate, num_cores: int) -> tup
     tdp = chip.power.tdp
     if tdp is not None:
         share = tdp.value * num_cores / silicon.num_cores
-        if power.high > share:
-            part = "" if power.likely > share else "the upper end of "
+        if power.likely > share:
             notes.append(
-                f"{part}the average power {power} is above {share:.3g} W, these cores' share of "
+                f"the average power {power} is above {share:.3g} W, these cores' share of "
                 f"the {tdp} assumed for the chip: a real one would slow down"
             )
     return tuple(notes)
@@ -245,8 +248,10 @@ def _bounds(found: Predicted, streams: Sequence[Stream], silicon: Silicon) -> di
     counts, peak = found.counts, peak_flops(silicon, cores)
     again = sum(r.again_bytes for r in _all_reloads(streams))
     bandwidth = dma_bandwidth(silicon, cores)
+    # Fast constants and a full clock: a limit must hold for the low end of the time, too.
+    fast = Timing.of(silicon, "optimistic")
     busiest = max(
-        (seconds for t in found.timed.likely for seconds in t.busy_s.values()), default=0.0
+        (t for s in streams for t in least_busy(s.instructions, fast).values()), default=0.0
     )
     return {
         "dma": counts.dma_bytes / bandwidth,
