@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from glia.core.progress import NullProgress
 from glia.devices.execute import Executor
 from glia.devices.virtual import VirtualDevice
 from glia.frontends.load import load_model
 from glia.frontends.torch.capture import capture
 from glia.port.job import port_model
-from glia.port.progress import NullProgress
 
 MODEL = f"{Path(__file__).parents[1] / 'examples' / 'minilm.py'}:encoder"
 TARGETS, AGAINST = ["inf2", "trn2"], ["h100", "l4"]

@@ -110,7 +110,7 @@ BAD_USAGE = {
     "fail on typo": (["check", ".", "--to", "trn2", "--fail-on", "silence"], "mean 'silent'?"),
     "sarif nowhere": (["check", ".", "--to", "trn2", "--sarif", "no/a.sarif"], "--sarif: got"),
     "settings typo": (["check", "with", "--to", "trn2"], "did you mean 'exclude'?"),
-    "rule typo": (["explain", "C01"], "did you mean 'C0"),
+    "rule typo": (["explain", "C01"], "did you mean 'C"),
 }
 
 

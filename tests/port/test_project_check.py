@@ -142,6 +142,12 @@ def test_asking_for_cuda_to_choose_the_device_is_no_guard(tmp_path: Path):
     assert [f.weighs for f in found if f.rule == "C005"] == [True]
 
 
+def test_repeating_a_choice_that_was_made_is_guarded(tmp_path: Path):
+    repeated = 'import torch\nkind = "cuda" if "cuda" in device else "cpu"\n'
+    found = check(tmp_path, {"a.py": repeated}).findings
+    assert [f.weighs for f in found if f.rule == "C003"] == [False]
+
+
 def test_accepted_findings_stay_in_the_report_with_their_reason(tmp_path: Path):
     accept = 'accept = [{ rule = "C001", path = "old.py", reason = "goes away" }]'
     files = {

@@ -85,10 +85,16 @@ def places(module: Module) -> list[Place]:
 
 
 def _guard(hit: Hit) -> str:
-    """A name that is chosen by asking is what is asked for, not what asking protects."""
+    """A name that is chosen by asking for CUDA is what is asked for, not what asking protects.
+
+    `"cuda" if torch.cuda.is_available() else "cpu"` is not guarded; `"cuda" if "cuda" in device
+    else "cpu"` is: it repeats a choice that was made before.
+    """
     parent = hit.module.parents.get(hit.node)
     if hit.kind == "string" and isinstance(parent, ast.IfExp):
-        return guard_of(hit.module, parent)
+        texts = (hit.module.string(node) for node in ast.walk(parent.test))
+        if not any((text or "").startswith("cuda") for text in texts):
+            return guard_of(hit.module, parent)
     return guard_of(hit.module, hit.node)
 
 

@@ -98,7 +98,8 @@ def _verdict(
         return "unknown", "what some places do there is not known"
     if reading.num_unread:
         return "unknown", f"nothing found, but {reading.num_unread} files could not be read"
-    return "runs", "nothing found in the source; the graph of the model is not looked at"
+    found = f"slower at {counts['slower']} places" if counts["slower"] else "nothing found"
+    return "runs", f"{found} in the source; the graph of the model is not looked at"
 
 
 def _effort(places: Iterable[tuple[str, int]]) -> Estimate:

@@ -180,7 +180,7 @@ def _foot(report: CheckReport, weighty: Sequence[CodeFinding]) -> Text:
     files = "1 file of Python" if report.num_files == 1 else f"{report.num_files:,} files of Python"
     other = f", {report.num_other:,} of other kinds not looked at" if report.num_other else ""
     return Text(
-        f"\n{len(weighty):,} findings that weigh, {len(report.findings) - len(weighty):,} that do "
+        f"\nFindings: {len(weighty):,} that weigh, {len(report.findings) - len(weighty):,} that do "
         f"not; {files} in {report.wall_s:.1f} s{other}.\n"
         "Effort is a judgement in working hours, not a measurement. A rule's page: "
         "glia explain ID",
