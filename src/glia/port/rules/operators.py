@@ -5,12 +5,32 @@ from __future__ import annotations
 import ast
 import re
 
-from glia.port.rules.conditions import argument_of, in_forward, is_given, last_name
-from glia.port.rules.conditions import of_integers, on_tensor
-from glia.port.rules.rule import Advice, Family, Rule, imports, keyword, method, operator
-from glia.port.rules.rule import per_family, string, use
+from glia.port.rules.conditions import (
+    argument_of,
+    in_forward,
+    is_given,
+    last_name,
+    of_integers,
+    on_tensor,
+)
+from glia.port.rules.rule import (
+    Advice,
+    Family,
+    Rule,
+    imports,
+    keyword,
+    method,
+    operator,
+    per_family,
+    string,
+    use,
+)
 from glia.port.rules.sources import (
-    EXPORT_PROBE, JAX_NEURON, TROUBLESHOOT, error_code, neuron_sdk,
+    EXPORT_PROBE,
+    JAX_NEURON,
+    TROUBLESHOOT,
+    error_code,
+    neuron_sdk,
 )
 from glia.port.source.hits import Hit
 from glia.port.source.values import is_tensor
@@ -44,10 +64,16 @@ def _bicubic(hit: Hit) -> bool:
 
 
 _DILATED = argument_of(
-    "torch.nn.MaxPool1d", "torch.nn.MaxPool2d", "torch.nn.MaxPool3d",
-    "torch.nn.ConvTranspose1d", "torch.nn.ConvTranspose2d", "torch.nn.ConvTranspose3d",
-    "torch.nn.functional.max_pool1d", "torch.nn.functional.max_pool2d",
-    "torch.nn.functional.max_pool3d", "torch.nn.functional.conv_transpose2d",
+    "torch.nn.MaxPool1d",
+    "torch.nn.MaxPool2d",
+    "torch.nn.MaxPool3d",
+    "torch.nn.ConvTranspose1d",
+    "torch.nn.ConvTranspose2d",
+    "torch.nn.ConvTranspose3d",
+    "torch.nn.functional.max_pool1d",
+    "torch.nn.functional.max_pool2d",
+    "torch.nn.functional.max_pool3d",
+    "torch.nn.functional.conv_transpose2d",
 )
 
 RULES: tuple[Rule, ...] = (
@@ -59,8 +85,13 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             use("torch.scatter_add", "torch.index_add", "torch.scatter_reduce"),
             method(
-                "scatter_add", "scatter_add_", "index_add", "index_add_", "scatter_reduce",
-                "scatter_reduce_", when=on_tensor,
+                "scatter_add",
+                "scatter_add_",
+                "index_add",
+                "index_add_",
+                "scatter_reduce",
+                "scatter_reduce_",
+                when=on_tensor,
             ),
             method("index_put", "index_put_", when=_accumulates),
         ),
@@ -106,7 +137,9 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             operator("<<", ">>", when=_shifts_tensor),
             use(
-                "torch.bitwise_left_shift", "torch.bitwise_right_shift", "torch.__lshift__",
+                "torch.bitwise_left_shift",
+                "torch.bitwise_right_shift",
+                "torch.__lshift__",
                 "torch.__rshift__",
             ),
             method("bitwise_left_shift", "bitwise_right_shift", when=on_tensor),
@@ -126,9 +159,7 @@ RULES: tuple[Rule, ...] = (
         title="pooling or a transposed convolution is dilated",
         category="ops",
         why="the compiler refuses some pairs of stride and dilation",
-        triggers=(
-            keyword("dilation", when=lambda hit: _DILATED(hit) and is_given(hit)),
-        ),
+        triggers=(keyword("dilation", when=lambda hit: _DILATED(hit) and is_given(hit)),),
         on=per_family(
             Advice("raises", "change the size first, then convolve or pool", "hours"),
             Advice("works", "leave it", "none"),
@@ -146,8 +177,15 @@ RULES: tuple[Rule, ...] = (
         category="ops",
         why="a position beyond the table is an error of the compiler or of the runtime",
         triggers=(
-            method("wpe", "pos_emb", "pos_embedding", "pos_embeddings", "position_embedding",
-                   "position_embeddings", when=_unchecked_positions),
+            method(
+                "wpe",
+                "pos_emb",
+                "pos_embedding",
+                "pos_embeddings",
+                "position_embedding",
+                "position_embeddings",
+                when=_unchecked_positions,
+            ),
         ),
         on=per_family(
             Advice("raises", "assert that the length fits the table"),
@@ -188,18 +226,28 @@ RULES: tuple[Rule, ...] = (
         why="they are kernels for CUDA and the CPU, and their results depend on the data",
         triggers=(
             use(
-                "torchvision.ops.nms", "torchvision.ops.batched_nms", "torchvision.ops.roi_align",
-                "torchvision.ops.roi_pool", "torchvision.ops.deform_conv2d",
-                "torchvision.ops.RoIAlign", "torchvision.ops.DeformConv2d",
-                "torchvision.ops.MultiScaleRoIAlign", "torchvision.ops.boxes.nms",
-                "torchvision.ops.boxes.batched_nms", "torchvision.ops.RoIPool",
+                "torchvision.ops.nms",
+                "torchvision.ops.batched_nms",
+                "torchvision.ops.roi_align",
+                "torchvision.ops.roi_pool",
+                "torchvision.ops.deform_conv2d",
+                "torchvision.ops.RoIAlign",
+                "torchvision.ops.DeformConv2d",
+                "torchvision.ops.MultiScaleRoIAlign",
+                "torchvision.ops.boxes.nms",
+                "torchvision.ops.boxes.batched_nms",
+                "torchvision.ops.RoIPool",
                 "torch.ops.torchvision.*",
             ),
             imports("mmcv.ops"),
         ),
         on=per_family(
-            Advice("raises", "cut the model: the backbone on the chip, the rest on the CPU", "days"),
-            Advice("raises", "cut the model: the backbone on the chip, the rest on the CPU", "days"),
+            Advice(
+                "raises", "cut the model: the backbone on the chip, the rest on the CPU", "days"
+            ),
+            Advice(
+                "raises", "cut the model: the backbone on the chip, the rest on the CPU", "days"
+            ),
         ),
         bad="from torchvision.ops import nms\nkeep = nms(boxes, scores, 0.5)\n",
         good="from torchvision.ops import box_iou\niou = box_iou(a, b)\n",
@@ -212,16 +260,44 @@ RULES: tuple[Rule, ...] = (
         category="ops",
         why="few of torch.linalg's factorizations are lowered for these chips",
         triggers=(
-            use(*(
-                f"torch.linalg.{name}"
-                for name in (
-                    "svd", "svdvals", "eig", "eigh", "eigvals", "eigvalsh", "inv", "pinv", "qr",
-                    "cholesky", "solve", "lstsq", "lu", "lu_factor", "det", "slogdet",
-                    "matrix_rank", "inv_ex", "cholesky_ex", "matrix_exp",
+            use(
+                *(
+                    f"torch.linalg.{name}"
+                    for name in (
+                        "svd",
+                        "svdvals",
+                        "eig",
+                        "eigh",
+                        "eigvals",
+                        "eigvalsh",
+                        "inv",
+                        "pinv",
+                        "qr",
+                        "cholesky",
+                        "solve",
+                        "lstsq",
+                        "lu",
+                        "lu_factor",
+                        "det",
+                        "slogdet",
+                        "matrix_rank",
+                        "inv_ex",
+                        "cholesky_ex",
+                        "matrix_exp",
+                    )
                 )
-            )),
-            use("torch.svd", "torch.inverse", "torch.cholesky", "torch.qr", "torch.pinverse",
-                "torch.det", "torch.logdet", "torch.svd_lowrank", "torch.pca_lowrank"),
+            ),
+            use(
+                "torch.svd",
+                "torch.inverse",
+                "torch.cholesky",
+                "torch.qr",
+                "torch.pinverse",
+                "torch.det",
+                "torch.logdet",
+                "torch.svd_lowrank",
+                "torch.pca_lowrank",
+            ),
         ),
         on={**_HOST, "neuron": Advice("raises", "on the CPU, or by Newton-Schulz steps", "days")},
         bad="import torch\nu, s, v = torch.linalg.svd(w)\n",
@@ -235,11 +311,24 @@ RULES: tuple[Rule, ...] = (
         category="ops",
         why="these chips have no sparse layout",
         triggers=(
-            use("torch.sparse.*", "torch.sparse_coo_tensor", "torch.sparse_csr_tensor",
-                "torch.sparse_compressed_tensor", "torch.sparse_bsr_tensor"),
+            use(
+                "torch.sparse.*",
+                "torch.sparse_coo_tensor",
+                "torch.sparse_csr_tensor",
+                "torch.sparse_compressed_tensor",
+                "torch.sparse_bsr_tensor",
+            ),
             method("to_sparse", "to_sparse_csr", "to_sparse_coo", when=on_tensor),
-            imports("torch_scatter", "torch_sparse", "torch_cluster", "torch_geometric", "spconv",
-                    "MinkowskiEngine", "torchsparse", "dgl"),
+            imports(
+                "torch_scatter",
+                "torch_sparse",
+                "torch_cluster",
+                "torch_geometric",
+                "spconv",
+                "MinkowskiEngine",
+                "torchsparse",
+                "dgl",
+            ),
         ),
         on=per_family(
             Advice("raises", "dense tensors or sums by segments; else stay on the GPU", "days"),
@@ -276,8 +365,10 @@ RULES: tuple[Rule, ...] = (
         why="the shape of the result depends on the data, and it is not lowered",
         triggers=(
             use(
-                "torch.nn.CTCLoss", "torch.nn.functional.ctc_loss",
-                "torch.nn.utils.rnn.pack_padded_sequence", "torch.nn.utils.rnn.pack_sequence",
+                "torch.nn.CTCLoss",
+                "torch.nn.functional.ctc_loss",
+                "torch.nn.utils.rnn.pack_padded_sequence",
+                "torch.nn.utils.rnn.pack_sequence",
                 "torch.nn.utils.rnn.pad_packed_sequence",
             ),
         ),
