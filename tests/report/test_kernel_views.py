@@ -154,6 +154,20 @@ def test_a_profile_of_nothing_has_a_page(profile):
     assert "Nothing that glia can re-time" in text(profile_view(empty))
 
 
+def test_where_no_advice_was_looked_for_the_reason_stands_in_its_place(profile):
+    untried = dataclasses.replace(profile, advice=(), untried="ranks meet")
+    for shown in (text(profile_view(untried)), render_profile(untried, ())):
+        assert "No change was tried: ranks meet" in shown
+        assert "Nothing that glia can re-time" not in shown
+
+
+def test_what_several_cores_add_up_to_is_said(profile):
+    both = dataclasses.replace(profile, num_cores=2)
+    words = "instructions of all 2 cores; times and shares are the mean of a core"
+    assert words in text(profile_view(both)) and words in render_profile(both, ())
+    assert words not in text(profile_view(profile)) + render_profile(profile, ())
+
+
 def test_a_run_shows_outputs_and_what_they_took():
     out = TensorSummary("out0", (2, 3), "float32", (1.5, 2.5), 1.5, 2.5, 2.0, 1, "00")
     run = KernelRun("k", "k.py", "trn2", 2, (), (out,), 7, estimate(1e-6, "s"), estimate(1e-3, "J"))

@@ -118,7 +118,8 @@ class LineUse:
     """One line of the kernel's source.
 
     `critical_s` is its part of the chain that makes the kernel as long as it is: over all lines it
-    sums to the time as written. `busy_s` is the active time by engine, overlap not removed.
+    sums to the time as written. `busy_s` is the active time by engine; that of `dma` is the time in
+    which all DMA engines would move the line's bytes, so that lines add up to the engine's own.
     """
 
     file: str
@@ -152,7 +153,7 @@ class KernelProfile:
 
     `time` runs from the dataflow bound with fast constants to the program as written with slow
     ones. `bounds_s` names lower limits: what one resource alone would take. MFU, HFU and MBU as the
-    public profiler defines them.
+    public profiler defines them. `untried` says why no advice was looked for; empty when it was.
     """
 
     kernel: str
@@ -182,6 +183,7 @@ class KernelProfile:
     advice: tuple[Advice, ...]
     notes: tuple[str, ...] = ()
     outputs: tuple[TensorSummary, ...] = ()
+    untried: str = ""
     format: int = PROFILE_FORMAT
 
 

@@ -8,7 +8,6 @@ from rich.text import Text
 
 from glia.core.figures import Estimate
 from glia.core.kernel_records import (
-    Advice,
     Agreement,
     Delta,
     FileCheck,
@@ -24,6 +23,7 @@ from glia.core.kernel_records import (
 )
 from glia.core.units import format_quantity
 from glia.report.grid import columns, estimate_cell, titled_table, two_lines
+from glia.report.kernel_wording import engines_note, no_advice_text
 from glia.report.wording import count_text
 
 NUM_LINES, NUM_ADVICE = 12, 8
@@ -79,8 +79,10 @@ def _notes(notes: tuple[str, ...]) -> list[Text]:
 def profile_view(p: KernelProfile) -> RenderableType:
     """A profile: summary, engines, movement, lines, advice."""
     head = _head(p.kernel, p.chip, p.num_cores, p.arguments)
-    parts: list[RenderableType] = [head, _summary(p), _engines(p), *_movement(p)]
-    parts += [_lines(p.lines, p.as_written.likely), _advice(p.advice), *_notes(p.notes)]
+    parts: list[RenderableType] = [head, _summary(p), _engines(p)]
+    parts += [Text(note, style="dim")] if (note := engines_note(p)) else []
+    parts += _movement(p)
+    parts += [_lines(p.lines, p.as_written.likely), _advice(p), *_notes(p.notes)]
     return Group(*parts)
 
 
@@ -199,13 +201,13 @@ def _short(code: str, limit: int = 90) -> str:
     return code if len(code) <= limit else code[: limit - 1] + "\u2026"
 
 
-def _advice(advice: tuple[Advice, ...]) -> RenderableType:
-    if not advice:
-        return Text("\nNothing that glia can re-time would gain 1 % of the time.", style="dim")
+def _advice(p: KernelProfile) -> RenderableType:
+    if not p.advice:
+        return Text(f"\n{no_advice_text(p)}", style="dim")
     table = titled_table("What to try, by what it would gain (each alone, re-timed)")
     columns(table, (), ("Gain",))
     columns(table, ("Change", "How the gain was computed"))
-    for one in advice[:NUM_ADVICE]:
+    for one in p.advice[:NUM_ADVICE]:
         gain = two_lines(f"{one.fraction:.1%}", format_quantity(one.gain_s, "s"))
         where = f" ({', '.join(one.lines)})" if one.lines else ""
         table.add_row(gain, two_lines(one.title, one.detail + where), Text(one.basis, style="dim"))

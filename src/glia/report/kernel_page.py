@@ -14,9 +14,10 @@ from typing import Any
 
 import glia
 from glia.core.figures import Estimate
-from glia.core.kernel_records import Advice, KernelProfile, LineUse
+from glia.core.kernel_records import KernelProfile, LineUse
 from glia.core.records import Span
 from glia.core.units import format_quantity
+from glia.report.kernel_wording import engines_note, no_advice_text
 from glia.report.markup import Markup, join, tag
 from glia.report.sources import SourceIndex
 from glia.report.tables import FULL_HEADS, full_rows, stacked, table, value_cell
@@ -34,7 +35,7 @@ def render_profile(profile: KernelProfile, spans: Sequence[Span]) -> str:
         _section("summary", "Where the time goes", _tiles(profile), _bounds(profile)),
         _section("timeline", "Timeline", *_timeline(profile, spans, places)),
         _section("lines", "Lines of the kernel", *_lines(profile, places)),
-        _section("advice", "What to try", _advice(profile.advice)),
+        _section("advice", "What to try", _advice(profile)),
         _section("movement", "Data movement", *_movement(profile)),
         _section("numbers", "All numbers", _numbers(profile, index)),
         _section("sources", "Sources", _sources(index)),
@@ -113,6 +114,7 @@ def _bounds(p: KernelProfile) -> Markup:
         [
             table(("Limit", "Time", ""), rows, numeric=(1,)),
             table(("Engine", "Active", "Time active", "Instructions"), engines, numeric=(1, 2, 3)),
+            tag("p", engines_note(p), class_="muted") if p.num_cores > 1 else "",
         ]
     )
 
@@ -193,8 +195,9 @@ def _lines(p: KernelProfile, places: Mapping[str, int]) -> list[Markup]:
     rows = [_line(use, whole, places) for use in p.lines]
     intro = (
         "Part of the time: the line's share of the chain of instructions that makes the kernel as "
-        "long as it is, waiting included; the shares sum to 100 %. Active: on its engine, or in "
-        "flight for DMAs. Click a line to mark it in the timeline."
+        "long as it is, waiting included; the shares sum to 100 %. Active: its time on its engine; "
+        "for DMAs, as if all DMA engines moved its bytes, so that lines add up. Click a line to "
+        "mark it in the timeline."
     )
     inner = tag("table", tag("thead", head), tag("tbody", *rows), class_="dense")
     return [tag("p", intro, class_="muted"), tag("div", inner, class_="scroll")]
@@ -216,9 +219,9 @@ def _line(use: LineUse, whole: float, places: Mapping[str, int]) -> Markup:
     return tag("tr", *cells, data_place=places[place])
 
 
-def _advice(advice: Sequence[Advice]) -> Markup:
-    if not advice:
-        return tag("p", "Nothing that glia can re-time would gain 1 % of the time.", class_="empty")
+def _advice(p: KernelProfile) -> Markup:
+    if not p.advice:
+        return tag("p", no_advice_text(p), class_="empty")
     rows = [
         [
             stacked(f"{one.fraction:.1%}", format_quantity(one.gain_s, "s")),
@@ -226,7 +229,7 @@ def _advice(advice: Sequence[Advice]) -> Markup:
             ", ".join(one.lines),
             one.basis,
         ]
-        for one in advice
+        for one in p.advice
     ]
     return table(("Gain, alone", "Change", "Where", "How it was computed"), rows, numeric=(0,))
 

@@ -86,7 +86,8 @@ def test_two_cores_that_meet_are_profiled_together():
     found = profile("swapped", "x=128x512", num_cores=2)
     assert found.num_cores == 2
     assert any("lines are those of core" in note for note in found.notes)
-    assert any("no advice: the core meets others" in note for note in found.notes)
+    assert "cores or ranks meet" in found.untried and found.advice == ()
+    assert not any("advice" in note for note in found.notes)
     whole = 128 * 512 * 4
     assert (found.dma.hbm_read_bytes, found.dma.hbm_write_bytes) == (2 * whole, 2 * whole)
     assert sum(use.critical_s for use in found.lines) == pytest.approx(found.as_written.likely)

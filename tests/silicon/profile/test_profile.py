@@ -82,6 +82,16 @@ def test_lines_split_the_time_as_written_and_show_their_source():
     assert sum(use.flops for use in profile.lines) == FLOPS
 
 
+def test_lines_add_up_to_what_their_engines_were_active():
+    """Transfers overlap in flight; their active times add up all the same."""
+    stream = trace(lambda x: scaled(x, again=True), ((512, 512), "float32"))
+    profile, _ = build_profile([stream], CHIP, "scaled.py", ())
+    engines = {use.name: use.busy_s for use in profile.engines}
+    for name in ("dma", "vector"):
+        lines = sum(use.busy_s.get(name, 0.0) for use in profile.lines)
+        assert lines == pytest.approx(engines[name], rel=1e-9)
+
+
 def test_every_instruction_is_one_span_with_its_place():
     profile, spans = profiled()
     assert len(spans) == profile.num_instructions

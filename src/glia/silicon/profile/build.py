@@ -218,14 +218,14 @@ def build_profile(
         energy=found.energy,
         energy_by_cause=found.energy_by_cause,
         power=found.power,
-        lines=_lines(stream, timeline),
-        advice=_advice(stream, target, silicon),
+        lines=_lines(stream, timeline, Timing.of(silicon).shared_by(stream.place.num_cores)),
+        advice=_advice(streams, stream, target, silicon),
         notes=(
             *found.notes,
             *_data_notes(streams),
             *_core_notes(streams, slowest),
-            *_advice_notes(stream),
         ),
+        untried=_untried(streams, stream),
     )
     return profile, spans(found.timed)
 
@@ -337,27 +337,32 @@ def _data_notes(streams: Sequence[Stream]) -> tuple[str, ...]:
     return (f"the kernel's control flow asks for data at {where}: this is for these values",)
 
 
-def _lines(stream: Stream, timeline: Timeline) -> tuple[LineUse, ...]:
-    return line_uses(stream, dependences(stream), timeline)
+def _lines(stream: Stream, timeline: Timeline, timing: Timing) -> tuple[LineUse, ...]:
+    return line_uses(stream, dependences(stream), timeline, timing)
 
 
 def _core_notes(streams: Sequence[Stream], slowest: int) -> tuple[str, ...]:
     if len(streams) == 1:
         return ()
-    return (f"lines are those of core {slowest}, advice is for that core timed alone",)
+    place = streams[slowest].place
+    rank = f" of rank {place.rank}" if place.num_ranks > 1 else ""
+    advice = "" if _untried(streams, streams[slowest]) else ", advice is for that core timed alone"
+    return (f"lines are those of core {place.core}{rank}, the slowest{advice}",)
 
 
-def _advice_notes(stream: Stream) -> tuple[str, ...]:
-    """Why there is no advice, where there is none."""
+def _untried(streams: Sequence[Stream], stream: Stream) -> str:
+    """Why no change is timed again; empty where changes are."""
     if len(stream.instructions) > _MAX_FOR_ADVICE:
-        return (f"no advice: the kernel has more than {_MAX_FOR_ADVICE:,} instructions",)
-    if any(one.sync is not None for one in stream.instructions):
-        return ("no advice: the core meets others, and a change would move them too",)
-    return ()
+        return f"the kernel has more than {_MAX_FOR_ADVICE:,} instructions"
+    if any(one.sync is not None for s in streams for one in s.instructions):
+        return "cores or ranks meet, and a change on one would move the others too"
+    return ""
 
 
-def _advice(stream: Stream, target: Target, silicon: Silicon) -> tuple[Advice, ...]:
-    if _advice_notes(stream):
+def _advice(
+    streams: Sequence[Stream], stream: Stream, target: Target, silicon: Silicon
+) -> tuple[Advice, ...]:
+    if _untried(streams, stream):
         return ()
     timing = Timing.of(silicon)
     alone = schedule(stream, timing)

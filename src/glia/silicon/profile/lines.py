@@ -17,7 +17,9 @@ from pathlib import Path
 from glia.core.kernel_records import LineUse
 from glia.isa.stream import Instruction, Stream
 from glia.silicon.hazards import Dependences, track
-from glia.silicon.time.timeline import Timeline
+from glia.silicon.time.timeline import DMA, Timeline
+from glia.silicon.time.timing import Timing
+from glia.silicon.time.transfers import transfer_s
 
 _SLACK_S = 1e-15  # ends and starts are sums of floats
 
@@ -78,7 +80,7 @@ def _released_by(
 
 
 def line_uses(
-    stream: Stream, deps: Dependences, timeline: Timeline, limit: int = 200
+    stream: Stream, deps: Dependences, timeline: Timeline, timing: Timing, limit: int = 200
 ) -> tuple[LineUse, ...]:
     """All lines that issued instructions, the longest part of the chain first."""
     critical: dict[tuple[str, int], float] = defaultdict(float)
@@ -87,7 +89,7 @@ def line_uses(
     groups: dict[tuple[str, int], list[Instruction]] = defaultdict(list)
     for one in stream.instructions:
         groups[_key(one)].append(one)
-    found = [_line(key, group, critical[key], timeline) for key, group in groups.items()]
+    found = [_line(key, group, critical[key], timeline, timing) for key, group in groups.items()]
     found.sort(key=lambda use: (-use.critical_s, -max(use.busy_s.values(), default=0.0), use.line))
     return tuple(found[:limit])
 
@@ -97,15 +99,21 @@ def _key(one: Instruction) -> tuple[str, int]:
 
 
 def _line(
-    key: tuple[str, int], group: list[Instruction], critical_s: float, timeline: Timeline
+    key: tuple[str, int],
+    group: list[Instruction],
+    critical_s: float,
+    timeline: Timeline,
+    timing: Timing,
 ) -> LineUse:
     busy: dict[str, float] = defaultdict(float)
     num_bytes, flops = 0, 0.0
     for one in group:
         dma = one.work.dma
-        busy["dma" if dma is not None else one.engine.name] += (
-            timeline.ends_s[one.index] - timeline.starts_s[one.index]
-        )
+        if dma is None:
+            busy[one.engine.name] += timeline.ends_s[one.index] - timeline.starts_s[one.index]
+        else:
+            # Not from issue to last byte: transfers wait for each other, and those times overlap.
+            busy[DMA] += transfer_s(dma, timing) * timing.share_of_engines(dma)
         num_bytes += 0 if dma is None else dma.num_bytes
         flops += one.work.flops if one.work.useful else 0.0
     return LineUse(
