@@ -144,3 +144,9 @@ def last_name(node: ast.AST | None) -> str:
 def starts(*prefixes: str) -> Condition:
     """The text starts so."""
     return lambda hit: hit.key.startswith(prefixes)
+
+
+def is_not_none(hit: Hit) -> bool:
+    """The keyword or setting is not None."""
+    value = given_value(hit)
+    return not (isinstance(value, ast.Constant) and value.value is None)

@@ -1,0 +1,105 @@
+"""Rules about checkpoints: where they are read to, what is written, how a model is placed."""
+
+from __future__ import annotations
+
+import ast
+
+from glia.port.rules.conditions import in_torch_file, is_called, without
+from glia.port.rules.rule import HIP, Advice, Rule, keyword, per_family, use
+from glia.port.rules.sources import PROBE, XLA_MODEL
+from glia.port.source.hits import Hit
+
+_PLACERS = ("auto", "balanced", "balanced_low_0", "sequential", "cuda")
+
+
+def _of_the_device(hit: Hit) -> bool:
+    """A state_dict that nothing moves to the CPU, given itself, by name or inside a dict."""
+    if not is_called(hit) or hit.call is None or not hit.call.args:
+        return False
+    what = hit.call.args[0]
+    if isinstance(what, ast.Name):
+        given = hit.module.scopes.given(what, what.id)
+        return any(_is_state(value) for value in given)
+    return _is_state(what)
+
+
+def _is_state(node: ast.expr) -> bool:
+    called = {
+        n.func.attr
+        for n in ast.walk(node)
+        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)
+    }
+    return "state_dict" in called and "cpu" not in called
+
+
+def _placed(hit: Hit) -> bool:
+    value = hit.node.value if isinstance(hit.node, ast.keyword) else None
+    return in_torch_file(hit) and hit.module.string(value) in _PLACERS
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="C125",
+        title="a checkpoint is read to where it was written from",
+        category="io",
+        why="one that was saved on CUDA raises without CUDA",
+        triggers=(use("torch.load", when=without("map_location", 1)),),
+        on=per_family(
+            Advice("raises", 'map_location="cpu", then move'),
+            Advice("raises", 'map_location="cpu", then move'),
+            HIP,
+            Advice("raises", 'map_location="cpu"'),
+        ),
+        bad='import torch\nstate = torch.load("a.pt")\n',
+        good='import torch\nstate = torch.load("a.pt", map_location="cpu")\n',
+        grade="seen",
+        sources=(PROBE,),
+        autofix="yes",
+    ),
+    Rule(
+        id="C126",
+        title="tensors are saved from the device",
+        category="io",
+        why="a file of device tensors, or of shards, is tied to that device and that layout",
+        triggers=(use("torch.save", when=_of_the_device),),
+        on=per_family(
+            Advice("unknown", "move the state to the CPU, then save; consolidate shards"),
+            Advice("unknown", "xm.save, or a distributed checkpoint"),
+        ),
+        bad='import torch\ntorch.save(model.state_dict(), "a.pt")\n',
+        good='import torch\ntorch.save(args, "args.pt")\n',
+        grade="seen",
+        sources=(
+            "https://github.com/huggingface/optimum-neuron/issues/367",
+            "https://github.com/huggingface/optimum-neuron/pull/332",
+            XLA_MODEL,
+        ),
+        autofix="partly",
+    ),
+    Rule(
+        id="C128",
+        title="accelerate places the layers",
+        category="io",
+        why="it plans by CUDA's memory, and its hooks break compilation",
+        triggers=(
+            keyword("device_map", when=_placed),
+            use("accelerate.infer_auto_device_map", "accelerate.dispatch_model"),
+            use("accelerate.load_checkpoint_and_dispatch"),
+        ),
+        on=per_family(
+            Advice("unknown", "place the model yourself, or plan tensor parallelism", "hours"),
+            Advice("unknown", "place the model yourself"),
+            HIP,
+            Advice("works", 'leave it: all goes to "cpu"', "none"),
+        ),
+        bad="import transformers\nm = transformers.AutoModel.from_pretrained(n, "
+        'device_map="auto")\n',
+        good="import transformers\nm = transformers.AutoModel.from_pretrained(n)\n",
+        grade="seen",
+        sources=(
+            "https://github.com/huggingface/accelerate/pull/3935",
+            "https://github.com/huggingface/diffusers/pull/7471",
+        ),
+        autofix="partly",
+    ),
+)
