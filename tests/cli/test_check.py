@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
+import string
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cli.test_app import run_glia
 
+ROOT = Path(__file__).parents[2]
 TRAIN = """import torch
 
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -137,6 +141,36 @@ def test_explain_as_json():
     page = json.loads(run_glia("explain", "C001", "--json").stdout)
     assert set(page["rule"]["on"]) == {"neuron", "tpu", "rocm", "cpu"}
     assert ".cuda()" in page["bad"]
+
+
+# -- as other tools call it ----------------------------------------------------------------------
+
+
+def test_the_pre_commit_hook_runs(tmp_path):
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    command = [*shlex.split(hook["entry"]), *hook["args"]]
+    assert command[0] == "glia"
+    (tmp_path / "a.py").write_text("import torch\nx.cuda()\n")
+    assert "a.py:2:1" in run_glia(*command[1:], cwd=tmp_path).stdout
+
+
+def test_the_action_runs(tmp_path):
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    step = action["runs"]["steps"][-1]
+    values = {name: str(given.get("default", "trn2")) for name, given in action["inputs"].items()}
+    words = [
+        string.Template(word).substitute(
+            {
+                name: values[text.split("inputs.")[1].rstrip(" }")]
+                for name, text in step["env"].items()
+            }
+        )
+        for word in shlex.split(step["run"])
+    ]
+    (tmp_path / "a.py").write_text("import torch\nx.cuda()\n")
+    done = run_glia(*words[1:], cwd=tmp_path)
+    assert (words[0], done.returncode) == ("glia", 1)
+    assert (tmp_path / "glia.sarif").exists()
 
 
 # -- SARIF, against the standard's own words (SARIF 2.1.0, OASIS) ---------------------------------

@@ -183,6 +183,14 @@ def test_excluded_paths_are_not_read(tmp_path: Path):
     assert [os.path.basename(f.file) for f in inner.findings] == ["c.py"]
 
 
+def test_what_is_not_the_projects_own_is_not_entered(tmp_path: Path):
+    own = ["env/robot.py", "pkg/build/__init__.py", "pkg/build/a.py"]
+    others = ["my_env/lib/a.py", "build/lib/a.py", "a/site-packages/b.py", ".git/hooks/x.py"]
+    files = dict.fromkeys([*own, *others], MOVED) | {"my_env/pyvenv.cfg": ""}
+    found = shown(check(tmp_path, files), tmp_path)
+    assert [name for name, _, _ in found] == sorted(own)
+
+
 # -- nothing stops the rest ----------------------------------------------------------------------
 
 

@@ -76,24 +76,25 @@ def _findings_table(
     title: str, findings: Sequence[CodeFinding], report: CheckReport, show_all: bool
 ) -> Table:
     table = titled_table(title)
-    columns(table, ("Rule", "What and where", "Do"))
+    columns(table, ("Rule", "What, what to do, where"))
     for group in _by_rule(findings):
         rule = report.rules[group[0].rule]
         what = Text.assemble((rule.title, "bold"), f": {rule.why}")
-        what.append_text(_places(group, show_all))
-        table.add_row(Text(rule.id), what, _advice(rule))
+        table.add_row(Text(rule.id), Group(what, _advice(rule), _places(group, show_all)))
     return table
 
 
 def _places(group: Sequence[CodeFinding], show_all: bool) -> Text:
     shown = group if show_all else group[:_SHOWN]
-    text = Text()
-    for finding in shown:
-        code = finding.code if len(finding.code) <= _MAX_CODE else finding.code[:_MAX_CODE] + "..."
-        text.append(f"\n{finding.place}", style="cyan").append(f"  {code}", style="dim")
+    lines = [_place(finding) for finding in shown]
     if len(group) > len(shown):
-        text.append(f"\n{len(group) - len(shown):,} more (--all shows them)", style="dim")
-    return text
+        lines.append(Text(f"{len(group) - len(shown):,} more (--all shows them)", style="dim"))
+    return Text("\n").join(lines)
+
+
+def _place(finding: CodeFinding) -> Text:
+    code = finding.code if len(finding.code) <= _MAX_CODE else finding.code[:_MAX_CODE] + "..."
+    return Text.assemble((finding.place, "cyan"), (f"  {code}", "dim"))
 
 
 def _advice(rule: RuleSummary) -> Text:
@@ -101,12 +102,11 @@ def _advice(rule: RuleSummary) -> Text:
     groups: dict[tuple[Effect, str, str], list[str]] = defaultdict(list)
     for target, c in rule.on.items():
         groups[c.effect, c.do, c.effort].append(target)
-    text = Text()
+    lines = []
     for (effect, do, effort), names in groups.items():
-        text.append("\n" if text else "").append(", ".join(names), style="bold")
-        text.append(f" {effect}", style=_STYLES[effect])
-        text.append(f" ({effort}): {do}" if effort != "none" else f": {do}")
-    return text
+        work = f" ({effort}): {do}" if effort != "none" else f": {do}"
+        lines.append(Text.assemble(f"{', '.join(names)} ", (effect, _STYLES[effect]), work))
+    return Text("\n").join(lines)
 
 
 def _light_table(findings: Sequence[CodeFinding], report: CheckReport, show_all: bool) -> Table:
@@ -117,9 +117,9 @@ def _light_table(findings: Sequence[CodeFinding], report: CheckReport, show_all:
         for finding in group:
             why[_lightness(finding)] += 1
         reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(why.items()))
-        what = Text(report.rules[group[0].rule].title)
+        what: RenderableType = Text(report.rules[group[0].rule].title)
         if show_all:
-            what.append_text(_places(group, show_all))
+            what = Group(what, _places(group, show_all))
         table.add_row(Text(group[0].rule), what, Text(reasons), Text(f"{len(group):,}"))
     return table
 

@@ -22,10 +22,11 @@ MAX_BYTES = 2 << 20  # longer code is data or generated: its tree would fill the
 MAX_NOTEBOOK_BYTES = 64 << 20  # its results are not read, only its code
 
 _SKIPPED = {
-    ".git", ".hg", ".svn", ".venv", "venv", ".env", "env", "node_modules", "__pycache__", ".tox",
-    ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", "site-packages", ".ipynb_checkpoints",
-    "build", "dist", ".eggs",
+    ".git", ".hg", ".svn", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache",
+    ".pytest_cache", ".ruff_cache", "site-packages", ".ipynb_checkpoints", ".eggs",
 }  # fmt: skip
+_BUILT = {"build", "dist"}  # made from the sources, unless they are packages of their own
+_ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # an environment has one of them, whatever its name
 _KINDS: dict[str, FileKind] = {
     ".py": "python", ".pyi": "python", ".ipynb": "notebook", ".yaml": "config", ".yml": "config",
     ".json": "config", ".toml": "config", ".cfg": "config", ".ini": "config", ".sh": "shell",
@@ -89,7 +90,7 @@ class Walk:
             return
         for entry in entries:
             path = Path(entry.path)
-            if entry.name in _SKIPPED or self._is_excluded(path):
+            if self._is_excluded(path):
                 continue
             try:
                 is_folder, is_file = entry.is_dir(follow_symlinks=False), entry.is_file()
@@ -97,7 +98,8 @@ class Walk:
                 self.problems.append((entry.path, f"{error.strerror}"))
                 continue
             if is_folder:
-                yield from self._below(path)
+                if not _is_foreign(path):
+                    yield from self._below(path)
             elif is_file and (kind := _kind(path)) is not None:
                 yield SourceFile(path, str(path), kind, _role(path.relative_to(self.root)))
 
@@ -106,6 +108,15 @@ class Walk:
             return False
         inside = os.path.relpath(path, self.base or self.root).replace(os.sep, "/")
         return any(fnmatch.fnmatch(inside, pattern.rstrip("/")) for pattern in self.exclude)
+
+
+def _is_foreign(folder: Path) -> bool:
+    """True for folders that hold no source of the project."""
+    if folder.name in _SKIPPED:
+        return True
+    if folder.name in _BUILT and not (folder / "__init__.py").exists():
+        return True
+    return any((folder / name).exists() for name in _ENVIRONMENT)
 
 
 def _kind(path: Path) -> FileKind | None:
