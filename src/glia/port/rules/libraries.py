@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from glia.port.rules.rule import Advice, Rule, imports, use
-from glia.port.rules.sources import GENERAL, NATIVE, PROBE
+from glia.port.rules.conditions import is_true
+from glia.port.rules.rule import Advice, Rule, imports, keyword, per_family, string, use
+from glia.port.rules.sources import GENERAL, NATIVE, PROBE, error_code
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -102,10 +103,14 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C064",
-        title="bitsandbytes is imported",
+        title="weights are loaded by bitsandbytes",
         category="libs",
         why="its 4- and 8-bit kernels are for CUDA",
-        triggers=(imports("bitsandbytes"),),
+        triggers=(
+            imports("bitsandbytes"),
+            use("transformers.BitsAndBytesConfig", "diffusers.BitsAndBytesConfig"),
+            keyword("load_in_8bit", "load_in_4bit", when=is_true),
+        ),
         on={
             "neuron": Advice("raises", "bf16, or the fp8 path of the serving stack", "days"),
             "tpu": Advice("raises", "bf16, or the int8 path of the serving stack", "days"),
@@ -152,5 +157,108 @@ RULES: tuple[Rule, ...] = (
         grade="general",
         sources=(GENERAL,),
         autofix="partly",
+    ),
+    Rule(
+        id="C065",
+        title="an optimizer with 8-bit or paged state",
+        category="libs",
+        why="it is a kernel of bitsandbytes",
+        triggers=(
+            use("bitsandbytes.optim.*"),
+            string(
+                "adamw_8bit",
+                "adamw_bnb_8bit",
+                "paged_adamw_8bit",
+                "paged_adamw_32bit",
+                "lion_8bit",
+                "paged_lion_8bit",
+            ),
+        ),
+        on=per_family(
+            Advice("raises", "AdamW with sharded state"),
+            Advice("raises", "AdamW with sharded state"),
+            Advice("unknown", "the build for several backends"),
+            Advice("raises", "AdamW"),
+        ),
+        bad='args = TrainingArguments(optim="paged_adamw_8bit")\n',
+        good='args = TrainingArguments(optim="adamw_torch")\n',
+        grade="seen",
+        sources=("https://github.com/bitsandbytes-foundation/bitsandbytes/issues/719",),
+        autofix="yes",
+    ),
+    Rule(
+        id="C067",
+        title="transformer_engine is imported",
+        category="libs",
+        why="its layers are CUDA kernels",
+        triggers=(imports("transformer_engine", "transformer_engine_torch"),),
+        on=per_family(
+            Advice("raises", "the layers of torch.nn, and the fp8 of the chip", "days"),
+            Advice("raises", "the layers of torch.nn", "days"),
+            Advice("unknown", "a fork has part of it", "hours"),
+            Advice("raises", "the layers of torch.nn", "hours"),
+        ),
+        bad="import transformer_engine.pytorch as te\n",
+        good="import torch.nn as nn\n",
+        grade="general",
+        sources=(GENERAL,),
+    ),
+    Rule(
+        id="C068",
+        title="a loss or layer fused in Triton is imported",
+        category="libs",
+        why="it is written in Triton",
+        triggers=(imports("liger_kernel", "cut_cross_entropy", "unsloth"),),
+        on=per_family(
+            Advice("raises", "cross-entropy by chunks, in PyTorch", "hours"),
+            Advice("raises", "cross-entropy by chunks, in PyTorch", "hours"),
+            Advice("works", "leave it: Triton", "none"),
+            Advice("raises", "cross-entropy by chunks, in PyTorch", "hours"),
+        ),
+        bad="from liger_kernel.transformers import LigerCrossEntropyLoss\n",
+        good="from torch.nn import CrossEntropyLoss\n",
+        grade="general",
+        sources=(GENERAL, "https://github.com/meta-pytorch/tritonbench/pull/1123"),
+        autofix="partly",
+    ),
+    Rule(
+        id="C069",
+        title="weights of 4 bits are loaded",
+        category="libs",
+        why="the kernels that unpack them are for CUDA",
+        triggers=(
+            imports("auto_gptq", "gptqmodel", "awq", "hqq", "exllamav2", "optimum.gptq"),
+            use("transformers.GPTQConfig", "transformers.AwqConfig", "transformers.HqqConfig"),
+        ),
+        on=per_family(
+            Advice("raises", "turn them into bf16 or fp8 beforehand", "days"),
+            Advice("raises", "turn them into bf16 beforehand", "days"),
+            Advice("unknown", "some of the kernels exist", "hours"),
+            Advice("raises", "turn them into bf16 or float32 beforehand", "hours"),
+        ),
+        bad="from awq import AutoAWQForCausalLM\n",
+        good="from transformers import AutoModelForCausalLM\n",
+        grade="seen",
+        sources=(
+            error_code("EVRF022"),
+            "https://github.com/vllm-project/vllm/issues/10946",
+        ),
+    ),
+    Rule(
+        id="C071",
+        title="TensorRT is imported",
+        category="libs",
+        why="it is for GPUs of NVIDIA",
+        triggers=(imports("tensorrt", "torch2trt", "torch_tensorrt", "tensorrt_llm"),),
+        on=per_family(
+            Advice("raises", "compile for Neuron", "days"),
+            Advice("raises", "compile ahead of time through XLA", "days"),
+            Advice("raises", "MIGraphX", "days"),
+            Advice("raises", "ONNX Runtime or OpenVINO", "days"),
+        ),
+        bad="import tensorrt as trt\n",
+        good="import onnxruntime as ort\n",
+        grade="general",
+        sources=(GENERAL, "https://github.com/ROCm/AMDMIGraphX/issues/4846"),
     ),
 )

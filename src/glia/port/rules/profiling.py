@@ -1,0 +1,107 @@
+"""Rules about profilers, monitors and serving engines."""
+
+from __future__ import annotations
+
+from glia.port.rules.conditions import is_given, is_true
+from glia.port.rules.rule import HIP, Advice, Rule, imports, keyword, per_family, string, use
+from glia.port.rules.sources import GAUDI, PROBE, ROCM_TABLE, neuron_sdk
+from glia.port.source.hits import Hit
+
+
+def _of_the_profiler(hit: Hit) -> bool:
+    name = hit.module.dotted(hit.call.func) if hit.call is not None else ""
+    return is_true(hit) and name.startswith(("torch.autograd.profiler", "torch.profiler"))
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="C130",
+        title="ranges are marked for NVTX",
+        category="profiling",
+        why="it raises where NVTX is not built in",
+        triggers=(
+            use("torch.cuda.nvtx.*", "torch.cuda.nvtx", "torch.autograd.profiler.emit_nvtx"),
+            imports("nvtx"),
+        ),
+        on=per_family(
+            Advice("raises", "torch.profiler.record_function"),
+            Advice("raises", "xp.Trace of torch_xla.debug.profiler"),
+            Advice("unknown", "torch.profiler.record_function, or roctx"),
+            Advice("raises", "torch.profiler.record_function"),
+        ),
+        bad='import torch\nwith torch.cuda.nvtx.range("step"):\n    pass\n',
+        good='import torch\nwith torch.profiler.record_function("step"):\n    pass\n',
+        grade="seen",
+        sources=(PROBE, ROCM_TABLE),
+        autofix="yes",
+    ),
+    Rule(
+        id="C131",
+        title="the profiler is asked for CUDA",
+        category="profiling",
+        why="it warns, and the trace has nothing of the device",
+        triggers=(
+            use("torch.profiler.ProfilerActivity.CUDA"),
+            use("torch.autograd.ProfilerActivity.CUDA", "torch.cuda.cudart"),
+            use("torch.cuda.profiler.*", "torch.cuda.profiler"),
+            keyword("use_cuda", when=_of_the_profiler),
+        ),
+        on=per_family(
+            Advice("silent", "Neuron Explorer"),
+            Advice("silent", "torch_xla.debug.profiler"),
+            HIP,
+            Advice("silent", "ProfilerActivity.CPU alone"),
+        ),
+        bad="from torch.profiler import ProfilerActivity\nkinds = [ProfilerActivity.CUDA]\n",
+        good="from torch.profiler import ProfilerActivity\nkinds = [ProfilerActivity.CPU]\n",
+        grade="seen",
+        sources=(PROBE, neuron_sdk("issues/746")),
+        autofix="yes",
+    ),
+    Rule(
+        id="C132",
+        title="NVIDIA's monitor is asked",
+        category="profiling",
+        why="the library or the program is not there: dashboards and scaling fail",
+        triggers=(
+            imports("pynvml", "py3nvml", "nvidia_smi", "GPUtil", "gpustat", "nvitop"),
+            string("nvidia-smi", "nvidia-smi *"),
+        ),
+        on=per_family(
+            Advice("raises", "neuron-ls and neuron-monitor, which write JSON", "hours"),
+            Advice("raises", "tpu-info", "hours"),
+            Advice("raises", "amdsmi, or rocm-smi", "hours"),
+            Advice("raises", "psutil", "hours"),
+        ),
+        bad="import pynvml\npynvml.nvmlInit()\n",
+        good='import psutil\nprint(psutil.cpu_percent(), "see nvidia")\n',
+        grade="seen",
+        sources=(GAUDI, neuron_sdk("issues/633")),
+        autofix="partly",
+    ),
+    Rule(
+        id="C133",
+        title="a serving engine is configured for CUDA",
+        category="serving",
+        why="settings are refused or mean something else there, and differ by model",
+        triggers=(
+            keyword("gpu_memory_utilization", "mem_fraction_static", when=is_given),
+            keyword("enable_prefix_caching", "enable_chunked_prefill", when=is_true),
+            string("--gpu-memory-utilization", "--mem-fraction-static"),
+        ),
+        on=per_family(
+            Advice("unknown", "the vllm-neuron plugin, with buckets in so many words", "days"),
+            Advice("unknown", "the tpu-inference plugin", "days"),
+            Advice("works", "leave it: vLLM for ROCm", "none"),
+            Advice("unknown", "vLLM for the CPU", "hours"),
+        ),
+        bad="from vllm import LLM\nm = LLM(n, gpu_memory_utilization=0.9)\n",
+        good="from vllm import LLM\nm = LLM(n, max_model_len=4096)\n",
+        grade="seen",
+        sources=(
+            "https://github.com/vllm-project/vllm-neuron/issues/30",
+            "https://github.com/aws-neuron/neuronx-distributed-inference/issues/10",
+            "https://github.com/vllm-project/tpu-inference/issues/898",
+        ),
+    ),
+)
