@@ -16,10 +16,17 @@ from glia.core.dtypes import DType
 from glia.core.dtypes import dtype as find_dtype
 from glia.core.errors import KernelError
 from glia.isa.objects import NKIObject
+from glia.isa.rules import refusal
 from glia.isa.sequencers.registers import VirtualRegister
 from glia.isa.tensors.tensor import NkiTensor
+from glia.nki.language.dtypes import PUBLIC
 
 Leaf = Callable[[Any, str], Any]
+
+DEVICE_FORMATS = ("bool", *(name for name in PUBLIC if name != "bool_"))
+"""The names of the formats that tensors of a kernel can have."""
+
+_NEAREST = {"float64": "float32", "int64": "int32", "uint64": "uint32"}
 
 
 class TensorSpec:
@@ -33,6 +40,22 @@ class TensorSpec:
         self.shape = tuple(shape)
         self.dtype = dtype
         self.strides = strides
+
+
+def check_format(spec: TensorSpec, what: str, name: str) -> None:
+    """Refuse formats that the chip does not have, such as NumPy's own float64 and int64."""
+    if spec.dtype.name in DEVICE_FORMATS:
+        return
+    near = _NEAREST.get(spec.dtype.name)
+    do = f"pass {name}.astype(np.{near}), or of a torch tensor {name}.to(torch.{near})"
+    raise refusal(
+        what,
+        f"{spec.dtype} (NumPy's default)"
+        if spec.dtype.name in ("float64", "int64")
+        else str(spec.dtype),
+        f"a format of the chip: {', '.join(DEVICE_FORMATS)}",
+        do if near else "convert it first",
+    )
 
 
 def map_leaves(value: Any, leaf: Leaf, key: str = "") -> Any:

@@ -10,19 +10,22 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from glia.core.collection import no_collection
 from glia.core.errors import KernelError, UsageError, choose
 from glia.isa.launch.builder import StreamBuilder, tracing
 from glia.isa.launch.context import CURRENT
-from glia.isa.launch.located import located
+from glia.isa.launch.located import calling, located
+from glia.isa.launch.misfit import misfit
 from glia.isa.launch.schedule import Pairs, pairs_of
 from glia.isa.stream import Place, Stream
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor
-from glia.nki.arguments import TensorSpec, leaves, map_leaves
+from glia.nki.arguments import TensorSpec, check_format, leaves, map_leaves
 from glia.silicon.execution.races import check_shared
 
 __all__ = ["Kernel", "TensorSpec", "jit"]
@@ -78,17 +81,28 @@ class Kernel:
         """The function's name."""
         return str(getattr(self.function, "__name__", type(self.function).__name__))
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """File and line of the function."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        return ("kernel", 0) if code is None else (code.co_filename, code.co_firstlineno)
+
     def bound(self, args: Any, kwargs: Any) -> inspect.BoundArguments:
         """The arguments by parameter.
 
         Raises:
-            KernelError: for arguments that the function does not take.
+            KernelError: for arguments that the function does not take; names the call's line.
         """
         try:
             return self.signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise KernelError(
-                f"calling kernel {self.name}: {error}; expected {self.name}{self.signature}"
+        except TypeError:
+            wrong = misfit(self.name, self.signature, args, kwargs)
+            file, line = self.place
+            raise calling(
+                KernelError(
+                    f"calling kernel {self.name}: {wrong} (defined at {Path(file).name}:{line})"
+                ),
+                sys._getframe(),
             ) from None
 
     def trace(self, *args: Any, target: Target, **kwargs: Any) -> Stream:
@@ -141,6 +155,10 @@ class Tracer:
     def _placed(self, value: Any, key: str) -> Any:
         if not isinstance(value, TensorSpec):
             return value
+        try:
+            check_format(value, f"kernel {self.kernel.name}, argument {key}", key)
+        except KernelError as error:
+            raise calling(error, sys._getframe()) from None
         made = self.builder.storage(
             value.shape, value.dtype, "hbm", key, "input", strides=value.strides
         )
@@ -156,14 +174,12 @@ class Tracer:
 
     def finish(self) -> Stream:
         """Declare what the kernel returned, and freeze the stream."""
-        code = getattr(inspect.unwrap(self.kernel.function), "__code__", None)
-        at = ("kernel", 0) if code is None else (code.co_filename, code.co_firstlineno)
         try:
             for tensor in outputs_of(self.result, self.kernel.name):
                 self.builder.mark_output(tensor)
             return self.builder.finish(self.inputs)
         except KernelError as error:
-            raise located(error, *at) from None
+            raise located(error, *self.kernel.place) from None
 
 
 def _positional(

@@ -23,6 +23,7 @@ from glia.isa.launch.context import CURRENT, current
 from glia.isa.launch.limits import Budget
 from glia.isa.launch.located import error_place, kernel_error, kernel_place, located
 from glia.isa.launch.memory import FIRST_REGISTER_FILE, LaunchMemory
+from glia.isa.launch.misfit import misfit
 from glia.isa.launch.overlap import pattern_of, patterns_overlap
 from glia.isa.launch.schedule import Schedule
 from glia.isa.sequencers.registers import VirtualRegister
@@ -112,7 +113,8 @@ def _declared(function: F, table: dict[str, Callable[..., Any]], module: str) ->
         if not fits and _only_dst_dtype(arguments, known, required):
             del arguments["dtype"]
         elif not fits:
-            raise located(_misfit(f"{module}.{name}", signature, args, kwargs), *at)
+            wrong = misfit(name, signature, args, kwargs)
+            raise located(KernelError(f"{module}.{name}: {wrong}"), *at)
         return builder.issue(name, function, arguments, at)
 
     table[name] = call
@@ -134,14 +136,6 @@ def _only_dst_dtype(arguments: dict[str, Any], known: Set[str], required: Set[st
     dst, extra = arguments.get("dst"), arguments.keys() - known
     fits = extra == {"dtype"} and required <= arguments.keys()
     return fits and isinstance(dst, NkiTensor) and arguments["dtype"] == dst.dtype
-
-
-def _misfit(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> KernelError:
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        return KernelError(f"{name}: {error}; expected {name.rpartition('.')[2]}{signature}")
-    raise AssertionError(f"{name}: arguments that bind were refused")
 
 
 class StreamBuilder(LaunchMemory):

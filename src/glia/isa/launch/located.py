@@ -53,6 +53,12 @@ def _kind(plain: type[Exception]) -> type[LocatedError]:
         return LocatedError
 
 
+def calling(error: KernelError, frame: FrameType) -> KernelError:
+    """The error with the place before it that called glia, if that is the user's own code."""
+    file, line = kernel_place(frame)
+    return error if file.startswith(f"{_PACKAGE}/") else located(error, file, line)
+
+
 def is_internal(file: str) -> bool:
     """True for the files of glia that carry out what a kernel calls."""
     return file.startswith(_HIDDEN)
