@@ -66,7 +66,9 @@ def shown_parameters(signature: inspect.Signature) -> str:
 
 
 def _parameter(parameter: inspect.Parameter) -> str:
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return f"**{parameter.name}"
+    stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
     if parameter.default is parameter.empty:
         return stars + parameter.name
     default = parameter.default
