@@ -152,8 +152,9 @@ class KernelProfile:
     """What a kernel does with the chip. Times of the likely constants are plain floats.
 
     `time` runs from the dataflow bound with fast constants to the program as written with slow
-    ones. `bounds_s` names lower limits: what one resource alone would take. MFU, HFU and MBU as the
-    public profiler defines them. `untried` says why no advice was looked for; empty when it was.
+    ones. `bounds_s` names lower limits: what one resource alone would take. MFU and HFU are
+    over the peak of the mode that each product runs in, MBU over that of the HBM stacks. `untried`
+    says why no advice was looked for; empty when it was.
     """
 
     kernel: str

@@ -15,6 +15,7 @@ from glia.core.figures import Estimate, Figure, exact
 from glia.core.records import LaunchRecord, RunResult, Span
 from glia.silicon import Placed, SequenceTimeline, Timing, schedule_sequence, stream_energy
 from glia.silicon.hazards import track
+from glia.silicon.profile.counts import count
 from glia.silicon.time.timing import BOUNDS
 
 _REASON = "from the dataflow bound with fast constants to the program as written with slow ones"
@@ -92,7 +93,7 @@ def predict(program: Program) -> RunResult:
         utilisation=_utilisation(timed, latency),
         flops=exact(flops, "FLOP", "counted over all matrix instructions, transposes excepted"),
         hbm_bytes=exact(hbm_bytes, "B", "counted over all DMA instructions"),
-        mfu=_mfu(flops, silicon, latency),
+        mfu=_mfu(program, silicon, latency),
         energy=energy,
         power=power,
         assumptions=(_CORES, *_extrapolated(chip, silicon), *notes),
@@ -128,11 +129,11 @@ def _totals(program: Program, silicon: Silicon) -> tuple[float, int, Estimate]:
     counts = Counter(launch.stream for launch in program.launches)
     energy = Estimate(0, 0, 0, "J", "energy per operation and byte from circuit literature")
     flops, num_bytes = 0.0, 0
-    for name, count in counts.items():
+    for name, times in counts.items():
         one = stream_energy(program.streams[name], silicon.energy)
-        energy = energy.plus(one.total.scaled(count))
-        flops += one.flops * count
-        num_bytes += (one.hbm_read_bytes + one.hbm_write_bytes) * count
+        energy = energy.plus(one.total.scaled(times))
+        flops += one.flops * times
+        num_bytes += (one.hbm_read_bytes + one.hbm_write_bytes) * times
     return flops, num_bytes, energy
 
 
@@ -152,17 +153,17 @@ def _contention(program: Program, silicon: Silicon, latency: Estimate) -> Estima
     )
 
 
-def _mfu(flops: float, silicon: Silicon, latency: Estimate) -> Estimate:
-    """Share of the array's bf16 peak, by its geometry and clock."""
-    tensor = silicon.tensor
-    peak = 2 * tensor.rows.value * tensor.columns.value * silicon.clock.tensor.value
-    fraction = latency.per(flops / peak, "fraction")
+def _mfu(program: Program, silicon: Silicon, latency: Estimate) -> Estimate:
+    """Ideal Tensor-engine time of the useful products over the latency."""
+    streams = [program.streams[launch.stream] for launch in program.launches]
+    ideal_s = count(streams, silicon).useful_tensor_s
+    fraction = latency.per(ideal_s, "fraction")
     return Estimate(
         fraction.low,
         fraction.likely,
         min(fraction.high, 1.0),
         "fraction",
-        "FLOPs over rows x columns x 2 x clock of one core; " + latency.reason,
+        "FLOPs over the peak of the mode each runs in, of one core; " + latency.reason,
         (*latency.sources, silicon.clock.tensor.source),
     )
 

@@ -86,13 +86,16 @@ class Work:
 
     `cycles` are streaming cycles of the engine's own clock; the fixed cycles of each instruction
     are a constant of the engine, added by the timeline. `flops` counts multiply and add separately;
-    `useful` is false for Tensor-engine transposes, which move data and compute nothing. `tile` is
-    the part of the systolic array that is taken (None: all of it).
+    `useful` is false for Tensor-engine transposes, which move data and compute nothing.
+    `cell_rate` is how many products a cell of the systolic array makes per cycle in the mode that
+    runs: 1 over the passes, 2 in double rows. `tile` is the part of the array that is taken (None:
+    all of it).
     """
 
     cycles: float = 0.0
     flops: float = 0.0
     flop_kind: str = ""
+    cell_rate: float = 1.0
     elements: int = 0
     sram: Traffic = Traffic()
     useful: bool = True

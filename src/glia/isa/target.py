@@ -38,6 +38,8 @@ class Target:
     min_row_tile: int
     matmul_min: float
     stationary_load: float
+    double_row_rate: float
+    mx_rate: float
     vector_min: float
     copy_rate_2byte: float
     copy_rate_2byte_mixed: float
@@ -109,6 +111,8 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         min_row_tile=int(s.tensor.min_row_tile.value),
         matmul_min=s.tensor.min_cycles.value,
         stationary_load=s.tensor.stationary_load_cycles.value,
+        double_row_rate=s.tensor.fp8_rate.value,
+        mx_rate=_rate(s.tensor.mx_rate),
         vector_min=s.vector.min_cycles.value,
         copy_rate_2byte=s.vector.copy_rate_2byte.value,
         copy_rate_2byte_mixed=s.vector.copy_rate_2byte_mixed.value,

@@ -69,10 +69,12 @@ def nc_matmul(
     check_result_type(what, dst, b.target)
     check_moving(what, dst, columns, rows, b.target)
     hints = (is_stationary_onezero, is_moving_onezero)
+    passes = _passes(b.target, stationary, moving, hints)
     work = Work(
-        cycles=stream_cycles(b.target, columns, _passes(b.target, stationary, moving, hints), rows),
+        cycles=stream_cycles(b.target, columns, passes, rows),
         flops=2.0 * stationary.shape[0] * depth * rows * columns,
         flop_kind=stationary.dtype.name,
+        cell_rate=(b.target.double_row_rate if double else 1.0) / passes,
         useful=not is_transpose,
         sram=traffic(dst, stationary, moving),
         tile=tile,
@@ -217,12 +219,12 @@ def _transpose_mode(
     require(not accumulate, f"{what} accumulate", "True", "False (is_transpose overwrites)")
     out = halfwords(what, dst)
     check_moving(what, out, moving.free_size, stationary.free_size, target)
+    passes = transpose_passes(target, kind)
     work = Work(
-        cycles=stream_cycles(
-            target, moving.free_size, transpose_passes(target, kind), stationary.free_size
-        ),
+        cycles=stream_cycles(target, moving.free_size, passes, stationary.free_size),
         flops=2.0 * stationary.shape[0] * stationary.free_size * moving.free_size,
         flop_kind=kind.name,
+        cell_rate=1.0 / passes,
         useful=False,
         sram=traffic(dst, stationary, moving),
         tile=tile,

@@ -77,6 +77,7 @@ def nc_matmul_mx(
         cycles=stream_cycles(b.target, columns, 1.0, width),
         flops=2.0 * rows * _PACKED * width * columns,
         flop_kind=_FLOP_KIND,
+        cell_rate=b.target.mx_rate,
         sram=traffic(dst, stationary, moving, *scales),
         tile=tile,
     )

@@ -42,12 +42,12 @@ def nc_transpose(
     exact = b.target.can.transpose_bit_exact
     out = halfwords(what, dst) if exact else dst
     check_bank(what, out, b.target)
+    passes = transpose_passes(b.target, data.dtype)
     work = Work(
-        cycles=stream_cycles(
-            b.target, data.num_partitions, transpose_passes(b.target, data.dtype), data.free_size
-        ),
+        cycles=stream_cycles(b.target, data.num_partitions, passes, data.free_size),
         flops=2.0 * data.num_partitions * data.num_partitions * data.free_size,
         flop_kind=data.dtype.name,
+        cell_rate=1.0 / passes,
         useful=False,
         sram=traffic(dst, data),
     )

@@ -1,8 +1,8 @@
 """A `KernelProfile` from the streams of a launch: times, shares, counts, lines, advice.
 
 Time: low is the dataflow bound with fast constants, likely the program as written, high the same
-with slow constants. MFU = FLOPs / (peak x time); HFU counts all Tensor-engine work in bf16
-equivalents; MBU = HBM bytes / time / stack bandwidth (neuron-explorer profile-schema-reference).
+with slow constants. MFU and HFU are the ideal Tensor-engine time of the useful products and of all
+over the time; MBU = HBM bytes / time / stack bandwidth (see counts).
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from glia.silicon.profile.counts import (
     Counts,
     count,
     dma_bandwidth,
-    peak_flops,
     stack_bandwidth,
 )
 from glia.silicon.profile.lines import line_uses
@@ -207,8 +206,8 @@ def build_profile(
         dataflow=found.timed.dataflow(),
         bounds_s=_bounds(found, streams, silicon),
         flops=found.counts.flops,
-        mfu=_fraction(found.counts.flops, peak_flops(silicon, cores), found.time, _MFU),
-        hfu=_fraction(found.counts.weighted_flops, peak_flops(silicon, cores), found.time, _HFU),
+        mfu=_fraction(found.counts.useful_tensor_s, cores, found.time, _MFU),
+        hfu=_fraction(found.counts.tensor_s, cores, found.time, _HFU),
         mbu=_fraction(found.counts.hbm_bytes, stack_bandwidth(silicon, cores), found.time, _MBU),
         engines=_engines(found.timed, found.time),
         dma=_dma(found, silicon, cores),
@@ -230,8 +229,8 @@ def build_profile(
     return profile, spans(found.timed)
 
 
-_MFU = "useful FLOPs over rows x columns x 2 x clock"
-_HFU = "all Tensor-engine work, transposes too, in bf16 equivalents, over the same peak"
+_MFU = "useful FLOPs over the peak of the mode each runs in: rows x columns x 2 x clock x rate"
+_HFU = "all Tensor-engine work, transposes too, over the same peaks"
 _MBU = "HBM bytes read and written over the bandwidth of the stacks used"
 
 
@@ -245,7 +244,7 @@ def _fraction(amount: float, peak: float, time: Estimate, reason: str) -> Estima
 
 def _bounds(found: Predicted, streams: Sequence[Stream], silicon: Silicon) -> dict[str, float]:
     cores = len(streams)
-    counts, peak = found.counts, peak_flops(silicon, cores)
+    counts = found.counts
     again = sum(r.again_bytes for r in _all_reloads(streams))
     bandwidth = dma_bandwidth(silicon, cores)
     # Fast constants and a full clock: a limit must hold for the low end of the time, too.
@@ -256,8 +255,8 @@ def _bounds(found: Predicted, streams: Sequence[Stream], silicon: Silicon) -> di
     return {
         "dma": counts.dma_bytes / bandwidth,
         "dma without reloads": (counts.dma_bytes - again) / bandwidth,
-        "tensor": counts.weighted_flops / peak,
-        "tensor without transposes": counts.useful_weighted_flops / peak,
+        "tensor": counts.tensor_s / cores,
+        "tensor without transposes": counts.useful_tensor_s / cores,
         "busiest engine": busiest,
     }
 

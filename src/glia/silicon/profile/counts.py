@@ -1,7 +1,8 @@
 """What a stream does, counted: FLOPs, bytes, DMA pieces. No time in here.
 
-FLOP weights and the definitions of MFU, HFU and MBU: aws-neuron-sdk
-tools/neuron-explorer/profile-schema-reference.rst.
+MFU, HFU and MBU follow aws-neuron-sdk tools/neuron-explorer/profile-schema-reference.rst, but each
+FLOP counts against the peak of the mode it runs in: its ideal time on a full array. The public
+profiler's MFU has the bf16 peak throughout, above which double rows and MX formats go.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ SMALL_PIECE_BYTES = 512  # below it a DMA mostly pays for its pieces (nki-dma-ov
 class Counts:
     """Totals over all cores of a launch.
 
-    `flops` are useful multiply and add operations of the Tensor engine; `weighted_flops` are all
-    its work, transposes too, in bf16 equivalents.
+    `flops` are useful multiply and add operations of the Tensor engine. `useful_tensor_s` is the
+    ideal time of those: a full array, at full clock, in the mode of each instruction; `tensor_s`
+    that of all its work, transposes too.
     """
 
     flops: float = 0.0
-    useful_weighted_flops: float = 0.0
-    weighted_flops: float = 0.0
+    useful_tensor_s: float = 0.0
+    tensor_s: float = 0.0
     hbm_read_bytes: int = 0
     hbm_write_bytes: int = 0
     num_transfers: int = 0
@@ -41,17 +43,18 @@ class Counts:
 
 def count(streams: Sequence[Stream], silicon: Silicon) -> Counts:
     """Count all instructions of all cores."""
-    flops = useful = weighted = 0.0
+    flops = useful = every = 0.0
+    peak = peak_flops(silicon, 1)
     read = written = transfers = moved = pieces = small = 0
     for stream in streams:
         for one in stream.instructions:
             work = one.work
             if work.flops:
-                weight = flop_weight(work.flop_kind, silicon)
-                weighted += work.flops * weight
+                ideal_s = work.flops / (peak * work.cell_rate)
+                every += ideal_s
                 if work.useful:
                     flops += work.flops
-                    useful += work.flops * weight
+                    useful += ideal_s
             if work.dma is not None:
                 read += work.dma.hbm_read_bytes
                 written += work.dma.hbm_write_bytes
@@ -60,21 +63,11 @@ def count(streams: Sequence[Stream], silicon: Silicon) -> Counts:
                 pieces += work.dma.num_elements
                 if work.dma.element_bytes < SMALL_PIECE_BYTES:
                     small += work.dma.num_bytes
-    return Counts(flops, useful, weighted, read, written, transfers, moved, pieces, small)
-
-
-def flop_weight(kind: str, silicon: Silicon) -> float:
-    """Time of one FLOP of this number format relative to bf16."""
-    tensor = silicon.tensor
-    if kind == "float32":
-        return tensor.fp32_passes.value
-    if kind.endswith("_x4") and tensor.mx_rate is not None:
-        return 1.0 / tensor.mx_rate.value
-    return 1.0 / tensor.fp8_rate.value if kind.startswith("float8") else 1.0
+    return Counts(flops, useful, every, read, written, transfers, moved, pieces, small)
 
 
 def peak_flops(silicon: Silicon, num_cores: int) -> float:
-    """bf16 FLOP/s of the Tensor engines: rows x columns x 2 x clock."""
+    """Tensor-engine FLOP/s at one product per cell and cycle: rows x columns x 2 x clock."""
     tensor = silicon.tensor
     return (
         num_cores * 2 * tensor.rows.value * tensor.columns.value * silicon.clock.tensor.value
