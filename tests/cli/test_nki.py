@@ -97,6 +97,18 @@ def test_warnings_alone_pass_unless_strict(tmp_path):
     assert glia("check", path, "--strict").exit_code == 1
 
 
+def test_a_check_that_could_not_try_says_so(tmp_path):
+    path = tmp_path / "k.py"
+    path.write_text("import nki\n\n\n@nki.jit\ndef k(x):\n    return x\n")
+    result = glia("check", path)
+    assert result.exit_code == 0 and "legality of 1 of 1 kernel was NOT checked" in result.stdout
+    assert glia("check", path, "--strict").exit_code == 1
+    assert glia("check", path, "--strict", "--arg", "x=4x4").exit_code == 0
+    path.write_text("import nki\nimport not_there\n\n\n@nki.jit\ndef k(x):\n    return x\n")
+    result = glia("check", path)
+    assert result.exit_code == 1 and "No module named 'not_there'" in result.stdout
+
+
 def test_a_script_runs_with_its_own_options(tmp_path, capfd):
     path = tmp_path / "script.py"
     path.write_text("import sys\nimport nki\nprint(sys.argv[1:])\nraise SystemExit(3)\n")

@@ -206,6 +206,26 @@ def test_a_check_shows_findings_generations_and_the_count():
     assert "1 kernel: nothing to refuse was found" in text(check_view(FileCheck("k.py", (good,))))
 
 
+def test_generations_that_refuse_for_one_reason_share_a_line():
+    results = (GenerationResult("gen2", "trn1", "no"), GenerationResult("gen3", "trn2", "no"),
+               GenerationResult("gen4", "trn3", "", 2))  # fmt: skip
+    shown = text(check_view(FileCheck("k.py", (KernelCheck("k", "()", (), results),))))
+    assert "gen2 (trn1), gen3 (trn2): refused: no" in shown
+    assert shown.count("refused:") == 1 and "gen4 (trn3): legal, 2" in shown
+
+
+def test_what_was_not_checked_is_said_in_the_last_line():
+    untried = KernelCheck("k", "(x)", (), (), "no shapes are known")
+    broken = KernelCheck("m", "(x)", (), (), "", "no end")
+    last = text(check_view(FileCheck("k.py", (untried,)))).splitlines()[-1]
+    assert "in the source; legality of 1 of 1 kernel was NOT checked" in last
+    found = FileCheck("k.py", (untried, broken))
+    shown = text(check_view(found))
+    assert not found.ok and found.num_unchecked == 2
+    assert "not checked: no end" in shown
+    assert "1 of 2 kernels could not be tried; legality of 1 of 2" in shown.splitlines()[-1]
+
+
 def test_ok_follows_from_findings_and_generations():
     warning = SubsetFinding("x", "warning", "k.py", 1, 1, "k", "", "")
     assert KernelCheck("k", "()", (warning,)).ok

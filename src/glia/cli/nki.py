@@ -270,7 +270,12 @@ def check_verb(
     arg: Arg = None,
     lnc: Lnc = 1,
     time_limit: Limit = 600,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as well.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Warnings fail as well, and kernels whose legality was not checked."
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """What the real compiler would refuse, and legality on every generation. Runs no values."""
@@ -284,5 +289,5 @@ def check_verb(
         from glia.report.kernel_console import check_view
 
         result_console().print(check_view(found))
-    if not found.ok or (strict and found.num_findings):
+    if not found.ok or (strict and (found.num_findings or found.num_unchecked)):
         raise typer.Exit(1)

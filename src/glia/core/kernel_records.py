@@ -289,19 +289,28 @@ class GenerationResult:
 
 @dataclass(frozen=True, slots=True)
 class KernelCheck:
-    """One kernel: findings in its source, and legality per generation (empty: no arguments)."""
+    """One kernel: findings in its source, and legality per generation (empty: not checked).
+
+    `problem` says why the kernel could not be tried at all, which is an error.
+    """
 
     kernel: str
     signature: str
     findings: tuple[SubsetFinding, ...]
     generations: tuple[GenerationResult, ...] = ()
     note: str = ""
+    problem: str = ""
 
     @property
     def ok(self) -> bool:
-        """True without errors in the source and on every generation."""
+        """True without errors in the source and on every generation that was tried."""
         clean = all(f.severity != "error" for f in self.findings)
-        return clean and all(g.ok for g in self.generations)
+        return clean and not self.problem and all(g.ok for g in self.generations)
+
+    @property
+    def is_checked(self) -> bool:
+        """True when legality was tried for: arguments were known, and the kernel ended."""
+        return bool(self.generations) and not self.problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +324,11 @@ class FileCheck:
     def ok(self) -> bool:
         """True when every kernel is."""
         return all(k.ok for k in self.kernels)
+
+    @property
+    def num_unchecked(self) -> int:
+        """Kernels whose legality nobody tried."""
+        return sum(not k.is_checked for k in self.kernels)
 
     @property
     def num_findings(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -23,7 +25,7 @@ from glia.core.kernel_records import (
 )
 from glia.core.units import format_quantity
 from glia.report.grid import columns, estimate_cell, titled_table, two_lines
-from glia.report.kernel_wording import engines_note, no_advice_text
+from glia.report.kernel_wording import check_text, engines_note, no_advice_text
 from glia.report.wording import count_text
 
 NUM_LINES, NUM_ADVICE = 12, 8
@@ -252,18 +254,18 @@ def _agreement(one: Agreement) -> str:
 def check_view(found: FileCheck) -> RenderableType:
     """Each kernel: findings in its source, then legality per generation."""
     parts = [part for kernel in found.kernels for part in _kernel_check(kernel)]
-    num = sum(not k.ok for k in found.kernels)
-    total = count_text(len(found.kernels), "kernel")
-    end = f"{num} of {total} would be refused" if num else f"{total}: nothing to refuse was found"
-    return Group(*parts, Text(f"\n{end}", style="bold red" if num else "bold green"))
+    style = "green" if not found.num_unchecked else "yellow"
+    return Group(*parts, Text(f"\n{check_text(found)}", f"bold {style if found.ok else 'red'}"))
 
 
 def _kernel_check(check: KernelCheck) -> list[RenderableType]:
     parts: list[RenderableType] = [Text.assemble("\n", (check.kernel, "bold"), check.signature)]
     parts += [_finding(finding) for finding in check.findings]
-    parts += [_generation(result) for result in check.generations]
+    parts += _generations(check.generations)
+    if check.problem:
+        parts.append(Text.assemble("  ", ("not checked", "bold red"), f": {check.problem}"))
     if check.note:
-        parts.append(Text(f"  {check.note}", style="dim"))
+        parts.append(Text(f"  {check.note}", style="dim" if check.is_checked else "yellow"))
     if check.ok and not check.findings:
         parts.append(Text("  source: nothing that the compiler's Python subset refuses"))
     return parts
@@ -275,10 +277,17 @@ def _finding(f: SubsetFinding) -> Text:
     return Text.assemble(head, "\n      ", (f.code, "dim")) if f.code else head
 
 
-def _generation(g: GenerationResult) -> Text:
-    if g.ok:
-        counted = count_text(g.num_instructions, "instruction")
-        return Text.assemble(f"  {g.generation} ({g.chip}): ", ("legal", "green"), f", {counted}")
-    return Text.assemble(
-        f"  {g.generation} ({g.chip}): ", ("refused", "bold red"), f": {g.problem}"
-    )
+def _generations(results: tuple[GenerationResult, ...]) -> list[RenderableType]:
+    """One line per verdict: generations that refuse for the same reason share theirs."""
+    parts: list[RenderableType] = []
+    for problem, same in groupby(results, key=lambda g: g.problem):
+        group = list(same)
+        if problem:
+            names = ", ".join(f"{g.generation} ({g.chip})" for g in group)
+            parts.append(Text.assemble(f"  {names}: ", ("refused", "bold red"), f": {problem}"))
+            continue
+        for g in group:
+            counted = count_text(g.num_instructions, "instruction")
+            head = f"  {g.generation} ({g.chip}): "
+            parts.append(Text.assemble(head, ("legal", "green"), f", {counted}"))
+    return parts

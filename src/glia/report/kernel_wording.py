@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from glia.core.kernel_records import KernelProfile
+from glia.core.kernel_records import FileCheck, KernelProfile
+from glia.report.wording import count_text
 
 
 def no_advice_text(p: KernelProfile) -> str:
@@ -17,3 +18,18 @@ def engines_note(p: KernelProfile) -> str:
     if p.num_cores == 1:
         return ""
     return f"instructions of all {p.num_cores} cores; times and shares are the mean of a core"
+
+
+def check_text(found: FileCheck) -> str:
+    """The verdict of a check in one line; what nobody tried is said to be untried."""
+    total = count_text(len(found.kernels), "kernel")
+    broken = sum(bool(k.problem) for k in found.kernels)
+    refused = sum(not k.ok and not k.problem for k in found.kernels)
+    untried = found.num_unchecked - broken
+    parts = [f"{refused} of {total} would be refused"] if refused else []
+    parts += [f"{broken} of {total} could not be tried"] if broken else []
+    if not parts:
+        where = "in the source" if untried else ""
+        parts = [" ".join(f"{total}: nothing to refuse was found {where}".split())]
+    parts += [f"legality of {untried} of {total} was NOT checked: no arguments"] if untried else []
+    return "; ".join(parts)

@@ -102,5 +102,11 @@ def leaving(x):
 
 
 @nki.jit
+def forgetful(x):
+    out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm, name="scaled")
+    copied(x, out, 2.0, nisa.engine.vector)
+
+
+@nki.jit
 def idle(x):
     pass

@@ -6,6 +6,7 @@ file's own example), it is also traced, without values, for one chip of each gen
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,17 +14,19 @@ from pathlib import Path
 
 from glia.chips import list_chips, load_chip
 from glia.core.errors import GliaError, KernelError, UsageError
-from glia.core.kernel_records import FileCheck, GenerationResult, KernelCheck
+from glia.core.kernel_records import FileCheck, GenerationResult, KernelCheck, SubsetFinding
 from glia.core.progress import Progress
+from glia.isa.stream import Stream
 from glia.isa.target import target_of
 from glia.nki import Kernel
 from glia.nki.subset import check_source
 from glia.nki.subset.walk import SourceKernel
 from glia.nki.target import current_target
 from glia.nki.tools.arguments import EXAMPLE_SUFFIX, Arguments, has_arguments, read_arguments
-from glia.nki.tools.deadline import DEFAULT_S, deadline
+from glia.nki.tools.deadline import DEFAULT_S, DeadlineError, deadline
 from glia.nki.tools.files import KernelFile, load_kernels, nearest, split_name
 from glia.nki.tools.launch import trace
+from glia.silicon.profile.unread import RETURN_IT, Unread, unread
 
 
 @cache
@@ -92,11 +95,11 @@ def _loaded(path: Path) -> KernelFile | GliaError:
 
 
 def _kernel(source: SourceKernel, loaded: KernelFile | GliaError, how: _How) -> KernelCheck:
-    def result(note: str, found: tuple[GenerationResult, ...] = ()) -> KernelCheck:
-        return KernelCheck(source.name, source.signature, source.findings, found, note)
+    def result(note: str, problem: str = "") -> KernelCheck:
+        return KernelCheck(source.name, source.signature, source.findings, (), note, problem)
 
     if isinstance(loaded, GliaError):
-        return result(f"legality was not checked: {loaded}")
+        return result("", str(loaded))
     kernel = loaded.kernel(source.name)
     if not has_arguments(kernel, loaded.module, how.words):
         return result(
@@ -109,21 +112,45 @@ def _kernel(source: SourceKernel, loaded: KernelFile | GliaError, how: _How) -> 
         if how.is_named:
             raise
         return result(f"legality was not checked: {error}")
-    found = tuple(_generation(g, chip, kernel, arguments, how) for g, chip in generations())
-    return result(f"arguments: {', '.join(arguments.shown()) or 'none'}", found)
+    shown = f"arguments: {', '.join(arguments.shown()) or 'none'}"
+    try:
+        tried = [_generation(g, chip, kernel, arguments, how) for g, chip in generations()]
+    except DeadlineError as error:
+        return result(shown, str(error))
+    written = next((streams for _, streams in tried if streams), ())
+    findings = (*source.findings, *(_unread(source, found) for found in unread(written)))
+    results = tuple(found for found, _ in tried)
+    return KernelCheck(source.name, source.signature, findings, results, shown)
+
+
+def _unread(source: SourceKernel, found: Unread) -> SubsetFinding:
+    """A finding that no reading of the source can make: the kernel's trace shows it."""
+    code = linecache.getline(found.file, found.line).strip()
+    file = Path(found.file).name
+    return SubsetFinding(
+        "missing-return", "warning", file, found.line, 1, source.name, f"got {found.text}",
+        RETURN_IT, code,
+    )  # fmt: skip
 
 
 def _generation(
     generation: str, chip: str, kernel: Kernel, arguments: Arguments, how: _How
-) -> GenerationResult:
+) -> tuple[GenerationResult, tuple[Stream, ...]]:
+    """The verdict, and the streams of a legal kernel.
+
+    Raises:
+        DeadlineError: for a kernel that does not come to an end, which no other chip would change.
+    """
     target = target_of(chip)
     if how.num_cores > 1 and not target.can.lnc2:
         problem = f"got {how.num_cores} cores, expected 1: this generation joins no cores"
-        return GenerationResult(generation, chip, problem)
+        return GenerationResult(generation, chip, problem), ()
     try:
         with deadline(how.time_limit_s):
             streams = trace(kernel, arguments, target, how.num_cores)
+    except DeadlineError:
+        raise
     except KernelError as error:
-        return GenerationResult(generation, chip, str(error))
+        return GenerationResult(generation, chip, str(error)), ()
     num = sum(len(stream.instructions) for stream in streams)
-    return GenerationResult(generation, chip, "", num)
+    return GenerationResult(generation, chip, "", num), streams

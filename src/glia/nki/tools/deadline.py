@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bdb
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -12,14 +14,21 @@ from types import FrameType
 from glia.isa.launch.located import LocatedError, error_place, kernel_place
 
 DEFAULT_S = 600.0
+_TICK_S = 0.25
+_AGAIN_S = 1.0  # the kernel itself may catch the error
+
+
+class DeadlineError(LocatedError):
+    """A kernel that did not come to an end in time; it says nothing about legality."""
 
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Inside, a KernelError with the kernel's line once `seconds` have passed; 0 means no limit.
+    """Inside, a DeadlineError with the kernel's line once `seconds` have passed; 0: no limit.
 
-    An exit of the kernel is such an error, too. The limit holds where the system has timers, and in
-    the main thread: elsewhere nothing is limited.
+    Time at the prompt of a debugger does not count. An exit of the kernel is a KernelError, too.
+    The limit holds where the system has timers, and in the main thread: elsewhere nothing is
+    limited.
     """
     is_main = threading.current_thread() is threading.main_thread()
     limited = seconds > 0 and is_main and hasattr(signal, "setitimer")
@@ -36,19 +45,48 @@ def deadline(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def _timer(seconds: float) -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        assert frame is not None
-        file, line = kernel_place(frame)
-        raise LocatedError(
+    left, before_tick = seconds, time.monotonic()
+
+    def tick(number: int, frame: FrameType | None) -> None:
+        nonlocal left, before_tick
+        now = time.monotonic()
+        passed, before_tick = now - before_tick, now
+        if frame is None or _is_at_prompt(frame):
+            return
+        left -= passed
+        # A tick may come a little early by the other clock.
+        if left > 0.01 * seconds:
+            return
+        left = _AGAIN_S
+        file, line = _place(frame)
+        raise DeadlineError(
             f"{Path(file).name}:{line}: running the kernel: got no end within {seconds:g} s, "
             "expected one; check the loops around this line, or raise --time-limit"
         )
 
-    before = signal.signal(signal.SIGALRM, stop)
-    # Again each second, in case the kernel itself catches the error.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    before = signal.signal(signal.SIGALRM, tick)
+    step = min(seconds, _TICK_S)
+    signal.setitimer(signal.ITIMER_REAL, step, step)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _is_at_prompt(frame: FrameType | None) -> bool:
+    """True while a debugger asks its user something: its callbacks are on the stack."""
+    while frame is not None:
+        if frame.f_code.co_filename == bdb.__file__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _place(frame: FrameType) -> tuple[str, int]:
+    """The kernel's line; code that has no file (methods that Python makes) is nobody's."""
+    file, line = kernel_place(frame)
+    while file.startswith("<") and frame.f_back is not None:
+        frame = frame.f_back
+        file, line = kernel_place(frame)
+    return file, line

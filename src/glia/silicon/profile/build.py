@@ -36,6 +36,7 @@ from glia.silicon.profile.counts import (
 )
 from glia.silicon.profile.lines import line_uses
 from glia.silicon.profile.movement import reloads, spills
+from glia.silicon.profile.unread import unread
 from glia.silicon.profile.whatif import Variant
 from glia.silicon.time.timeline import DMA, Timeline, least_busy, schedule, schedule_together
 from glia.silicon.time.timing import BOUNDS, Timing
@@ -108,7 +109,10 @@ def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
         energy,
         causes,
         power,
-        _notes(chip, silicon, power, len(streams)),
+        (
+            *_notes(chip, silicon, power, len(streams)),
+            *(found.note for found in unread(streams)),
+        ),
     )
 
 
