@@ -61,6 +61,12 @@ def test_more_places_than_are_shown(tmp_path):
     assert ("more" in everything, "a.py:10:1" in everything) == (False, True)
 
 
+def test_names_and_code_are_never_read_as_markup(tmp_path):
+    (tmp_path / "[bold]a.py").write_text("import torch\nx.cuda()  # [red]\n")
+    done = run_glia("check", ".", "--to", "trn2", cwd=tmp_path)
+    assert "[bold]a.py:2:1  x.cuda()  # [red]" in done.stdout
+
+
 def test_json_stands_alone(project):
     done = run_glia("check", ".", "--to", "trn2,h100", "--json", cwd=project)
     report = json.loads(done.stdout)

@@ -209,6 +209,27 @@ def test_broken_files_links_and_folders_do_not_stop_the_rest(tmp_path: Path):
     (tmp_path / "shut").chmod(0o700)
 
 
+def test_a_name_that_is_no_text_is_shown(tmp_path: Path):
+    try:
+        (tmp_path / os.fsdecode(b"a\xff.py")).write_text(MOVED)
+    except OSError:
+        pytest.skip("this system has no such names")
+    (found,) = check(tmp_path, {}).findings
+    assert found.file.endswith("a\\xff.py")
+
+
+def test_a_file_that_is_named_must_be_python(tmp_path: Path):
+    targets = [target_named("trn2")]
+    (tmp_path / "notes.md").write_text("torch")
+    with pytest.raises(UsageError, match="unknown kind"):
+        check_project(tmp_path / "notes.md", targets)
+    (tmp_path / "script").write_text("#!/usr/bin/env python\n" + MOVED)
+    assert len(check_project(tmp_path / "script", targets).findings) == 1
+    (tmp_path / "a.py").write_text("no (Python")
+    report = check_project(tmp_path / "a.py", targets)
+    assert (len(report.unread), report.targets[0].verdict) == (1, "unknown")
+
+
 @pytest.mark.parametrize("name", ["gone", "gone.py", "loop"])
 def test_no_such_path(name: str, tmp_path: Path):
     (tmp_path / "loop").symlink_to("loop")

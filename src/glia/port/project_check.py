@@ -26,7 +26,7 @@ from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES
 from glia.port.scan import FileScan, RawFinding, scan_file
 from glia.port.settings import Settings, settings_for
-from glia.port.source.project import SourceFile, Walk
+from glia.port.source.project import SourceFile, Walk, shown_path
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for
 
@@ -64,8 +64,12 @@ def check_project(
     walk = Walk(root, settings.exclude, settings.folder)
     files = list(walk) if model is None else _beside(model)
     read = [f for f in files if f.kind in _READ]
+    if root.is_file():
+        scans = [scan_file(file.path, file.kind, skips=False) for file in read]
+    else:
+        scans = scan_files(read, progress or NullProgress())
     found = _Found()
-    for file, scan in zip(read, scan_files(read, progress or NullProgress()), strict=True):
+    for file, scan in zip(read, scans, strict=True):
         _add(found, file, scan, settings)
     found.unread += [Unread(path, reason) for path, reason in walk.problems]
     found.notes += _unused(settings)
@@ -73,7 +77,7 @@ def check_project(
     findings = tuple(f for f in found.findings if f.rule in rules)
     reading = Reading(len(read), found.num_unread_code)
     return CheckReport(
-        path=str(root),
+        path=shown_path(root),
         targets=tuple(verdict_for(t, rules, findings, reading) for t in targets),
         rules=rules,
         findings=findings,
@@ -95,8 +99,8 @@ def model_file(root: Path) -> Path | None:
 
 def _beside(file: Path) -> list[SourceFile]:
     paths = (Path(module.path) for module in with_neighbours(file))
-    found = [SourceFile(path, str(path), "python", "code") for path in paths]
-    return found or [SourceFile(file, str(file), "python", "code")]
+    found = [SourceFile(path, shown_path(path), "python", "code") for path in paths]
+    return found or [SourceFile(file, shown_path(file), "python", "code")]
 
 
 def _add(found: _Found, file: SourceFile, scan: FileScan, settings: Settings) -> None:

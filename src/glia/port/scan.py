@@ -104,11 +104,11 @@ def _column(module: Module, line: int, offset: int) -> int:
     return len(text.encode("utf-8", "replace")[:offset].decode("utf-8", "ignore")) + 1
 
 
-def scan_file(path: Path, kind: FileKind) -> FileScan:
-    """All places of one Python file or notebook."""
+def scan_file(path: Path, kind: FileKind, skips: bool = True) -> FileScan:
+    """All places of one Python file or notebook; it `skips` those that cannot matter."""
     try:
         text = _text(path, MAX_NOTEBOOK_BYTES if kind == "notebook" else MAX_BYTES)
-        if not may_matter(text):
+        if skips and not may_matter(text):
             return FileScan()
         if kind != "notebook":
             return _scanned(parse(str(path), text), None)

@@ -69,7 +69,7 @@ class Walk:
         """
         root = self.root
         if root.is_file():
-            yield SourceFile(root, str(root), _kind(root) or "python", "code")
+            yield SourceFile(root, shown_path(root), _kind_of_one(root), "code")
             return
         if not root.is_dir():
             raise UsageError(
@@ -86,7 +86,7 @@ class Walk:
         try:
             entries = sorted(os.scandir(folder), key=lambda e: e.name)
         except OSError as error:
-            self.problems.append((str(folder), f"folder: {error.strerror}"))
+            self.problems.append((shown_path(folder), f"folder: {error.strerror}"))
             return
         for entry in entries:
             path = Path(entry.path)
@@ -95,19 +95,39 @@ class Walk:
             try:
                 is_folder, is_file = entry.is_dir(follow_symlinks=False), entry.is_file()
             except OSError as error:  # a link that leads to itself
-                self.problems.append((entry.path, f"{error.strerror}"))
+                self.problems.append((shown_path(path), f"{error.strerror}"))
                 continue
             if is_folder:
                 if not _is_foreign(path):
                     yield from self._below(path)
             elif is_file and (kind := _kind(path)) is not None:
-                yield SourceFile(path, str(path), kind, _role(path.relative_to(self.root)))
+                yield SourceFile(path, shown_path(path), kind, _role(path.relative_to(self.root)))
 
     def _is_excluded(self, path: Path) -> bool:
         if not self.exclude:
             return False
         inside = os.path.relpath(path, self.base or self.root).replace(os.sep, "/")
         return any(fnmatch.fnmatch(inside, pattern.rstrip("/")) for pattern in self.exclude)
+
+
+def shown_path(path: Path) -> str:
+    """The path as text that can be printed; bytes that are no UTF-8 are shown as such."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _kind_of_one(file: Path) -> FileKind:
+    """The kind of a file that is named by itself: its name says it, or its first line does."""
+    kind = _kind(file)
+    if kind is not None:
+        return kind
+    try:
+        with file.open("rb") as stream:
+            first = stream.readline(200)
+    except OSError:
+        first = b"#!python"  # the reader says why it cannot be read
+    if first.startswith(b"#!") and b"python" in first:
+        return "python"
+    raise UsageError(f"checking {file}: got a file of unknown kind, expected a .py or .ipynb file")
 
 
 def _is_foreign(folder: Path) -> bool:
