@@ -116,6 +116,8 @@ class GpsimdEngine(Section):
 
     fixed_cycles: Cycles
     min_cycles: Cycles
+    cycles_per_element: Cycles
+    two_operand_cycles_per_element: Cycles
     rsqrt_cycles_per_element: Cycles
     gather_overhead_cycles: Cycles
     gather_batch: Count

@@ -65,6 +65,8 @@ class Target:
     topk_cycles: float
     partition_reduce_cycles: float
     serial_cycles: float
+    gpsimd_cycles: float
+    gpsimd_two_operand_cycles: float
     gpsimd_rsqrt_cycles: float
     mx_scale_margin: int = 1
 
@@ -138,5 +140,7 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         topk_cycles=s.gpsimd.topk_cycles_per_element.value,
         partition_reduce_cycles=s.gpsimd.partition_reduce_cycles_per_element.value,
         serial_cycles=s.gpsimd.serial_cycles_per_element.value,
+        gpsimd_cycles=s.gpsimd.cycles_per_element.value,
+        gpsimd_two_operand_cycles=s.gpsimd.two_operand_cycles_per_element.value,
         gpsimd_rsqrt_cycles=s.gpsimd.rsqrt_cycles_per_element.value,
     )

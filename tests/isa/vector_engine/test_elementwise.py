@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 import glia.nki.isa as nisa
 import glia.nki.language as nl
+from glia.chips import load_chip
+from glia.silicon import Timing
 from isa.vector_engine.harness import (
     FLOATS,
     close,
@@ -391,3 +394,42 @@ def test_more_cycles():
         1024,
         512,
     ]
+
+
+# -- GpSimd as the slower helper ----------------------------------------------------------------
+
+
+def three_tiles(call: Function, chip: str = "trn2", size: int = 512, kind: str = "float32") -> Any:
+    """The instruction that `call(tile, tile, tile)` issues."""
+    return traced(lambda: call(*(sbuf(128, size, kind=kind) for _ in range(3))), chip)[-1]
+
+
+GPSIMD_CYCLES: dict[str, tuple[Function, int]] = {
+    "one tile, printed for iota": (lambda d, a, b: nisa.tensor_copy(d, a, ENGINE.gpsimd), 512),
+    "no tile": (lambda d, a, b: nisa.memset(d, 1.0, ENGINE.gpsimd), 512),
+    "two tiles": (lambda d, a, b: nisa.tensor_tensor(d, a, b, nl.add, ENGINE.gpsimd), 3 * 512),
+    "power of two": (lambda d, a, b: nisa.tensor_tensor(d, a, b, nl.power), 4 * 512),
+    "function": (lambda d, a, b: nisa.tensor_scalar(d, a, nl.rsqrt, None), 4 * 512),
+}
+
+
+@pytest.mark.parametrize("case", GPSIMD_CYCLES)
+def test_gpsimd_pays_for_tiles_and_functions(case: str):
+    call, cycles = GPSIMD_CYCLES[case]
+    assert three_tiles(call).work.cycles == cycles
+
+
+def two_tiles(dst: Any, data1: Any, data2: Any, engine: Any) -> Any:
+    return nisa.tensor_tensor(dst, data1, data2, nl.add, engine)
+
+
+@pytest.mark.parametrize("chip", ["trn1", "trn2", "trn3"])
+@pytest.mark.parametrize("size", [1, 64, 512, 8192])
+def test_gpsimd_is_no_faster_than_vector_on_two_fp32_tiles(chip: str, size: int):
+    """In seconds, for no source prints a time of GpSimd that would be shorter."""
+    timing = Timing.of(load_chip(chip).silicon)
+    found = [
+        timing.engine_s(three_tiles(partial(two_tiles, engine=on), chip, size))
+        for on in (ENGINE.gpsimd, ENGINE.vector)
+    ]
+    assert found[0] > found[1]

@@ -44,7 +44,7 @@ def iota(
     def meaning(out: np.ndarray) -> None:
         store(out, affine_values(*place).astype(np.float64).reshape(out.shape))
 
-    work = gpsimd_work(dst.free_size, dst.size, dst)
+    work = gpsimd_work(dst.free_size * b.target.gpsimd_cycles, dst.size, dst)
     return b.emit(what, Engine.gpsimd, (dst,), (), work, meaning)
 
 
@@ -81,7 +81,7 @@ def affine_select(
         else:
             store(out, np.where(keep, f32(value), np.float32(on_false_value)))
 
-    work = gpsimd_work(dst.free_size, dst.size, dst, on_true_tile)
+    work = gpsimd_work(dst.free_size * b.target.gpsimd_cycles, dst.size, dst, on_true_tile)
     return b.emit(what, Engine.gpsimd, (dst,), (on_true_tile,), work, meaning)
 
 

@@ -37,9 +37,11 @@ def _on_gpsimd(what: str, accumulator: Accumulation, *views: NkiTensor) -> None:
 
 
 def _gpsimd_cycles(target: Target, fn: Activation, n: int) -> float:
-    """Nothing is printed: one element per cycle, four for functions as for rsqrt in tensor_scalar
-    on that engine."""
-    return max(n * (target.gpsimd_rsqrt_cycles if fn.table else 1.0), target.gpsimd_min)
+    """Nothing is printed: as other instructions of one tile, and functions as rsqrt in
+    tensor_scalar on that engine."""
+    return max(
+        n * (target.gpsimd_rsqrt_cycles if fn.table else target.gpsimd_cycles), target.gpsimd_min
+    )
 
 
 def emit(

@@ -8,12 +8,15 @@ nki/guides/architecture/trainium2_arch.rst and trainium3_arch.rst.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from glia.isa.engines import engine as Engine
 from glia.isa.rules import contiguous, traffic
 from glia.isa.stream import Work
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor
 
+GPSIMD_FUNCTIONS = ("power", "rsqrt")  # operators that the Vector engine lacks
 _PAIR_MODE_OPS = ("add", "subtract", "multiply")  # v2.26.1, cost of tensor_tensor
 
 
@@ -54,18 +57,39 @@ def pair_elements(target: Target, op: str, *views: NkiTensor) -> float:
     return n * slow / (target.tensor_tensor_rate_2byte if in_sbuf else 1.0)
 
 
+def _gpsimd_each(target: Target, tiles: int, ops: Collection[str]) -> float:
+    """Cycles of one element per partition on GpSimd, of an instruction that reads so many tiles.
+
+    Two tiles share the port that reads SBUF. A function takes as long as the one whose rate is
+    printed, rsqrt: its processors have no table of functions.
+    """
+    each = target.gpsimd_two_operand_cycles if tiles > 1 else target.gpsimd_cycles
+    functions = any(op in GPSIMD_FUNCTIONS for op in ops)
+    return max(each, target.gpsimd_rsqrt_cycles) if functions else each
+
+
 def vector_work(target: Target, elements: float, dst: NkiTensor, *others: NkiTensor) -> Work:
     """Work of a Vector instruction of `elements` element-cycles that touches these operands."""
     size = max(v.num_partitions * v.free_size for v in (dst, *others))
     return Work(vector_cycles(target, elements), elements=size, sram=traffic(dst, *others))
 
 
-def engine_work(target: Target, on: Engine, n: float, dst: NkiTensor, *reads: NkiTensor) -> Work:
-    """Work of an elementwise instruction of `n` element-cycles on Vector, Scalar or GpSimd."""
+def engine_work(
+    target: Target,
+    on: Engine,
+    n: float,
+    dst: NkiTensor,
+    *reads: NkiTensor,
+    ops: Collection[str] = (),
+) -> Work:
+    """Work of an elementwise instruction of `n` element-cycles on Vector, Scalar or GpSimd.
+
+    On GpSimd `n` counts elements; the tiles read and the operators `ops` say how long each takes.
+    """
     if on is Engine.vector:
         return vector_work(target, n, dst, *reads)
     if on is Engine.gpsimd:
-        cycles = max(n, target.gpsimd_min)
+        cycles = max(n * _gpsimd_each(target, len(reads), ops), target.gpsimd_min)
     else:
         rate = target.scalar_rate_2byte if all_2byte_floats(dst, *reads) else 1.0
         cycles = max(n / rate, target.scalar_min)

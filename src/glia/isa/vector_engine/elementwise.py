@@ -38,6 +38,7 @@ from glia.isa.vector_engine.accumulator import (
     accumulation,
 )
 from glia.isa.vector_engine.costs import (
+    GPSIMD_FUNCTIONS,
     copy_rate,
     engine_work,
     pair_elements,
@@ -50,7 +51,6 @@ from glia.isa.vector_engine.operands import (
     unary_operand,
 )
 
-_GPSIMD_ONLY = ("power", "rsqrt")  # operators that the Vector engine lacks
 _SCALAR_OPS = (("multiply", "add"), ("multiply",), ("add",))  # scale and bias of the Scalar engine
 
 
@@ -86,7 +86,7 @@ def tensor_tensor(
     if bits:
         require_ints(what, *views)
     n = pair_elements(b.target, token.name, *views) if on is Engine.vector else dst.free_size
-    work = engine_work(b.target, on, n, *views)
+    work = engine_work(b.target, on, n, *views, ops=(token.name,))
     exact = bits or (ints and on is Engine.gpsimd)
 
     def meaning(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
@@ -99,7 +99,7 @@ def tensor_tensor(
 
 def _pair_engines(token: AluOp, ints: bool, views: tuple[NkiTensor, ...]) -> tuple[Engine, ...]:
     """Who can run this operator on two tiles; the first is the default."""
-    if token.name in _GPSIMD_ONLY:
+    if token.name in GPSIMD_FUNCTIONS:
         return (Engine.gpsimd,)
     if token.kind == "bitvec":
         return (Engine.vector,)
@@ -149,7 +149,8 @@ def tensor_scalar(
     names = tuple(token.name for token, _, _ in steps)
     allowed = (Engine.vector,) if bits else _tensor_scalar_engines(names, b.target)
     on = pick_engine(what, engine, allowed, dst, data, *columns)
-    work = engine_work(b.target, on, _step_elements(b.target, on, names, dst, data), dst, data)
+    n = _step_elements(b.target, on, names, dst, data)
+    work = engine_work(b.target, on, n, dst, data, ops=names)
 
     def meaning(out: np.ndarray, x: np.ndarray, *cols: np.ndarray) -> None:
         left = list(cols)
@@ -190,7 +191,7 @@ def _operand(
 
 def _tensor_scalar_engines(names: tuple[str, ...], target: Target) -> tuple[Engine, ...]:
     """Who can run these arithmetic operators; the first is the default."""
-    if any(name in _GPSIMD_ONLY for name in names):
+    if any(name in GPSIMD_FUNCTIONS for name in names):
         return (Engine.gpsimd,)
     on_scalar = names in _SCALAR_OPS and target.can.scalar_tensor_copy
     if on_scalar or target.can.scalar_tensor_scalar:
@@ -202,8 +203,6 @@ def _step_elements(
     target: Target, on: Engine, names: tuple[str, ...], dst: NkiTensor, data: NkiTensor
 ) -> float:
     """Element-cycles; two operators cost as much as one."""
-    if on is Engine.gpsimd and "rsqrt" in names:
-        return dst.free_size * target.gpsimd_rsqrt_cycles
     if on is not Engine.vector:
         return dst.free_size
     if "reciprocal" in names:
@@ -287,7 +286,7 @@ def vector_operator(what: str, op: Any) -> AluOp:
     """A binary arithmetic operator that the Vector engine has."""
     token = arithmetic(op, what)
     require(
-        token.name not in _GPSIMD_ONLY,
+        token.name not in GPSIMD_FUNCTIONS,
         what,
         f"op {token!r}",
         "an operator of the Vector engine",
