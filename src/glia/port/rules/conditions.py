@@ -150,3 +150,10 @@ def is_not_none(hit: Hit) -> bool:
     """The keyword or setting is not None."""
     value = given_value(hit)
     return not (isinstance(value, ast.Constant) and value.value is None)
+
+
+def is_choice(hit: Hit) -> bool:
+    """One of the choices of a command line, which only lists what may be."""
+    parent = hit.module.parents.get(hit.node)
+    outer = hit.module.parents.get(parent) if parent is not None else None
+    return isinstance(outer, ast.keyword) and outer.arg == "choices"

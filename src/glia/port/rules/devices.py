@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import argument_of, names_cuda
+from glia.port.rules.conditions import argument_of, is_choice, names_cuda
 from glia.port.rules.rule import HIP, Advice, Family, Rule, attribute, method, string, use
 from glia.port.rules.sources import NATIVE, PROBE, XLA
 from glia.port.source.hits import Hit
@@ -68,7 +68,7 @@ def _chosen(hit: Hit) -> bool:
 
 def _elsewhere(hit: Hit) -> bool:
     """A keyword, a default, an assignment, an entry of a dict: wherever no other rule speaks."""
-    if not names_cuda(hit.key) or _OTHERS(hit):
+    if not names_cuda(hit.key) or _OTHERS(hit) or is_choice(hit):
         return False
     return not any(found(hit) for found in (_moved, _compared, _constructed, _chosen))
 

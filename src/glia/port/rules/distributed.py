@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-
 from glia.port.rules.conditions import (
     argument_of,
     in_loop,
     in_torch_file,
     is_called,
+    is_choice,
     is_given,
     is_not_none,
     is_true,
@@ -42,12 +41,7 @@ def _dist(*names: str) -> tuple[str, ...]:
 
 
 def _names_nccl(hit: Hit) -> bool:
-    """Not one of the choices of a command line, which only lists what may be."""
-    if not in_torch_file(hit):
-        return False
-    parent = hit.module.parents.get(hit.node)
-    outer = hit.module.parents.get(parent) if parent is not None else None
-    return not (isinstance(outer, ast.keyword) and outer.arg == "choices")
+    return in_torch_file(hit) and not is_choice(hit)
 
 
 def _in_distributed(hit: Hit) -> bool:

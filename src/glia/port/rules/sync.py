@@ -17,7 +17,7 @@ from glia.port.source.hits import Hit
 from glia.port.source.values import is_tensor
 
 _FINITE = {"isnan", "isinf", "isfinite"}
-_END = re.compile(r"(^|_)(eos|stop|end|eot)(_|$)|finished|all_done")
+_END = re.compile(r"(^|_)(eos|eot|stop_token|stop_ids|end_of_\w+)(_|$)|finished|all_done")
 
 
 def _reads_one(hit: Hit) -> bool:
