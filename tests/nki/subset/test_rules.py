@@ -53,6 +53,18 @@ def test_the_place_is_exact(tmp_path):
     assert found.code == "z = y is x"
 
 
+@pytest.mark.parametrize("call", ["breakpoint()", "pdb.set_trace()"])
+def test_a_debugger_is_a_warning_since_the_simulator_has_one(tmp_path, call):
+    (found,) = findings(tmp_path, kernel(call, before="import pdb\n"))
+    assert (found.rule, found.severity) == ("host-call", "warning")
+
+
+@pytest.mark.parametrize("call", ["eval('x')", "exec('x')", "open('f')", "input()", "exit()"])
+def test_calls_of_the_hosts_python_are_refused(tmp_path, call):
+    (found,) = findings(tmp_path, kernel(f"y = {call}"))
+    assert (found.rule, found.severity) == ("host-call", "error")
+
+
 def test_is_none_is_a_warning_since_the_front_end_takes_it(tmp_path):
     (found,) = findings(tmp_path, kernel("y = 1 if x is None else 2"))
     assert (found.rule, found.severity) == ("identity", "warning")

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from glia.nki.subset.rule import Hit, Rule, Scope
-from glia.nki.subset.sources import CONSTRAINT, MIGRATION
+from glia.nki.subset.sources import CONSTRAINT, MIGRATION, PARSER, SIMULATOR
 from glia.nki.subset.statements import example
 
 # Old name -> what to write.
@@ -30,6 +30,10 @@ _GONE_ARGUMENTS: Mapping[tuple[str, str], str] = {
     ("collective_permute_implicit", "num_channels"): "channel_ids=[0, 1, ...]",
 }
 _ENUMS = ("dge_mode", "oob_mode", "reduce_cmd", "engine", "perf_mode", "dma_engine")
+# Built-in functions that act on the host's Python while a kernel is only read by the compiler.
+_HOST_CALLS = (
+    "__import__", "compile", "eval", "exec", "exit", "globals", "input", "locals", "open", "quit",
+)  # fmt: skip
 _BUFFERS = ("sbuf", "psum", "hbm", "private_hbm", "shared_hbm")
 
 
@@ -91,6 +95,17 @@ def _string_buffer(node: ast.AST, scope: Scope) -> Iterator[Hit]:
                 yield Hit(value, f"buffer={text!r}")
 
 
+def _host_call(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+    if scope.kind == "module" or not isinstance(node, ast.Call):
+        return
+    name = node.func.id if isinstance(node.func, ast.Name) else ""
+    if name in _HOST_CALLS:
+        yield Hit(node, f"`{name}(...)`")
+    elif name == "breakpoint" or scope.called(node.func) == "pdb.set_trace":
+        # The simulator's guide recommends it; a compiled kernel has no debugger.
+        yield Hit(node, f"`{ast.unparse(node)}`", "warning")
+
+
 def _integer_enum(node: ast.AST, scope: Scope) -> Iterator[Hit]:
     if isinstance(node, ast.Call) and scope.called(node.func).startswith("nki.isa."):
         for keyword in node.keywords:
@@ -149,6 +164,16 @@ NAMES = (
         _string_buffer,
         example('y = nl.ndarray((128, 4), dtype=nl.float32, buffer="sbuf")'),
         example("y = nl.ndarray((128, 4), dtype=nl.float32, buffer=nl.sbuf)"),
+    ),
+    Rule(
+        "host-call",
+        "error",
+        "a call that only Python on the host can make, such as the simulator",
+        "remove it before the kernel is compiled; do such work outside and pass the result in",
+        f"{PARSER}; {SIMULATOR}",
+        _host_call,
+        example('m = __import__("os")'),
+        example("m = n"),
     ),
     Rule(
         "integer-enum",

@@ -209,7 +209,7 @@ STATEMENTS = (
         "only nl.no_reorder() is a context in kernels",
         PARSER,
         _with,
-        example('with open("log") as file:\n    n = 3'),
+        example("with n as m:\n    n = 3"),
         example("with nl.no_reorder():\n    n = 3"),
     ),
     Rule(
