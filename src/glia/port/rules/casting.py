@@ -23,6 +23,12 @@ _AUTOCAST: dict[Family, Advice] = {
     "rocm": HIP,
     "cpu": Advice("silent", 'torch.autocast("cpu", dtype=torch.bfloat16)'),
 }
+_AUTOCASTS = (
+    "torch.autocast",
+    "torch.amp.autocast",
+    "torch.autocast_mode.autocast",
+    "torch.amp.autocast_mode.autocast",
+)
 _SCALERS = ("torch.amp.GradScaler", "torch.amp.grad_scaler.GradScaler")
 _MODELS = ("model", "net", "network", "module", "unet", "vae", "encoder", "decoder", "transformer")
 
@@ -59,11 +65,13 @@ def _is_flag(node: ast.expr) -> bool:
 
 
 def _autocast_to_cuda(hit: Hit) -> bool:
-    return names_cuda(hit.key) and argument_of(
-        "torch.autocast", "torch.amp.autocast", "torch.autocast_mode.autocast",
-        "torch.amp.autocast_mode.autocast", "torch.is_autocast_enabled",
-        "torch.get_autocast_dtype",
-    )(hit)  # fmt: skip
+    return names_cuda(hit.key) and argument_of(*_AUTOCASTS)(hit)
+
+
+def _autocast_by_name(hit: Hit) -> bool:
+    """`torch.autocast(kind)`, where the file gives `kind` one text."""
+    device = hit.argument("device_type", 0)
+    return isinstance(device, ast.Name) and names_cuda(hit.module.string(device))
 
 
 RULES: tuple[Rule, ...] = (
@@ -88,7 +96,10 @@ RULES: tuple[Rule, ...] = (
         title='torch.autocast("cuda") casts',
         category="precision",
         why="without CUDA it warns once and turns itself off: everything runs in float32",
-        triggers=(string("*", when=_autocast_to_cuda),),
+        triggers=(
+            string("*", when=_autocast_to_cuda),
+            use(*_AUTOCASTS, when=_autocast_by_name),
+        ),
         on=_AUTOCAST,
         bad='import torch\nwith torch.autocast("cuda", dtype=torch.bfloat16):\n    y = f(x)\n',
         good='import torch\nwith torch.autocast("cpu", dtype=torch.bfloat16):\n    y = f(x)\n',

@@ -48,7 +48,10 @@ def _moved(hit: Hit) -> bool:
 
 
 def _compared(hit: Hit) -> bool:
+    """`kind == "cuda"`, `kind in ("cuda", "xpu")`."""
     parent = hit.module.parents.get(hit.node)
+    if isinstance(parent, (ast.Tuple, ast.List, ast.Set)):
+        parent = hit.module.parents.get(parent)
     return names_cuda(hit.key) and isinstance(parent, ast.Compare)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from glia.port.rules.conditions import in_torch_file, is_called, without
-from glia.port.rules.rule import HIP, Advice, Rule, keyword, per_family, use
+from glia.port.rules.rule import HIP, Advice, Rule, imports, keyword, per_family, use
 from glia.port.rules.sources import PROBE, XLA_MODEL
 from glia.port.source.hits import Hit
 
@@ -101,5 +101,24 @@ RULES: tuple[Rule, ...] = (
             "https://github.com/huggingface/diffusers/pull/7471",
         ),
         autofix="partly",
+    ),
+    Rule(
+        id="C127",
+        title="checkpoints are converted between frameworks",
+        category="io",
+        why="a wrong order of RoPE's halves, or of scanned layers, loads and gives wrong logits",
+        triggers=(imports("neuronx_distributed.scripts", "MaxText", "maxtext"),),
+        on=per_family(
+            Advice("unknown", "compare logits with the original's, on the CPU", "hours"),
+            Advice("unknown", "compare logits: forward_pass_logit_checker", "hours"),
+        ),
+        bad="from MaxText.utils.ckpt_conversion import to_huggingface\n",
+        good="import safetensors.torch\n",
+        grade="seen",
+        sources=(
+            "https://github.com/AI-Hypercomputer/maxtext/pull/581",
+            "https://github.com/AI-Hypercomputer/maxtext/issues/3003",
+            "https://github.com/AI-Hypercomputer/maxtext/issues/1324",
+        ),
     ),
 )
