@@ -12,7 +12,9 @@ from tests.isa.views import hbm, sbuf
 
 import glia.nki.language as nl
 from glia.core.errors import KernelError
+from glia.isa.tensors.refusals import IN_LANGUAGE
 from glia.isa.tensors.tensor import MemoryRegion, NkiTensor, Storage
+from glia.nki.arguments import is_array
 
 INDEX = sbuf(1, 1, kind=nl.int32)
 ROWS = sbuf(8, 1, kind=nl.int32)
@@ -100,6 +102,33 @@ def python_operators() -> dict[str, Callable[[], Any]]:
 def test_operators_say_what_to_use(name: str):
     with pytest.raises(KernelError, match=r"values exist only on the chip.*use "):
         python_operators()[name]()
+
+
+NUMPY: dict[str, Callable[[], Any]] = {
+    "nl.exp": lambda: np.exp(T), "nl.maximum": lambda: np.maximum(T, 0),
+    "nl.sum": lambda: np.sum(T),
+    "nl.abs": lambda: np.absolute(T), "nl.multiply": lambda: np.float32(2) * T,
+    "nl.add": lambda: np.zeros(3, np.float32) + T, "nl.where": lambda: np.where(T, 1, 0),
+    "instructions of nisa": lambda: np.sinh(T), "conversion to a NumPy array": lambda: np.array(T),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("use", NUMPY)
+def test_numpy_on_a_tensor_says_what_to_use(use: str):
+    with pytest.raises(KernelError, match=f"(?s){use}") as caught:
+        NUMPY[use]()
+    assert "iteration" not in str(caught.value)
+
+
+def test_the_names_given_for_numpys_are_those_of_the_language():
+    for name in IN_LANGUAGE:
+        assert callable(getattr(nl, name)) and callable(getattr(np, name)), name
+    assert not isinstance(T, np.ndarray) and not is_array(T)
+
+
+def test_an_if_on_a_tile_is_told_of_where():
+    with pytest.raises(KernelError, match=r"nl\.greater \(an if .* nl\.where"):
+        bool(T[0, 0, 0] > 0)
 
 
 def test_tensors_compare_by_identity():

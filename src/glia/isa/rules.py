@@ -28,12 +28,34 @@ def refusal(what: str, got: str, expected: str, do: str = "") -> KernelError:
     return KernelError(f"{what}: got {got}, expected {expected}" + (f"; {do}" if do else ""))
 
 
+def described(value: Any) -> str:
+    """What an operand is, in one line."""
+    if value is None or isinstance(value, (NkiTensor, str)):
+        return repr(value)
+    if isinstance(value, np.ndarray):
+        shape = ", ".join(map(str, value.shape))
+        return f"a NumPy array {value.dtype}[{shape}], which is not on the chip"
+    if isinstance(value, (int, float, np.number)):
+        return f"the number {value}"
+    return f"a value of type {type(value).__name__}"
+
+
+def _on_chip_remedy(value: Any) -> str:
+    if isinstance(value, NkiTensor):
+        return "load it with dma_copy"
+    return f"{FROM_HOST}, and load it with dma_copy"
+
+
+FROM_HOST = "make it with nl.ndarray, or pass the array as an argument of the kernel"
+"""What to do with a value of the host where a tensor is needed."""
+
+
 def on_chip(what: str, **operands: NkiTensor) -> None:
     """Operands must be SBUF or PSUM tiles on consecutive partitions with a legal start."""
     for role, view in operands.items():
         if not isinstance(view, NkiTensor) or not view.on_chip:
             raise refusal(
-                f"{what} {role}", f"{view!r}", "a tile in SBUF or PSUM", "load it with dma_copy"
+                f"{what} {role}", described(view), "a tile in SBUF or PSUM", _on_chip_remedy(view)
             )
         if view.outside:
             view.check_bounds()

@@ -116,7 +116,7 @@ def is_array(value: Any) -> bool:
     if isinstance(value, np.ndarray) or is_torch(value):
         return True
     named = hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype")
-    return named and not isinstance(value, (np.generic, type))
+    return named and not isinstance(value, (np.generic, type, NkiTensor))
 
 
 @dataclasses.dataclass(slots=True)

@@ -18,7 +18,7 @@ from glia.isa.engines import dge_mode as DgeMode
 from glia.isa.engines import engine as Engine
 from glia.isa.engines import oob_mode as OobMode
 from glia.isa.launch.builder import current
-from glia.isa.rules import f32, refusal, require, store, traffic
+from glia.isa.rules import FROM_HOST, described, f32, refusal, require, store, traffic
 from glia.isa.stream import DmaWork, Work
 from glia.isa.tensors.addressing import Columns, Rows, Shift
 from glia.isa.tensors.tensor import NkiTensor
@@ -33,9 +33,11 @@ def check_operand(what: str, role: str, view: Any) -> None:
     if not isinstance(view, NkiTensor) or view.storage.memory not in ("hbm", "sbuf"):
         raise refusal(
             f"{what} {role}",
-            f"{view!r}",
+            described(view),
             "a tensor in HBM or SBUF",
-            "copy PSUM to SBUF with tensor_copy first",
+            "copy PSUM to SBUF with tensor_copy first"
+            if isinstance(view, NkiTensor)
+            else FROM_HOST,
         )
     if view.outside:
         view.check_bounds()

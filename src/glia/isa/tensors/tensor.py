@@ -7,7 +7,7 @@ Source: aws-neuron-sdk nki/api/nki/language/__init__.py (NkiTensor).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from glia.isa.objects import NKIObject
 from glia.isa.tensors.addressing import Columns, DynamicSlice, Indirection, Rows, Shift
 from glia.isa.tensors.indexing import Indexing
 from glia.isa.tensors.layouts import Layouts
+from glia.isa.tensors.refusals import NoArray, comparing, refusing
 from glia.isa.tensors.storage import ON_CHIP, MemoryRegion, Storage, dense_strides
 from glia.isa.tensors.view import View
 
@@ -23,20 +24,6 @@ __all__ = [
     "ON_CHIP", "Columns", "DynamicSlice", "Indirection", "MemoryRegion", "NkiTensor", "Rows",
     "Shift", "Storage", "dense_strides",
 ]  # fmt: skip
-
-
-def _refusing(symbol: str, use: str) -> Callable[..., NoReturn]:
-    """An operator that a tensor does not have."""
-
-    def refuse(self: NkiTensor, *_: Any) -> NoReturn:
-        raise self.refused(
-            f"{symbol} on",
-            "a tensor, whose values exist only on the chip",
-            "an instruction",
-            f"use {use}",
-        )
-
-    return refuse
 
 
 _shown: Callable[[NkiTensor], str] | None = None
@@ -48,7 +35,7 @@ def on_show(function: Callable[[NkiTensor], str] | None) -> None:
     _shown = function
 
 
-class NkiTensor(Indexing, Layouts, NKIObject):
+class NkiTensor(Indexing, Layouts, NoArray, NKIObject):
     """A strided view; immutable. Indexing, `reshape`, `ap` and the like give further views."""
 
     __slots__ = ()
@@ -94,34 +81,34 @@ class NkiTensor(Indexing, Layouts, NKIObject):
 
     # -- what Python would do with an array, and a kernel cannot --------------------------------
 
-    __bool__ = _refusing("branching", "select_reduce or tensor_copy_predicated")
-    __iter__ = _refusing("iteration", "range(tensor.shape[0]) and indexing")
-    __int__ = __float__ = _refusing("conversion to a number", "register_load")
-    __add__ = __radd__ = _refusing("+", "nl.add or nisa.tensor_tensor")
-    __sub__ = __rsub__ = _refusing("-", "nl.subtract or nisa.tensor_tensor")
-    __mul__ = __rmul__ = _refusing("*", "nl.multiply or nisa.tensor_tensor")
-    __truediv__ = __rtruediv__ = _refusing("/", "nl.reciprocal and nl.multiply")
-    __floordiv__ = __rfloordiv__ = _refusing("//", "nl.multiply and nl.floor")
-    __mod__ = __rmod__ = _refusing("%", "nisa.tensor_scalar")
-    __pow__ = __rpow__ = _refusing("**", "nl.power or nl.square")
-    __matmul__ = __rmatmul__ = _refusing("@", "nl.matmul or nisa.nc_matmul")
-    __and__ = __rand__ = _refusing("&", "nl.bitwise_and")
-    __or__ = __ror__ = _refusing("|", "nl.bitwise_or")
-    __xor__ = __rxor__ = _refusing("^", "nl.bitwise_xor")
-    __lshift__ = __rlshift__ = _refusing("<<", "nl.left_shift")
-    __rshift__ = __rrshift__ = _refusing(">>", "nl.right_shift")
-    __neg__ = _refusing("unary -", "nl.negative")
-    __abs__ = _refusing("abs", "nl.abs")
-    __invert__ = _refusing("~", "nl.invert")
-    __lt__ = _refusing("<", "nl.less")
-    __le__ = _refusing("<=", "nl.less_equal")
-    __gt__ = _refusing(">", "nl.greater")
-    __ge__ = _refusing(">=", "nl.greater_equal")
+    __bool__ = refusing("branching", "nl.where or nisa.tensor_copy_predicated, which pick elements")
+    __iter__ = refusing("iteration", "range(tensor.shape[0]) and indexing")
+    __int__ = __float__ = refusing("conversion to a number", "nisa.register_load")
+    __add__ = __radd__ = refusing("+", "nl.add or nisa.tensor_tensor")
+    __sub__ = __rsub__ = refusing("-", "nl.subtract or nisa.tensor_tensor")
+    __mul__ = __rmul__ = refusing("*", "nl.multiply or nisa.tensor_tensor")
+    __truediv__ = __rtruediv__ = refusing("/", "nl.reciprocal and nl.multiply")
+    __floordiv__ = __rfloordiv__ = refusing("//", "nl.multiply and nl.floor")
+    __mod__ = __rmod__ = refusing("%", "nisa.tensor_scalar")
+    __pow__ = __rpow__ = refusing("**", "nl.power or nl.square")
+    __matmul__ = __rmatmul__ = refusing("@", "nl.matmul or nisa.nc_matmul")
+    __and__ = __rand__ = refusing("&", "nl.bitwise_and")
+    __or__ = __ror__ = refusing("|", "nl.bitwise_or")
+    __xor__ = __rxor__ = refusing("^", "nl.bitwise_xor")
+    __lshift__ = __rlshift__ = refusing("<<", "nl.left_shift")
+    __rshift__ = __rrshift__ = refusing(">>", "nl.right_shift")
+    __neg__ = refusing("unary -", "nl.negative")
+    __abs__ = refusing("abs", "nl.abs")
+    __invert__ = refusing("~", "nl.invert")
+    __lt__ = comparing("<", "nl.less")
+    __le__ = comparing("<=", "nl.less_equal")
+    __gt__ = comparing(">", "nl.greater")
+    __ge__ = comparing(">=", "nl.greater_equal")
 
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> bool:
         """Identity, so that `tensor == None` and `tensor in tensors` work; never values."""
         if isinstance(other, (int, float, np.number)):
-            _refusing("==", "nl.equal")(self)
+            comparing("==", "nl.equal")(self)
         return self is other
