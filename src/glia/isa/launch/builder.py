@@ -165,6 +165,8 @@ class StreamBuilder(LaunchMemory):
                 for k, v in arguments.items()
             }
             self.calls.append(Call(op, kept, *at))
+            if self.repeats.frames:
+                self.repeats.call(op, at, arguments)
             made = function(**arguments)
         except KernelError as error:
             raise located(error, *at) from None

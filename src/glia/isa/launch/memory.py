@@ -11,6 +11,7 @@ from glia.core.dtypes import dtype as find_dtype
 from glia.core.errors import KernelError
 from glia.isa.launch.initialised import Shadow
 from glia.isa.launch.pinned import check_address
+from glia.isa.launch.repeats import Repeats
 from glia.isa.stream import Place
 from glia.isa.target import PARTITIONS, Target
 from glia.isa.tensors.tensor import NkiTensor, Storage
@@ -39,6 +40,7 @@ class LaunchMemory:
         self._registers: dict[str, Storage] = {}
         self._outputs: list[Storage] = []
         self._at = ("", 0)
+        self.repeats = Repeats()
 
     def storage(
         self,
@@ -68,6 +70,8 @@ class LaunchMemory:
         self._check_fits(made)
         check_address(made, self.target)
         self.storages.append(made)
+        if self.repeats.frames:
+            self.repeats.made(made)
         shadow = self._shadows[index] = Shadow(made)
         if shared:
             self.shared.append(made)

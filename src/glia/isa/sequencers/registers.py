@@ -10,34 +10,45 @@ nki/deep-dives/nki-dynamic-loops.rst.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
 
 from glia.core.errors import KernelError
 from glia.isa.launch.context import CURRENT, current
+from glia.isa.launch.located import kernel_place
 from glia.isa.objects import NKIObject
 from glia.isa.rules import refusal
+from glia.isa.tensors.addressing import RegisterInt
 from glia.isa.tensors.tensor import NkiTensor
 
 _LOW, _HIGH = -(1 << 31), 1 << 32  # signed or unsigned, as who reads the 32 bits likes
 
 
 class VirtualRegister(NKIObject):
-    """A 32-bit scalar. `state` is its number, None before the first write; `frozen` for loops."""
+    """A 32-bit scalar. `state` is its number, None before the first write.
 
-    __slots__ = ("frozen", "state", "unknown")
+    `counts` marks the variable of a loop, `frozen` one that cannot be written.
+    """
 
-    def __init__(self, state: int | None = None, frozen: bool = False) -> None:
+    __slots__ = ("counts", "frozen", "state", "unknown")
+    of_register = True
+
+    def __init__(
+        self, state: int | None = None, frozen: bool = False, counts: bool = False
+    ) -> None:
         self.state = None if state is None else _fitting(state)
         self.frozen = frozen
+        self.counts = counts
         self.unknown = False
 
     @property
     def value(self) -> int:
-        """The number, as `number()` gives it."""
-        return self.number()
+        """The number, which knows that a register decides it."""
+        return RegisterInt(self.number())
 
     def number(self) -> int:
         """The value.
@@ -86,10 +97,18 @@ class VirtualRegister(NKIObject):
     __int__ = __index__
 
     def __bool__(self) -> bool:
-        builder = CURRENT.get()
+        if self.counts:
+            raise refusal(
+                "branching on the variable of a loop",
+                "a Python decision, which would be made once, while the body is traced",
+                "one body for all iterations",
+                "peel the first iteration off, or use predicated instructions",
+            )
+        builder, nonzero = CURRENT.get(), self.number() != 0
         if builder is not None:
             builder.budget.spend()  # `while reg:` around nothing issues nothing
-        return self.number() != 0
+            builder.repeats.tested(kernel_place(sys._getframe(1)), nonzero)
+        return nonzero
 
     def __add__(self, other: Any) -> VirtualRegister:
         return self._with(operator.add, other)
@@ -109,10 +128,10 @@ class VirtualRegister(NKIObject):
     __radd__, __rmul__ = __add__, __mul__
 
     def __rsub__(self, other: Any) -> VirtualRegister:
-        return VirtualRegister(register_number("register arithmetic", other) - self.number())
+        return VirtualRegister(_operand("register arithmetic", other) - self.number())
 
     def _with(self, function: Callable[[int, int], int], other: Any) -> VirtualRegister:
-        right = register_number("register arithmetic", other)
+        right = _operand("register arithmetic", other)
         if right == 0 and function in (operator.floordiv, operator.mod):
             raise refusal("register arithmetic", "a division by 0", "another divisor")
         return VirtualRegister(function(self.number(), right))
@@ -141,14 +160,14 @@ def register_alloc(x: Any = None) -> VirtualRegister:
     if isinstance(x, NkiTensor):
         _load(made, x, "register_alloc")
     elif x is not None:
-        made.set(register_number("register_alloc", x))
+        made.set(_operand("register_alloc", x))
     return made
 
 
 def register_move(dst: VirtualRegister, src: Any, name: str | None = None) -> None:
     """`dst = src`, an int or another register."""
     current("nki.isa.register_move")
-    _register("register_move dst", dst).set(register_number("register_move src", src))
+    _register("register_move dst", dst).set(_operand("register_move src", src))
 
 
 def register_load(dst: VirtualRegister, src: NkiTensor, name: str | None = None) -> None:
@@ -198,6 +217,14 @@ def register_number(what: str, value: Any) -> int:
     return int(value)
 
 
+def _operand(what: str, value: Any) -> int:
+    """The number of an operand of the sequencer: one more step of a device loop's body."""
+    number, builder = register_number(what, value), CURRENT.get()
+    if builder is not None and builder.repeats.frames:
+        builder.repeats.call(what, kernel_place(sys._getframe(1)), {"operand": value})
+    return number
+
+
 def _fitting(value: int) -> int:
     if not _LOW <= value < _HIGH:
         raise KernelError(f"a register: got {value}, expected a number of 32 bits")
@@ -222,17 +249,36 @@ def dynamic_range(start: Any, stop: Any = None, step: int = 1) -> Iterator[Virtu
         register_number("nl.dynamic_range", first),
         register_number("nl.dynamic_range", last),
     )
-    builder = current("nl.dynamic_range")
-    with builder.schedule.loop():
+    with _looping("nl.dynamic_range", (first, last, step)) as iterate:
         for value in range(low, high, step):
-            builder.budget.spend()
-            yield VirtualRegister(value, frozen=True)
+            iterate()
+            yield VirtualRegister(value, frozen=True, counts=True)
+
+
+@contextmanager
+def _looping(what: str, bounds: tuple[Any, ...] = ()) -> Iterator[Callable[[], None]]:
+    """A device loop; gives what to call as each iteration begins."""
+    builder = current(what)
+    repeats = builder.repeats
+
+    def iterate() -> None:
+        builder.budget.spend()
+        repeats.iterate(frame)
+
+    with builder.schedule.loop():
+        frame = repeats.enter(kernel_place(sys._getframe()), bounds)
+        try:
+            yield iterate
+        except BaseException:
+            repeats.leave(frame, broken=True)
+            raise
+        repeats.leave(frame)
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any], Any], step: int = 1) -> None:
     """`body_fun(i)` for each `i` from `lower` to `upper` (exclusive), a register by value."""
     for i in dynamic_range(lower, upper, step):
-        body_fun(i)
+        body_fun(VirtualRegister(i.number(), counts=True))
 
 
 def while_loop(init: VirtualRegister, body_fun: Callable[[Any], Any]) -> None:
@@ -242,8 +288,9 @@ def while_loop(init: VirtualRegister, body_fun: Callable[[Any], Any]) -> None:
         KernelError: when the body returns anything but a register.
     """
     state = _register("nl.while_loop init", init)
-    with current("nl.while_loop").schedule.loop():
-        while state:
+    with _looping("nl.while_loop") as iterate:
+        while state.number() != 0:
+            iterate()
             state = _register(
                 "nl.while_loop body's result", body_fun(VirtualRegister(state.number()))
             )

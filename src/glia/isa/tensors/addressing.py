@@ -9,7 +9,7 @@ Sources: aws-neuron-sdk nki/deep-dives/nki-aps.rst, nki/api/nki/language/__init_
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -80,6 +80,31 @@ class Columns:
         return math.prod(self.base_shape[1:])
 
 
+class RegisterInt(int):
+    """The number of a register; what is computed from it still says that a register decides it."""
+
+    __slots__ = ()
+    of_register = True
+
+    def __divmod__(self, other: int) -> tuple[int, int]:
+        return self // other, self % other
+
+
+def _carrying(name: str) -> Callable[[RegisterInt, Any], Any]:
+    plain = getattr(int, name)
+
+    def compute(self: RegisterInt, other: Any) -> Any:
+        found = plain(self, other)
+        return RegisterInt(found) if type(found) is int else found
+
+    return compute
+
+
+for _name in ("add", "sub", "mul", "floordiv", "mod"):
+    setattr(RegisterInt, f"__{_name}__", _carrying(f"__{_name}__"))
+    setattr(RegisterInt, f"__r{_name}__", _carrying(f"__r{_name}__"))
+
+
 V = TypeVar("V", bound="View")
 Indirection = Shift | Rows | Columns
 
@@ -89,10 +114,10 @@ def known_integer(value: Any) -> int | None:
 
     A register is anything with an integer `value`.
     """
-    if type(value) is int:
+    if type(value) is int or type(value) is RegisterInt:
         return value
     held = getattr(value, "value", None)
-    if type(held) is int:
+    if type(held) is int or type(held) is RegisterInt:
         return held
     try:
         return int(value.__index__())

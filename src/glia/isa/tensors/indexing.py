@@ -171,7 +171,8 @@ class Indexing(View):
         if self.indirection is not None:
             raise self._already("an access pattern")
         kind = self.dtype if dtype is None else find_dtype(dtype)
-        made = patterns.raw(self, [(int(s), int(n)) for s, n in pattern], offset or 0, kind)
+        pairs = patterns.checked_pairs(self, pattern)
+        made = patterns.raw(self, pairs, patterns.checked_offset(self, offset), kind)
         if scalar_offset is not None and vector_offset is not None:
             raise self.refused("access pattern", "two run-time offsets", "one of them")
         if scalar_offset is None and vector_offset is None:

@@ -89,7 +89,7 @@ def _slice(view: View, dim: int, item: slice, limit: int) -> Cut:
         raise view.refused("indexing", f"step {step} in dim {dim}", "a step of at least 1")
     if not 0 <= start < stop <= limit:
         raise _outside(view, dim, start, stop)
-    return Cut(start, -(-(stop - start) // step), step)
+    return Cut(start, int(-(-(stop - start) // step)), step)
 
 
 def _integer(view: View, value: Any) -> int:
@@ -243,6 +243,28 @@ def room(view: View, step: int, by_partition: bool = False) -> int:
     high = view.start + sum((n - 1) * s for n, s in pairs)
     limit = view.storage.extent_bytes // view.dtype.itemsize
     return (limit - 1 - high) // max(step, 1) + 1
+
+
+def checked_pairs(view: View, pattern: Any) -> list[tuple[int, int]]:
+    """The pairs of an access pattern as ints."""
+    try:
+        pairs = [(known_integer(s), known_integer(n)) for s, n in pattern]
+    except (TypeError, ValueError):
+        pairs = [(None, None)]
+    found = [(int(s), int(n)) for s, n in pairs if s is not None and n is not None]
+    if len(found) < len(pairs):
+        raise view.refused("access pattern", f"{pattern!r}", "pairs [step, count] of integers")
+    return found
+
+
+def checked_offset(view: View, offset: Any) -> int:
+    """The offset of an access pattern: an int, a register, or None for 0."""
+    known = 0 if offset is None else known_integer(offset)
+    if known is None:
+        raise view.refused(
+            "access pattern", f"offset {offset!r}", "an integer", "use scalar_offset for a tile"
+        )
+    return known
 
 
 def raw(view: V, pairs: Sequence[tuple[int, int]], offset: int, kind: DType) -> V:
