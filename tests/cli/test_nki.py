@@ -173,6 +173,7 @@ USAGE = [
     (("run", f"{KERNELS}:halves"), "got no value for x"),
     (("run", f"{KERNELS}:double", "--arg", "x=4x-4"), "sizes of at least 1"),
     (("run", f"{KERNELS}:double", "--arg", "y=4"), "parameter of double"),
+    (("profile", f"{KERNELS}:double", "--arg", "x=4x4:float64"), "got 'float64'; did you mean"),
     (("run", f"{KERNELS}:double", "more"), "got 'more' after the kernel"),
     (("run", f"{KERNELS}:double", "--lnc", "4"), "expected 1 or 2"),
     (("run", f"{KERNELS}:double", "--chip", "trn7"), "choose one of"),
@@ -197,7 +198,6 @@ def test_bad_usage_is_exit_code_two_and_one_message(words, message):
 JOBS = [
     (("run", f"{KERNELS}:too_tall", "--arg", "x=4x4"), "kernels.py:"),
     (("run", f"{KERNELS}:endless", "--arg", "x=4x4", "--time-limit", "0.2"), "--time-limit"),
-    (("profile", f"{KERNELS}:double", "--arg", "x=4x4:float64"), "float64"),
     (("profile", f"{KERNELS}:double", "--arg", "x=4"), "kernels.py:"),
 ]
 

@@ -56,6 +56,28 @@ def test_values_that_are_no_tensors(text, value):
     assert read_spec(f"x={text}", text) == value
 
 
+@pytest.mark.parametrize(
+    ("name", "full"),
+    [("f32", "float32"), ("f16", "float16"), ("bf16", "bfloat16"), ("fp32", "float32")],
+)
+def test_short_names_of_dtypes(name, full):
+    assert str(read_spec("x", f"4x5:{name}").dtype) == full
+
+
+@pytest.mark.parametrize("name", ["float64", "int64", "complex64", "fp64"])
+def test_a_dtype_that_no_chip_has_is_refused_and_not_offered(name):
+    with pytest.raises(UsageError, match=f"got '{name}'.*choose one of: bfloat16, bool") as caught:
+        read_spec(f"x=4x4:{name}", f"4x4:{name}")
+    offered = str(caught.value).partition("choose one of")[2]
+    assert "64" not in offered and "float32" in offered
+
+
+@pytest.mark.parametrize("text", ["128*64:bf16", "128,64:bf16", "(128,64):bf16", "128X64:f32"])
+def test_a_shape_written_otherwise_is_no_text(text):
+    with pytest.raises(UsageError, match="expected SHAPE:DTYPE as 128x512:bf16"):
+        read_spec(f"x={text}", text)
+
+
 def test_a_shape_alone_is_float32():
     found = read_spec("x=4x5", "4x5")
     assert isinstance(found, Random) and (found.shape, str(found.dtype)) == ((4, 5), "float32")

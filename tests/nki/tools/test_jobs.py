@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glia.core.errors import FormatError, KernelError, UsageError
+from glia.core.errors import FormatError, KernelError, ModelError, UsageError
 from glia.core.kernel_records import KernelProfile
 from glia.core.progress import NullProgress
 from glia.nki.tools.check import check, generations
@@ -149,7 +149,7 @@ def test_a_kernel_that_does_nothing_takes_no_time():
 
 
 def test_unsupported_dtypes_are_refused_with_the_list():
-    with pytest.raises(KernelError, match=r"float64.*float32"):
+    with pytest.raises(UsageError, match=r"float64.*float32"):
         run("double", "x=4x4:float64")
 
 
@@ -365,9 +365,29 @@ def test_exit_codes_of_scripts_are_handed_on(tmp_path, capsys):
 
 
 def test_an_exception_of_a_script_is_one_line_with_its_place(tmp_path):
-    from glia.core.errors import ModelError
-
     with pytest.raises(ModelError, match=r"ValueError: bad, at .*script.py:2"):
         script(tmp_path, "def f():\n    raise ValueError('bad')\nf()")
     with pytest.raises(ModelError, match=r"No module named 'nosuch'.*install the package"):
         script(tmp_path, "import nosuch")
+
+
+def test_the_frames_of_a_script_that_fails_are_shown_and_glias_are_not(tmp_path, capsys):
+    text = KERNELS.read_text() + (
+        "\ndef caller():\n    return nki.simulate(too_tall)(np.ones((4, 4), np.float32))\n"
+        "\ncaller()\n"
+    )
+    with pytest.raises(KernelError, match=r"script.py:\d+: .*256"):
+        script(tmp_path, text)
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback (most recent call last):\n")
+    code = [line.strip() for line in shown.splitlines() if set(line) > set(" ^")]
+    code = [line for line in code if not line.startswith("File ")]
+    assert code[1] == "caller()" and code[2].startswith("return nki.simulate(too_tall)")
+    assert code[3].startswith("tile = nl.ndarray((256, 4)") and len(code) == 4
+    assert "/glia/" not in shown and "runpy" not in shown
+
+
+def test_a_script_that_does_not_parse_has_no_frames(tmp_path, capsys):
+    with pytest.raises(ModelError, match=r"SyntaxError"):
+        script(tmp_path, "def f(:\n")
+    assert capsys.readouterr().err == ""

@@ -28,10 +28,14 @@ from glia.core.errors import ModelError, UsageError, choose
 from glia.nki import Kernel
 from glia.nki import language as nl
 from glia.nki.arguments import HostArray, TensorSpec, is_array, leaves, map_leaves
+from glia.nki.language.dtypes import PUBLIC
 from glia.nki.tools.files import file_error
 
 EXAMPLE_SUFFIX = "_args"
 _SHAPE = re.compile(r"(-?\d+(?:x-?\d+)*)(?::([A-Za-z]\w*))?")
+_LIKE_A_SHAPE = re.compile(r"[(\[]?\d[\d\s,;*xX\u00d7.()\[\]-]*:\s*[A-Za-z]\w*")
+_SHORT = {"f32": "float32", "f16": "float16"}
+_DTYPES = {getattr(nl, name).name for name in PUBLIC}
 _WORDS = {"true": True, "false": False, "none": None}
 _FORMS = "SHAPE:DTYPE as 128x512:bf16, @FILE.npy, a number, true, false, none, (1,2), text"
 
@@ -153,7 +157,7 @@ def read_spec(word: str, text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        if re.match(r"-?\d+x", text):
+        if re.match(r"-?\d+x", text) or _LIKE_A_SHAPE.fullmatch(text):
             raise UsageError(f"--arg {word}: got {text!r}, expected {_FORMS}") from None
         return text
 
@@ -162,13 +166,21 @@ def _shape(word: str, sizes: str, name: str) -> Random:
     shape = tuple(int(size) for size in sizes.split("x"))
     if min(shape) < 1:
         raise UsageError(f"--arg {word}: got a size of {min(shape)}, expected sizes of at least 1")
-    try:
-        kind = dtype(name)
-    except UsageError as error:
-        raise UsageError(f"--arg {word}: {error}") from None
+    kind = _dtype(word, _SHORT.get(name, name))
     if math.prod(shape) * kind.itemsize > 2**36:
         raise UsageError(f"--arg {word}: got a tensor above 64 GiB, expected a smaller one")
     return Random(shape, kind)
+
+
+def _dtype(word: str, name: str) -> DType:
+    """The format of this name or alias, one that a chip has."""
+    try:
+        kind = dtype(name)
+    except UsageError:
+        kind = None
+    if kind is not None and kind.name in _DTYPES:
+        return kind
+    return dtype(choose(f"--arg {word}: dtype of a tensor", name, _DTYPES))
 
 
 def _file(word: str, text: str) -> np.ndarray:

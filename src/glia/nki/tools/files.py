@@ -177,7 +177,7 @@ def file_error(doing: str, error: BaseException, path: Path) -> GliaError:
     text = " ".join(str(error).split()) or "no message"
     if isinstance(error, SyntaxError):
         return _syntax_error(doing, error)
-    do = "mend that line"
+    do = "check what that line does"
     if isinstance(error, ModuleNotFoundError):
         do = _missing(error.name or "")
     return ModelError(f"{doing}: got {type(error).__name__}: {text}, {_where(error, path)}; {do}")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+import sysconfig
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import glia
 from glia.core.errors import UsageError
 from glia.core.kernel_records import ScriptLaunch, ScriptProfile
 from glia.core.progress import Progress
@@ -22,6 +25,9 @@ from glia.nki.tools.arguments import Arguments
 from glia.nki.tools.files import beside, ensure_nki, file_error
 from glia.nki.tools.launch import chosen_target
 from glia.silicon.profile import build_profile
+
+_PACKAGE = f"{Path(glia.__file__).parent}{os.sep}"
+_PYTHON = sysconfig.get_path("stdlib")
 
 
 def run_script(path: Path, words: Sequence[str], chip: str = "") -> int:
@@ -41,8 +47,24 @@ def run_script(path: Path, words: Sequence[str], chip: str = "") -> int:
         except SystemExit as stop:
             return _code(stop)
         except Exception as error:
+            _show_frames(error)
             raise file_error(f"running {path}", error, path) from error
     return 0
+
+
+def _show_frames(error: BaseException) -> None:
+    """How the script came to the error, as Python says it; the frames of glia and runpy left out.
+
+    The error itself follows as a message.
+    """
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((_PACKAGE, "<frozen", f"{_PYTHON}/contextlib.py"))
+    ]
+    if frames:
+        text = "".join(traceback.format_list(frames))
+        print(f"Traceback (most recent call last):\n{text}", end="", file=sys.stderr)
 
 
 def _code(stop: SystemExit) -> int:
