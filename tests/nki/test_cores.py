@@ -252,6 +252,20 @@ def test_a_shared_read_that_nobody_wrote():
     assert line(kernel, "# here") in refused(kernel, "no core has written")
 
 
+def test_a_missing_barrier_is_named_with_the_write_that_it_should_follow():
+    def kernel(x: Any) -> Any:
+        scratch = nl.ndarray((2, *x.shape), x.dtype, nl.shared_hbm)
+        out = nl.ndarray((2, *x.shape), x.dtype, nl.shared_hbm)
+        core = nl.program_id(0)
+        nisa.dma_copy(scratch[core], x)  # the write
+        nisa.dma_copy(out[core], scratch[1 - core])  # the read
+        return out
+
+    text = refused(kernel, "put nisa.core_barrier between that write and this read")
+    assert text.startswith(line(kernel, "# the read")), text
+    assert f"core 1 writes it at {line(kernel, '# the write')}" in text
+
+
 def test_an_output_that_no_core_filled():
     def kernel(x: Any) -> Any:
         out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)

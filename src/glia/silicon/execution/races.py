@@ -215,6 +215,7 @@ class _Checker:
     """Vector clocks of all members, and what was touched since it was last ordered for all."""
 
     def __init__(self, streams: Sequence[Stream]) -> None:
+        self._streams = streams
         members = [member_of(s.place) for s in streams]
         self._clocks = {m: {n: int(n == m) for n in members} for m in members}
         self._keys = {member_of(s.place): shared_keys(s) for s in streams}
@@ -253,16 +254,52 @@ class _Checker:
         ]
         for key, view in reads:
             if not self._shadow(key, view).is_written(view):
-                raise _located(
-                    made,
-                    f"{made.op} reading {view!r} on core {member[1]}: got memory that no core has "
-                    "written before, expected initialised memory; write it first, and put a "
-                    "core_barrier between the write and the read",
-                )
+                raise self._unwritten(key, member, made, view)
             self._access(key, member, made, view, None)
         for (key, view), tag in zip(writes, tags, strict=True):
             self._shadow(key, view).mark(view)
             self._access(key, member, made, view, tag)
+
+    def _unwritten(
+        self, key: Key, member: Member, made: Instruction, view: NkiTensor
+    ) -> KernelError:
+        """A read of memory that nobody wrote so far; another core may do it, unordered, later."""
+        text = (
+            f"{made.op} reading {view!r} on core {member[1]}: got memory that no core has written"
+        )
+        for other, written in self._writes_of_others(key, member, view):
+            line = f"{written.file.rpartition('/')[2]}:{written.line}"
+            return _located(
+                made,
+                f"{text} before: core {other[1]} writes it at {line} with no barrier in between, "
+                "so the two race, expected a write that comes first; put nisa.core_barrier between "
+                "that write and this read",
+            )
+        return _located(
+            made,
+            f"{text}, before or after, expected initialised memory; write it first, and put "
+            "nisa.core_barrier between the write and the read",
+        )
+
+    def _writes_of_others(
+        self, key: Key, member: Member, view: NkiTensor
+    ) -> Iterator[tuple[Member, Instruction]]:
+        """Writes of other cores to the bytes of `view`, wherever in their streams."""
+        for stream in self._streams:
+            other = member_of(stream.place)
+            keys = self._keys[other]
+            if other == member or other[0] != member[0]:
+                continue
+            for made in stream.instructions:
+                if any(
+                    keys.get(v.storage.index) == key
+                    and (
+                        v.indirection is not None
+                        or patterns_overlap(pattern_of(v), pattern_of(view))
+                    )
+                    for v in made.writes
+                ):
+                    yield other, made
 
     def _settled(self, member: Member) -> None:
         for key, recent in self._recent.items():
