@@ -38,10 +38,11 @@ class Module:
         while waiting:
             node = waiting.pop()
             self.nodes.append(node)
-            children = list(ast.iter_child_nodes(node))
+            children = _children(node)
             for child in children:
                 self.parents[child] = node
-            waiting.extend(reversed(children))
+            children.reverse()
+            waiting += children
 
     def code(self, line: int) -> str:
         """The text of a line, without its indentation."""
@@ -131,6 +132,21 @@ class Module:
             if len(values) == 1 and isinstance(values[0], (ast.Constant, ast.JoinedStr)):
                 return self.string(values[0])
         return None
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """As `ast.iter_child_nodes`, in a third of the time, without what says how a name is used."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            found += [item for item in value if isinstance(item, ast.AST)]
+        elif isinstance(value, ast.AST) and not isinstance(value, _USES):
+            found.append(value)
+    return found
+
+
+_USES = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop)  # shared by the whole tree
 
 
 def _piece(value: ast.expr) -> str:
