@@ -69,9 +69,19 @@ def _chosen(hit: Hit) -> bool:
     return "torch.cuda.is_available" in {hit.module.dotted(n) for n in ast.walk(parent.test)}
 
 
+def _is_label(hit: Hit) -> bool:
+    """A key of a dict, an index, or part of `Literal[...]`: it names one case of several."""
+    inner, outer = hit.node, hit.module.parents.get(hit.node)
+    if isinstance(outer, ast.Tuple):
+        inner, outer = outer, hit.module.parents.get(outer)
+    if isinstance(outer, ast.Dict):
+        return inner in outer.keys
+    return isinstance(outer, ast.Subscript) and outer.slice is inner
+
+
 def _elsewhere(hit: Hit) -> bool:
     """A keyword, a default, an assignment, an entry of a dict: wherever no other rule speaks."""
-    if not names_cuda(hit.key) or _OTHERS(hit) or is_choice(hit):
+    if not names_cuda(hit.key) or _OTHERS(hit) or is_choice(hit) or _is_label(hit):
         return False
     return not any(found(hit) for found in (_moved, _compared, _constructed, _chosen))
 

@@ -23,6 +23,7 @@ from glia.port.source.hits import Hit
 from glia.port.source.values import is_array, is_tensor
 
 _LENGTHS = re.compile(r"(^|_)(lengths?|lens|counts?|repeats|durations?|sizes|seqlens)$")
+_POSITIONS = ("i_", "idx_", "index_", "id_", "n_", "num_")
 _PAST = re.compile(r"(^|_)(past|cache|cached|prev|kv)(_|$)")
 
 
@@ -42,7 +43,7 @@ def _by_mask(hit: Hit) -> bool:
         same = ast.dump(where.left) == ast.dump(node.value)
         return is_tensor(hit.module, where) or (same and not _is_text(where))
     name = last_name(where)
-    return name == "mask" or name.endswith("_mask")
+    return name == "mask" or (name.endswith("_mask") and not name.startswith(_POSITIONS))
 
 
 def _is_text(node: ast.Compare) -> bool:
