@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import glia
-from glia.core.errors import UsageError
+from glia.core.errors import GliaError, UsageError
 from glia.core.kernel_records import ScriptLaunch, ScriptProfile
 from glia.core.progress import Progress
 from glia.core.records import Span
@@ -57,13 +57,16 @@ def _show_frames(error: BaseException) -> None:
 
     The error itself follows as a message.
     """
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((_PACKAGE, "<frozen", f"{_PYTHON}/contextlib.py"))
-    ]
+    frames: dict[tuple[str, int | None], traceback.FrameSummary] = {}
+    cause: BaseException | None = error
+    while cause is not None:
+        for frame in traceback.extract_tb(cause.__traceback__):
+            if not frame.filename.startswith((_PACKAGE, "<frozen", f"{_PYTHON}/contextlib.py")):
+                frames.setdefault((frame.filename, frame.lineno), frame)
+        # An error that glia located was raised anew, outside the kernel's frames.
+        cause = cause.__context__ if isinstance(cause, GliaError) else None
     if frames:
-        text = "".join(traceback.format_list(frames))
+        text = "".join(traceback.format_list(list(frames.values())))
         print(f"Traceback (most recent call last):\n{text}", end="", file=sys.stderr)
 
 
