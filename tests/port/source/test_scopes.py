@@ -95,3 +95,10 @@ def test_places_beside_names_and_texts():
     ]:  # fmt: skip
         assert found.count(place) == 1, place
     assert ("setting", "a") not in found
+
+
+def test_many_assignments_take_no_longer():
+    code = "".join(f"    x = x.a(x) + x[{i}]\n" for i in range(300))
+    module, node = mark(f"def f(x):\n{code}    mark(x)")
+    assert not is_tensor(module, node.args[0])
+    assert not is_array(module, node.args[0])

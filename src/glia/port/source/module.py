@@ -31,6 +31,7 @@ class Module:
         self.tree = ast.parse(text)
         self.parents: dict[ast.AST, ast.AST] = {}
         self.nodes: list[ast.AST] = []
+        self.known: dict[tuple[str, ast.AST], bool] = {}  # what values evidently are
         self._collect()
 
     def _collect(self) -> None:

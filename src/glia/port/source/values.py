@@ -6,10 +6,13 @@ Nothing is known of most names: `False` means "not evidently".
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from functools import wraps
 
 from glia.port.source.module import Module
 
-_DEEPEST = 6  # `x = x.sum()` leads back to itself
+_DEEPEST = 40
+_Question = Callable[[Module, "ast.AST | None", int], bool]
 
 _MAKERS = {
     "tensor", "as_tensor", "from_numpy", "zeros", "ones", "empty", "full", "rand", "randn", "eye",
@@ -38,10 +41,25 @@ _INTEGERS = {
 _ARRAYS = {"numpy", "pandas", "jax", "cupy", "scipy", "polars"}
 
 
-def is_tensor(module: Module, node: ast.AST | None, depth: int = 0) -> bool:
+def _remembered(question: _Question) -> Callable[..., bool]:
+    """Answers each node once; `x = x.sum()`, which leads back to itself, is no evidence."""
+
+    @wraps(question)
+    def answer(module: Module, node: ast.AST | None, depth: int = 0) -> bool:
+        if node is None or depth > _DEEPEST:
+            return False
+        place = (question.__name__, node)
+        if place not in module.known:
+            module.known[place] = False
+            module.known[place] = question(module, node, depth)
+        return module.known[place]
+
+    return answer
+
+
+@_remembered
+def is_tensor(module: Module, node: ast.AST | None, depth: int) -> bool:
     """True for what evidently is a tensor of PyTorch."""
-    if node is None or depth > _DEEPEST:
-        return False
     deeper = depth + 1
     if isinstance(node, ast.Call):
         return _makes(module, node, deeper)
@@ -86,10 +104,9 @@ def _annotated(module: Module, node: ast.Name) -> bool:
     return isinstance(kind, ast.Name) and module.names.get(kind.id) == "torch.Tensor"
 
 
-def is_integer_tensor(module: Module, node: ast.AST | None, depth: int = 0) -> bool:
+@_remembered
+def is_integer_tensor(module: Module, node: ast.AST | None, depth: int) -> bool:
     """True for a tensor that was evidently made with, or turned into, integers."""
-    if node is None or depth > _DEEPEST:
-        return False
     deeper = depth + 1
     if isinstance(node, ast.Name):
         given = module.scopes.given(node, node.id)
@@ -127,10 +144,9 @@ def _has_dtype(module: Module, call: ast.Call) -> bool:
     return any(module.dotted(v).startswith("torch.") for v in values)
 
 
-def is_array(module: Module, node: ast.AST | None, depth: int = 0) -> bool:
+@_remembered
+def is_array(module: Module, node: ast.AST | None, depth: int) -> bool:
     """True for what evidently is an array or table of another library, as NumPy's and pandas'."""
-    if node is None or depth > _DEEPEST:
-        return False
     deeper = depth + 1
     if isinstance(node, ast.Call):
         root = module.dotted(node.func).split(".")[0]
