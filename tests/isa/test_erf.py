@@ -36,11 +36,11 @@ def test_erf_of_special_values():
 
 
 def test_gelu():
-    x = np.linspace(-12, 12, 1_000_003, dtype=np.float32)
+    x = np.linspace(-15, 12, 1_000_003, dtype=np.float32)
     wide = x.astype(np.float64)
     true = wide * special.ndtr(wide)
     unit = np.spacing(np.abs(true).astype(np.float32)).astype(np.float64)
-    budget = np.where(x < -5.5437, 8.3e-8, 0.8 * unit + 1e-9 * np.abs(wide))
+    budget = np.where(x < -2, 0.501 * unit, 0.8 * unit + 1e-9 * np.abs(wide))
     assert np.all(np.abs(gelu(x) - true) <= budget)
     with np.errstate(invalid="ignore"):
         assert np.array_equal(gelu(np.array([-np.inf, -1e30, np.inf], np.float32)), [0, 0, np.inf])

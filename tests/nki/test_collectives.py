@@ -69,6 +69,19 @@ def test_all_reduce(groups: Any, op: str, kind: Any, sbuf: bool):
         assert np.array_equal(got.astype(np.float64), REDUCE[op].reduce(wide))
 
 
+def test_reductions_of_integers_saturate_as_a_dma_does():
+    """By hand: 3 * 200 is more than a byte, and 3 * -100 less than a signed one."""
+    group = ncc.ReplicaGroup([[0, 1, 2]])
+    for kind, value, expected in ((np.uint8, 200, 255), (np.int8, -100, -128)):
+        xs = [np.full((3, 4), value, kind)] * 3
+        reduce = call(ncc.all_reduce, (3, 4), False, replica_group=group, op=nl.add)
+        scatter = call(
+            ncc.reduce_scatter, (1, 4), False, replica_group=group, collective_dim=0, op=nl.add
+        )
+        for kernel in (reduce, scatter):
+            assert all(np.all(got == expected) for got in on_ranks(kernel, xs))
+
+
 @pytest.mark.parametrize("groups", GROUPS, ids=str)
 @pytest.mark.parametrize(("sbuf", "dim"), [(False, 0), (True, 0), (True, 1)])
 def test_all_gather(groups: Any, sbuf: bool, dim: int):

@@ -1,7 +1,7 @@
 """Collectives: what ranks exchange through their links, one function per public operation.
 
 Every rank of a group comes to the same call; the machine then carries it out on the arrays of all
-(`Sync.exchange`). Reductions go through float32 for floats, in the order of the group.
+(`Sync.exchange`). Reductions go through float32, in the order of the group, and saturate.
 Source: aws-neuron-sdk nki/api/nki/collectives/__init__.py.
 """
 
@@ -178,11 +178,10 @@ def _bytes(views: Sequence[NkiTensor]) -> int:
 
 
 def combined(function: Any, parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Parts reduced in order, floats in float32."""
-    is_float = parts[0].dtype.kind not in "iub"
-    total = f32(parts[0]).copy() if is_float else parts[0].copy()
+    """Parts reduced in order, in float32 as the DMA computes; the store converts and saturates."""
+    total = f32(parts[0]).copy()
     for part in parts[1:]:
-        total = function(total, f32(part) if is_float else part)
+        total = function(total, f32(part))
     return total
 
 
