@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from glia.chips import load_chip
+from glia.isa.meetings.algorithms import algorithm, hbm_bytes, sent_bytes
 from glia.isa.stream import CollectiveWork, DmaWork
 from glia.silicon import Timing
-from glia.silicon.time.collectives import algorithm, collective_s, num_steps, sent_bytes
+from glia.silicon.time.collectives import collective_s, num_steps
 from glia.silicon.time.timing import BOUNDS
 from glia.silicon.time.transfers import transfer_s
 
@@ -22,17 +23,54 @@ MB = 1_000_000
     ("size", "expected"), [(1000, "mesh"), (2 * MB, "rdh"), (55 * MB, "rdh"), (60 * MB, "ring")]
 )
 def test_the_algorithm_follows_the_size(size, expected):
-    assert algorithm(CollectiveWork("all_reduce", 16, size), TIMING) == expected
+    limits = TIMING.mesh_limit_bytes, TIMING.rdh_limit_bytes
+    assert algorithm(size, 16, *limits) == expected
 
 
 def test_steps_and_bytes():
     reduce = CollectiveWork("all_reduce", 16, 8 * MB)
-    assert num_steps(reduce, TIMING) == 8 and sent_bytes(reduce) == 15 * MB
+    assert num_steps(reduce, TIMING) == 8 and sent_bytes("all_reduce", 16, 8 * MB) == 15 * MB
     gather = CollectiveWork("all_gather", 16, 80 * MB)
-    assert num_steps(gather, TIMING) == 8 and sent_bytes(gather) == 75 * MB
+    assert num_steps(gather, TIMING) == 8 and sent_bytes("all_gather", 16, 80 * MB) == 75 * MB
     permute = CollectiveWork("collective_permute", 4, 80 * MB)
-    assert num_steps(permute, TIMING) == 1 and sent_bytes(permute) == 80 * MB
+    assert (
+        num_steps(permute, TIMING) == 1 and sent_bytes("collective_permute", 4, 80 * MB) == 80 * MB
+    )
     assert collective_s(CollectiveWork("all_reduce", 1, MB), TIMING) == 0
+
+
+# Counted by hand for 4 ranks, in parts of a quarter: what one rank's HBM reads and writes.
+# Ring, reduction: 3 hops read 1, 2 and 2 parts, the last sum 2; 3 parts come and one is stored.
+# Gather: 1 part copied and 3 sent; 1 stored and 3 received.
+# Halving: 2 parts sent; then 2 x 1 summed to send and 2 x 1 to keep; then 2 summed.
+TOUCHES = {
+    ("all_gather", "ring"): (4, 4),
+    ("all_gather", "mesh"): (4, 4),
+    ("all_gather", "rdh"): (4, 4),
+    ("reduce_scatter", "ring"): (1 + 2 + 2 + 2, 3 + 1),
+    ("reduce_scatter", "mesh"): (3 + 4, 3 + 1),
+    ("reduce_scatter", "rdh"): (2 + 2 + 2 + 2, 2 + 1 + 1 + 1),
+    ("all_reduce", "ring"): (7 + 3, 4 + 3),
+    ("all_reduce", "mesh"): (7 + 3, 4 + 3),
+    ("all_reduce", "rdh"): (8 + 3, 5 + 3),
+}
+
+
+@pytest.mark.parametrize(("kind", "way"), TOUCHES)
+def test_hbm_touches_of_four_ranks(kind, way):
+    reads, writes = TOUCHES[kind, way]
+    assert hbm_bytes(kind, 4, 4 * MB, way) == (reads * MB, writes * MB)
+
+
+@pytest.mark.parametrize("kind", ["all_gather", "reduce_scatter", "all_reduce"])
+def test_two_ranks_move_the_same_whatever_the_way(kind):
+    """One exchange: nothing is left to choose."""
+    assert len({hbm_bytes(kind, 2, 2 * MB, way) for way in ("ring", "mesh", "rdh")}) == 1
+
+
+def test_others_read_and_write_each_byte_once():
+    assert hbm_bytes("all_to_all", 4, MB, "ring") is None
+    assert hbm_bytes("all_reduce", 1, MB, "mesh") is None
 
 
 def test_beyond_a_chip_the_links_are_shared():

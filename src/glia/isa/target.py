@@ -68,6 +68,8 @@ class Target:
     gpsimd_cycles: float
     gpsimd_two_operand_cycles: float
     gpsimd_rsqrt_cycles: float
+    mesh_limit: float
+    rdh_limit: float
     mx_scale_margin: int = 1
 
     @property
@@ -143,4 +145,6 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         gpsimd_cycles=s.gpsimd.cycles_per_element.value,
         gpsimd_two_operand_cycles=s.gpsimd.two_operand_cycles_per_element.value,
         gpsimd_rsqrt_cycles=s.gpsimd.rsqrt_cycles_per_element.value,
+        mesh_limit=s.collectives.mesh_limit.value,
+        rdh_limit=s.collectives.rdh_limit.value,
     )

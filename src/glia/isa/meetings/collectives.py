@@ -14,6 +14,7 @@ import numpy as np
 
 from glia.isa.engines import engine as Engine
 from glia.isa.launch.builder import collective, current
+from glia.isa.meetings.algorithms import algorithm, hbm_bytes
 from glia.isa.objects import NKIObject
 from glia.isa.rules import f32, refusal, require, store, traffic
 from glia.isa.stream import CollectiveWork, DmaWork, Instruction, Sync, Work
@@ -149,9 +150,7 @@ def issue(
     shapes = ", ".join(f"{v.dtype}{list(v.shape)}" for v in srcs)
     key = f"{what} of {shapes} over {list(group)}" + (f" ({detail})" if detail else "")
     local = sum(v.size * v.dtype.itemsize for v in (*srcs, *dsts))
-    read, written = (
-        sum(v.size * v.dtype.itemsize for v in views if not v.on_chip) for views in (srcs, dsts)
-    )
+    read, written = _hbm_bytes(what, len(group), num_bytes, srcs, dsts)
     dma = DmaWork(
         num_bytes=max(local, 1),
         num_elements=max(-(-local // _PACKET_BYTES), 1),
@@ -159,6 +158,7 @@ def issue(
         hbm_read_bytes=read,
         hbm_write_bytes=written,
         queue="collective",
+        static=True,
     )
     work = Work(
         dma=dma,
@@ -167,6 +167,22 @@ def issue(
     )
     sync = Sync("collective", group, key, exchange)
     return current(what).emit(what, Engine.dma, dsts, srcs, work, _nothing, sync=sync)
+
+
+def _hbm_bytes(
+    what: str,
+    size: int,
+    num_bytes: int,
+    srcs: Sequence[NkiTensor],
+    dsts: Sequence[NkiTensor],
+) -> tuple[int, int]:
+    """Bytes that the HBM of this rank reads and writes; those in SBUF stay out of it."""
+    target = current(what).target
+    way = algorithm(num_bytes, size, target.mesh_limit, target.rdh_limit)
+    counted = hbm_bytes(what, size, num_bytes, way)
+    if counted is not None and not any(v.on_chip for v in (*srcs, *dsts)):
+        return counted
+    return _bytes([v for v in srcs if not v.on_chip]), _bytes([v for v in dsts if not v.on_chip])
 
 
 def _nothing(*_: np.ndarray) -> None:

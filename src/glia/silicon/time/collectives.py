@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import math
 
+from glia.isa.meetings.algorithms import WHOLE, algorithm, sent_bytes
 from glia.isa.stream import CollectiveWork
 from glia.silicon.time.timing import Timing
 
 _REDUCES_AND_GATHERS = ("all_reduce",)
-_WHOLE = ("collective_permute", "collective_permute_implicit", "permute")
-
-
-def algorithm(work: CollectiveWork, timing: Timing) -> str:
-    """`mesh`, `rdh` or `ring`, by the size of the message."""
-    if work.num_bytes < timing.mesh_limit_bytes:
-        return "mesh"
-    power_of_two = work.group_size & (work.group_size - 1) == 0
-    return "rdh" if work.num_bytes < timing.rdh_limit_bytes and power_of_two else "ring"
 
 
 def num_steps(work: CollectiveWork, timing: Timing) -> int:
     """Steps that follow each other; a reduction to all is a scatter and a gather."""
     if work.group_size <= 1:
         return 0
-    if work.kind.startswith(_WHOLE):
+    if work.kind.startswith(WHOLE):
         return 1
-    found = algorithm(work, timing)
+    limits = timing.mesh_limit_bytes, timing.rdh_limit_bytes
+    found = algorithm(work.num_bytes, work.group_size, *limits)
     if found == "mesh":
         one_way = 1
     elif found == "rdh":
@@ -38,16 +31,6 @@ def num_steps(work: CollectiveWork, timing: Timing) -> int:
     else:  # both directions of the ring at once
         one_way = math.ceil(work.group_size / 2)
     return 2 * one_way if work.kind in _REDUCES_AND_GATHERS else one_way
-
-
-def sent_bytes(work: CollectiveWork) -> float:
-    """What one rank has to send at least."""
-    if work.group_size <= 1:
-        return 0.0
-    if work.kind.startswith(_WHOLE):
-        return float(work.num_bytes)
-    part = work.num_bytes * (work.group_size - 1) / work.group_size
-    return 2 * part if work.kind in _REDUCES_AND_GATHERS else part
 
 
 def collective_s(work: CollectiveWork, timing: Timing, cores_per_rank: int = 1) -> float:
@@ -60,4 +43,5 @@ def collective_s(work: CollectiveWork, timing: Timing, cores_per_rank: int = 1) 
     bandwidth = timing.dma_bandwidth * cores_per_rank
     if work.group_size > ranks_per_chip and timing.link_bandwidth:
         bandwidth = min(bandwidth, timing.link_bandwidth / 2 / ranks_per_chip)
-    return num_steps(work, timing) * timing.hop_latency_s + sent_bytes(work) / bandwidth
+    sent = sent_bytes(work.kind, work.group_size, work.num_bytes)
+    return num_steps(work, timing) * timing.hop_latency_s + sent / bandwidth
