@@ -162,6 +162,25 @@ def test_tensor_indirection_gathers_and_scatters(partitions: int):
     assert np.array_equal(bench.run(both), np.concatenate([expected, scattered], 1))
 
 
+@pytest.mark.parametrize("partitions", [16, 32, 128])
+def test_tensor_indirection_of_all_offsets(partitions: int):
+    """Without num_elem: the 16 * K offsets of a group, here i, i + 1, ... of the free dim."""
+    index = np.zeros((partitions, 2), np.int32)
+    for group in range(partitions // 16):
+        for i in range(32):
+            index[group * 16 + i % 16, i // 16] = (i + group) % 40
+    values = np.random.default_rng(6).standard_normal((partitions, 40)).astype(np.float32)
+    bench = Bench(chip="trn3", x=values, i=index)
+    with bench:
+        view = bench.loaded("x").indirect(bench.loaded("i"))
+        got = bench.new(view.shape, np.float32)
+        nisa.tensor_copy(got, view, engine=nisa.engine.vector)
+        out = bench.new(view.shape, np.float32, "hbm")
+        nisa.dma_copy(out, got)
+    where = (np.arange(32) + np.arange(partitions)[:, None] // 16) % 40
+    assert np.array_equal(bench.run(out), np.take_along_axis(values, where, 1))
+
+
 def test_tensor_indirection_rules():
     def tile(*shape: int, kind: Any = F32) -> NkiTensor:
         made = nl.ndarray(shape, kind, nl.sbuf)
@@ -177,7 +196,7 @@ def test_tensor_indirection_rules():
     with refuses("a multiple of 16", chip="trn3"):
         copy(8, (8, 1), 4)
     with refuses("pass num_elem", chip="trn3"):
-        copy(32, (32, 1), None)
+        copy(32, (32, 1), 17)
     with refuses("vector, scalar or tensor", chip="trn3"):
         view = tile(16, 9).indirect(tile(16, 1, kind=nl.int32), 4)
         nisa.tensor_copy(tile(16, 4), view, engine=nisa.engine.gpsimd)

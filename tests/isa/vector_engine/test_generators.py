@@ -166,10 +166,18 @@ def test_dropout(kind: str, rate: float):
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
 def test_dropout_by_partition(kind: str):
     x = np.ones((128, 500), np.float32)
-    rates = np.repeat(np.array([0, 0.5, 1, 7], np.float32), 32)[:, None].astype(of(kind))
+    rates = np.repeat(np.array([0, 0.5, 1, 1], np.float32), 32)[:, None].astype(of(kind))
     (got,) = run(nisa.dropout, [x, rates], [(x.shape, "float32")])
     share = 1 - got.reshape(4, -1).mean(1)
     assert share[[0, 2, 3]].tolist() == [0, 1, 1] and abs(share[1] - 0.5) < 0.02
+
+
+@pytest.mark.parametrize("bad", [-0.25, 1.5, np.nan])
+def test_a_column_of_no_probabilities(bad: float):
+    rates = np.full((128, 1), 0.5, np.float32)
+    rates[77] = bad
+    with pytest.raises(KernelError, match=f"dropout prob: got {bad}, expected a probability"):
+        run(nisa.dropout, [np.ones((128, 8), np.float32), rates], [((128, 8), "float32")])
 
 
 def test_the_seed_decides_who_is_dropped():

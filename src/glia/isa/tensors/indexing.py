@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from glia.core.dtypes import dtype as find_dtype
+from glia.isa.engines import engine
 from glia.isa.tensors import patterns
 from glia.isa.tensors.addressing import (
     Columns,
@@ -18,6 +19,7 @@ from glia.isa.tensors.addressing import (
     Rows,
     Shift,
     check_scalar,
+    group_size,
     known_integer,
 )
 from glia.isa.tensors.view import View
@@ -133,7 +135,11 @@ class Indexing(View):
             raise self.refused(what, f"{index!r}", "int32 or uint32 row numbers")
 
     def indirect(self, index: NkiTensor, num_elem: int | None = None) -> Self:
-        """Tensor indirection: elements of each partition at the offsets in `index` (P, K)."""
+        """Tensor indirection: elements of each partition at the offsets in `index` (P, K).
+
+        Without `num_elem` all offsets of a group of 16 partitions: 16 * K (the Tensor engine, with
+        groups of 32, takes up to 32 * K).
+        """
         what = "tensor indirection on"
         if self.indirection is not None:
             raise self._already("a second run-time index")
@@ -143,7 +149,10 @@ class Indexing(View):
             raise self.refused(
                 what, f"index {index!r}", f"integer offsets of shape ({self.shape[0]}, K)"
             )
-        count = index.size if num_elem is None else int(num_elem)
+        most = min(index.size, group_size(engine.vector) * index.shape[1])
+        count = most if num_elem is None else known_integer(num_elem)
+        if count is None:
+            raise self.refused(what, f"num_elem {num_elem!r}", "an integer")
         if not 1 <= count <= index.size:
             raise self.refused(what, f"num_elem {count}", f"1..{index.size}")
         view = self.replaced((self.shape[0], count), (self.steps[0], 1))

@@ -43,6 +43,7 @@ from glia.isa.vector_engine.operands import (
 )
 
 _WORDS = 6
+_RANGE = "a probability, 0..1"
 _GENERATORS = {Engine.gpsimd: 1, Engine.vector: 4}  # per lane
 _WEYL = np.uint32(362437)  # XORWOW's counter step
 _INTS = ("int8", "int16", "int32", "uint8", "uint16", "uint32")
@@ -128,12 +129,12 @@ def rng(dst: NkiTensor, engine: Engine = Engine.vector, name: str | None = None)
 def dropout(dst: NkiTensor, data: NkiTensor, prob: Any, name: str | None = None) -> Instruction:
     """`dst = data`, with each element replaced by zero with probability `prob`.
 
-    `prob` is a number or a (P, 1) tile; nothing is scaled. Values of a tile outside 0..1 count as
-    the nearest of both. Which elements go is not what hardware would choose.
+    `prob` is a number or a (P, 1) tile; nothing is scaled. Which elements go is not what hardware
+    would choose.
 
     Raises:
         KernelError: for a dst of another dtype, a number outside 0..1, or a tile of prob that is
-            not float32 (any float type where data is float).
+            not float32 (any float type where data is float); with values, for one outside 0..1.
     """
     what, b = "dropout", current()
     numeric(what, dst=dst, data=data)
@@ -145,14 +146,16 @@ def dropout(dst: NkiTensor, data: NkiTensor, prob: Any, name: str | None = None)
         expected = "a float type" if data.dtype.is_float else "float32"
         require(legal, f"{what} prob", str(tile.dtype), expected)
     if not columns and not 0 <= prob <= 1:
-        raise refusal(f"{what} prob", f"{prob!r}", "a probability, 0..1")
+        raise refusal(f"{what} prob", f"{prob!r}", _RANGE)
     lanes, prepare, known = _lanes(Engine.vector, data)
     work = vector_work(b.target, data.free_size, dst, data)
 
     def meaning(out: np.ndarray, state: np.ndarray, x: np.ndarray, *rest: np.ndarray) -> None:
         prepare(state)
         share = column(prob, list(rest[: len(columns)]), 2).astype(np.float64)
-        threshold = np.rint(np.clip(share, 0, 1) * 2.0**32)
+        if not np.all((share >= 0) & (share <= 1)):
+            raise refusal(f"{what} prob", f"{share[~((share >= 0) & (share <= 1))][0]}", _RANGE)
+        threshold = np.rint(share * 2.0**32)
         keep = xorwow(state, x[0].size).reshape(x.shape) >= threshold.reshape(
             -1, *(1,) * (x.ndim - 1)
         )
