@@ -78,7 +78,7 @@ def serial_s(stream: Stream, timing: Timing) -> float:
         if dma is not None:
             per_engine = timing.dma_bandwidth / timing.dma_engines
             piece = max(dma.element_bytes / per_engine, timing.descriptor_s)
-            total += timing.start_latency_s + piece * dma.num_elements
+            total += max(timing.start_latency_s, timing.start_ready_s) + piece * dma.num_elements
             total += max(timing.issue_hardware_s, timing.issue_software_s)
         else:
             cycles = one.work.cycles + timing.fixed_cycles[one.engine]

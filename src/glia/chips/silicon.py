@@ -127,13 +127,22 @@ class GpsimdEngine(Section):
 
 
 class Dma(Section):
-    """The DMA engines of one core, and what starting and ending a transfer costs."""
+    """The DMA engines of one core, and what starting and ending a transfer costs.
+
+    `triggers` sequencers start transfers. `start_ready` runs from the trigger to the first byte when
+    the descriptors are in memory, `start_latency` when one of the `generators` first makes them;
+    where there are none, the figures of hardware descriptors are absent.
+    """
 
     num_engines: Count
     engine_bandwidth: BytesPerSecond
-    issue_hwdge: Seconds
+    triggers: Count
+    issue_static: Seconds
     issue_swdge: Seconds
-    start_latency: Seconds
+    start_ready: Seconds
+    generators: Count | None = None
+    issue_hwdge: Seconds | None = None
+    start_latency: Seconds | None = None
     completion_latency: Seconds
     descriptor_min: Seconds
     producer_latency: Seconds

@@ -34,7 +34,11 @@ ALONE = Place()
 
 @dataclass(frozen=True, slots=True)
 class DmaWork:
-    """What a DMA moves: bytes, contiguous pieces, and which side is HBM."""
+    """What a DMA moves: bytes, contiguous pieces, and which side is HBM.
+
+    Its descriptors are built by GpSimd (`software`), before the kernel starts (`static`), or by the
+    hardware generator.
+    """
 
     num_bytes: int
     num_elements: int
@@ -43,6 +47,7 @@ class DmaWork:
     hbm_write_bytes: int
     queue: str
     software: bool = False
+    static: bool = False
     transpose: bool = False
 
 

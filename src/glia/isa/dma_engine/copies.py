@@ -51,7 +51,7 @@ def dma_copy(
         raise refusal(what, f"{src.shape} to {dst.shape}", "equal numbers of elements")
     check_cast(what, dst, src)
     software = is_software(what, mode, engine, dst, src)
-    work = dma_work(dst, (src,), engine, software)
+    work = dma_work(dst, (src,), engine, software, mode=mode)
     if dst.indirection is not None or src.indirection is not None:
         dst, src = with_skip(dst, oob), with_skip(src, oob)
         gathers, scatters = (isinstance(v.indirection, Rows) for v in (src, dst))

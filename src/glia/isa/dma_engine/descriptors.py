@@ -196,8 +196,12 @@ def dma_work(
     on: Engine,
     software: bool,
     transpose: bool = False,
+    mode: DgeMode = DgeMode.unknown,
 ) -> Work:
-    """What the DMA moves: every source once in, the destination once out."""
+    """What the DMA moves: every source once in, the destination once out.
+
+    Left to the compiler, descriptors come from the hardware generator where there is one.
+    """
     total, out_size = dst.size, dst.dtype.itemsize
     run = min(map(_run_bytes, srcs)) if transpose else min(map(_run_bytes, (dst, *srcs)))
     run = min(run, _PACKET_BYTES)
@@ -211,6 +215,7 @@ def dma_work(
         hbm_write_bytes=0 if dst.on_chip else total * out_size,
         queue=_queue(dst, on, software),
         software=software,
+        static=not software and (mode is DgeMode.none or not current().target.can.hwdge),
         transpose=transpose,
     )
     return Work(dma=moved, sram=traffic(dst, *srcs))

@@ -67,7 +67,7 @@ def dma_transpose(
     software = is_software(what, mode, Engine.unknown, dst, src)
     if mode is DgeMode.hwdge:
         _check_hardware(what, src)
-    work = dma_work(dst, (src,), Engine.unknown, software, transpose=True)
+    work = dma_work(dst, (src,), Engine.unknown, software, transpose=True, mode=mode)
     if gathers:
         return _gather_transpose(dst, src, oob, work)
     src = with_skip(src, oob)

@@ -147,6 +147,7 @@ def _work(src: NkiTensor, software: bool) -> DmaWork:
         hbm_write_bytes=0,
         queue="gpsimd" if software else "sendrecv",
         software=software,
+        static=not software,
     )
 
 

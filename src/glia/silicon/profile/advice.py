@@ -119,7 +119,9 @@ def fewer_transfers(s: Situation) -> Iterator[Advice]:
     num = sum(one.work.dma is not None for one in s.stream.instructions)
     if num < 2:
         return
-    free = dataclasses.replace(s.timing, issue_hardware_s=0.0, issue_software_s=0.0)
+    free = dataclasses.replace(
+        s.timing, issue_hardware_s=0.0, issue_software_s=0.0, issue_static_s=0.0
+    )
     common = [one for one in s.stream.instructions if one.work.dma is not None]
     yield s.advice(
         s.variant.seconds(free),
@@ -141,7 +143,7 @@ def more_queues(s: Situation) -> Iterator[Advice]:
     def change(one: Instruction) -> Work:
         if one.index not in order or one.work.dma is None:
             return one.work
-        dealt = dataclasses.replace(one.work.dma, queue=order[one.index].name)
+        dealt = dataclasses.replace(one.work.dma, queue=order[one.index].name, static=False)
         return dataclasses.replace(one.work, dma=dealt)
 
     names = " and ".join(f"engine=nisa.engine.{e.name}" for e in _ISSUERS)

@@ -15,8 +15,9 @@ def latency(producer: Instruction, consumer: Instruction, timing: Timing) -> flo
     if producer.engine is engine.dma:
         return timing.completion_latency_s
     if consumer.engine is engine.dma:
-        # The published gap runs to the first byte, which `start_latency` is already part of.
-        return max(timing.producer_latency_s - timing.start_latency_s, timing.semaphore_s)
+        # The published gap runs to the first byte, of which the start is counted with the transfer.
+        start = 0.0 if consumer.work.dma is None else timing.first_byte_s(consumer.work.dma)
+        return max(timing.producer_latency_s - start, timing.semaphore_s)
     return 0.0 if producer.engine is consumer.engine else timing.semaphore_s
 
 

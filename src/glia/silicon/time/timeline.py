@@ -19,7 +19,7 @@ from glia.silicon.meetings import Meeting, Member, member_of, walk
 from glia.silicon.time.collectives import collective_s
 from glia.silicon.time.engine_time import EngineClock, latency
 from glia.silicon.time.timing import Timing
-from glia.silicon.time.transfers import DMA, Transfers, alone_s, transfer_s
+from glia.silicon.time.transfers import DMA, Transfers, alone_s, issuers, transfer_s
 
 __all__ = ["DMA", "LaunchTimes", "Scheduler", "Timeline", "least_busy", "schedule",
            "schedule_together"]  # fmt: skip
@@ -195,15 +195,20 @@ def _meet(meeting: Meeting, issues: Mapping[Member, _Issue], timing: Timing) -> 
 
 
 def least_busy(made: Sequence[Instruction], timing: Timing) -> dict[str, float]:
-    """Unavoidable active time per engine: no throttle, no waiting, one load per table used."""
+    """Unavoidable active time per engine: no throttle, no waiting, one load per table used.
+
+    Who issues DMAs counts, too, each sharing the work evenly.
+    """
     busy: dict[str, float] = {}
     for one in made:
         dma = one.work.dma
         if dma is not None:
-            name, seconds = DMA, transfer_s(dma, timing) * timing.share_of_engines(dma)
+            used = {DMA: transfer_s(dma, timing) * timing.share_of_engines(dma)}
+            used |= issuers(dma, timing)
         else:
-            name, seconds = one.engine.name, timing.engine_s(one) * timing.share_of_array(one)
-        busy[name] = busy.get(name, 0.0) + seconds
+            used = {one.engine.name: timing.engine_s(one) * timing.share_of_array(one)}
+        for name, seconds in used.items():
+            busy[name] = busy.get(name, 0.0) + seconds
     tables = {one.work.table for one in made if one.work.table}
     if tables:
         busy[engine.scalar.name] += len(tables) * timing.table_load_s

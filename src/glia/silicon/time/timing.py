@@ -30,7 +30,11 @@ class Timing:
     dma_engines: int
     issue_hardware_s: float
     issue_software_s: float
+    issue_static_s: float
     start_latency_s: float
+    start_ready_s: float
+    generators: int
+    triggers: int
     completion_latency_s: float
     producer_latency_s: float
     descriptor_s: float
@@ -79,9 +83,13 @@ class Timing:
             dma_bandwidth=min(fast(dma.engine_bandwidth) * engines, stack),
             stack_bandwidth=stack,
             dma_engines=engines,
-            issue_hardware_s=slow(dma.issue_hwdge),
+            issue_hardware_s=slow(dma.issue_hwdge or dma.issue_static),
             issue_software_s=slow(dma.issue_swdge),
-            start_latency_s=slow(dma.start_latency),
+            issue_static_s=slow(dma.issue_static),
+            start_latency_s=slow(dma.start_latency or dma.start_ready),
+            start_ready_s=slow(dma.start_ready),
+            generators=int((dma.generators or dma.triggers).value),
+            triggers=int(dma.triggers.value),
             completion_latency_s=slow(dma.completion_latency),
             producer_latency_s=slow(dma.producer_latency),
             descriptor_s=slow(dma.descriptor_min),
@@ -113,6 +121,22 @@ class Timing:
         """Fraction of the systolic array that an instruction takes."""
         tile = one.work.tile
         return 1.0 if tile is None else tile.rows * tile.columns / self.array_cells
+
+    def issue_s(self, dma: DmaWork) -> float:
+        """Seconds that a transfer takes its queue, and GpSimd or a generator, to be issued."""
+        if dma.software:
+            return self.issue_software_s
+        return self.issue_static_s if dma.static else self.issue_hardware_s
+
+    def first_byte_s(self, dma: DmaWork) -> float:
+        """Seconds from when a transfer's turn comes to its first byte.
+
+        A generator's time is part of the published latency from the trigger; GpSimd triggers only
+        when the descriptors are written.
+        """
+        if dma.software:
+            return self.issue_software_s + self.start_ready_s
+        return self.start_ready_s if dma.static else self.start_latency_s
 
     def lanes_of(self, dma: DmaWork) -> int:
         """DMA engines that a transfer uses: one per contiguous piece at most."""

@@ -7,12 +7,14 @@ pieces; queues are in order; engines take turns between queues).
 
 from __future__ import annotations
 
+from glia.isa.engines import engine
 from glia.isa.stream import DmaWork, Instruction
 from glia.silicon.time.capacity import Capacity
 from glia.silicon.time.engine_time import EngineClock
 from glia.silicon.time.timing import Timing
 
 DMA = "dma"
+GENERATORS, TRIGGERS = "descriptor generators", "DMA triggers"
 
 
 class Transfers:
@@ -22,21 +24,24 @@ class Transfers:
         self._timing = timing
         self._clock = engines
         self._lanes = Capacity(timing.dma_engines)
+        self._generators = Capacity(timing.generators)
         self._moved: dict[str, float] = {}
 
     def run(self, dma: DmaWork, ready: float) -> tuple[float, float]:
-        """Issue on a queue (and on GpSimd when it builds the descriptors), then move."""
+        """Issue on a queue, and on GpSimd or a generator for its descriptors; then move."""
         timing, clock = self._timing, self._clock
         queue = f"queue {dma.queue}"
-        issue = timing.issue_software_s if dma.software else timing.issue_hardware_s
+        issue = timing.issue_s(dma)
         start = max(clock.free_s.get(queue, 0.0), ready)
         if dma.software:
             start = max(start, clock.free_s.get("gpsimd", 0.0))
             clock.take("gpsimd", start, issue)
+        elif not dma.static:
+            start = self._generators.reserve(start, issue, 1)
         clock.free_s[queue] = start + issue
         seconds, lanes = transfer_s(dma, timing), timing.lanes_of(dma)
         # A queue moves its transfers in order: none overtakes an earlier one of the same queue.
-        earliest = max(start + timing.start_latency_s, self._moved.get(queue, 0.0))
+        earliest = max(start + timing.first_byte_s(dma), self._moved.get(queue, 0.0))
         begin = self._lanes.reserve(earliest, seconds, lanes)
         self._moved[queue] = begin + seconds
         share = timing.share_of_engines(dma)
@@ -60,4 +65,14 @@ def alone_s(one: Instruction, timing: Timing) -> float:
     dma = one.work.dma
     if dma is None:
         return timing.engine_s(one)
-    return timing.start_latency_s + transfer_s(dma, timing)
+    return timing.first_byte_s(dma) + transfer_s(dma, timing)
+
+
+def issuers(dma: DmaWork, timing: Timing) -> dict[str, float]:
+    """What no schedule avoids to issue a transfer: busy seconds of who shares the work evenly."""
+    issue = timing.issue_s(dma)
+    if dma.software:
+        return {engine.gpsimd.name: issue}
+    if dma.static:
+        return {TRIGGERS: issue / timing.triggers}
+    return {GENERATORS: issue / timing.generators}
