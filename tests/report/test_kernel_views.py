@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from glia.core.figures import Estimate
+from glia.core.figures import Estimate, exact
 from glia.core.kernel_records import (
     Advice,
     Agreement,
@@ -204,6 +204,13 @@ def test_a_check_shows_findings_generations_and_the_count():
                   "1 of 2 kernels would be refused"):  # fmt: skip
         assert words in shown, words
     assert "1 kernel: nothing to refuse was found" in text(check_view(FileCheck("k.py", (good,))))
+
+
+def test_a_kernel_without_products_has_no_mfu(profile):
+    none = dataclasses.replace(profile, mfu=exact(0.0, "fraction", "over 78.6 TFLOP/s"))
+    shown = next(row for row in text(profile_view(none)).splitlines() if "MFU" in row)
+    assert "none" in shown and "0 %" not in shown and "78.6 TFLOP/s" in shown
+    assert "<dt>MFU" in render_profile(profile, ()) and "<dt>MFU" not in render_profile(none, ())
 
 
 def test_generations_that_refuse_for_one_reason_share_a_line():

@@ -88,7 +88,8 @@ def _tiles(p: KernelProfile) -> Markup:
         ("Energy", p.energy),
         ("Average power", p.power),
     ]
-    return tag("dl", *(_tile(name, estimate) for name, estimate in named), class_="tiles")
+    shown = (_tile(name, e) for name, e in named if e.high or e.unit != "fraction")
+    return tag("dl", *shown, class_="tiles")
 
 
 def _tile(name: str, estimate: Estimate) -> Markup:

@@ -84,6 +84,9 @@ def test_what_a_kernel_writes_in_place_is_an_output():
 def test_a_kernel_that_asks_for_data_is_profiled_with_data():
     found = profile("counted", "x=128x8", "n=1x1:int32")
     assert any("asks for data at kernels.py:" in note for note in found.notes)
+    trips = int(launch("counted", "x=128x8", "n=1x1:int32").arguments.arrays()["n"][0, 0])
+    assert trips > 1
+    assert any(f"kernels.py:75 ran {trips} times" in note for note in found.notes)
 
 
 def test_two_cores_that_meet_are_profiled_together():
@@ -166,6 +169,11 @@ def test_two_kernels_that_compute_the_same_agree_bit_for_bit():
     times = {d.name: d for d in found.deltas}
     assert times["time"].ratio == pytest.approx(1.0)
     assert "take the same time" in found.verdict
+
+
+def test_kernels_with_other_parameters_need_saved_profiles():
+    with pytest.raises(UsageError, match=r"parameter of halves: got 'factor'.*save a profile"):
+        both("double", "halves", "x=128x16", "factor=3.0")
 
 
 def test_kernels_that_differ_say_by_how_much():

@@ -10,6 +10,7 @@ import glia.nki.language as nl
 from glia.chips import load_chip
 from glia.core.errors import UnsupportedError
 from glia.core.kernel_records import KernelProfile
+from glia.core.units import format_quantity
 from glia.silicon import Timing, schedule
 from glia.silicon.hazards import dependences
 from glia.silicon.profile import build_profile, predicted
@@ -163,6 +164,27 @@ def test_no_limit_is_above_the_low_end_of_the_time():
     assert busy["tensor"] > max(profile.bounds_s.values())  # the throttled clock is no limit
     for found in (profile, profiled()[0], profiled("float32")[0]):
         assert max(found.bounds_s.values()) <= found.time.low * (1 + 1e-9)
+
+
+def test_what_the_warm_up_clock_costs_is_said():
+    profile = many()
+    (note,) = (n for n in profile.notes if "full clock" in n)
+    # 64 products of 512 columns at 2.4 GHz, each with the fixed cycles of the chip file.
+    fixed = load_chip(CHIP).silicon.tensor.issue_overhead_cycles.value
+    assert format_quantity(64 * (512 + fixed) / 2.4e9, "s") in note
+    assert not any("full clock" in n for n in profiled_copy().notes)
+
+
+def profiled_copy() -> KernelProfile:
+    stream = trace(lambda x: scaled(x, again=False), ((512, 512), "float32"))
+    return build_profile([stream], CHIP, "scaled.py", ())[0]
+
+
+def test_shares_of_a_peak_show_the_peak():
+    profile = many()
+    assert "78.6 TFLOP/s" in profile.mfu.reason and "78.6 TFLOP/s" in profile.hfu.reason
+    stack = load_chip(CHIP).silicon.hbm.stack_bandwidth.value
+    assert format_quantity(stack, "B/s") in profile.mbu.reason
 
 
 def test_power_is_that_of_the_program_as_written():

@@ -27,6 +27,11 @@ from glia.nki.tools.launch import Launch, prepare
 from glia.nki.tools.profile import profile_kernel
 from glia.nki.tools.run import launch_values
 
+_APART = (
+    "both kernels get the same --arg; where their parameters differ, save a profile of each with "
+    "glia nki profile FILE.py:KERNEL --out DIR, and compare the two profile.json"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Side:
@@ -82,7 +87,12 @@ def _side(text: str, words: Sequence[str], chip: str, num_cores: int, seed: int)
     if Path(text).suffix == ".json":
         profile = read_profile(Path(text))
         return _Side(text, profile, None)
-    launch = prepare(text, words, chip, num_cores, seed)
+    try:
+        launch = prepare(text, words, chip, num_cores, seed)
+    except UsageError as error:
+        if not words or not str(error).startswith("--arg"):
+            raise
+        raise UsageError(f"{error}; {_APART}") from None
     profile, _ = profile_kernel(launch, NullProgress())
     return _Side(text, profile, launch)
 

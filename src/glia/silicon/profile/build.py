@@ -7,6 +7,7 @@ over the time; MBU = HBM bytes / time / stack bandwidth (see counts).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from glia.core.kernel_records import (
     Spill,
 )
 from glia.core.records import Span
+from glia.core.units import format_quantity
+from glia.isa.engines import engine
 from glia.isa.stream import Stream
 from glia.isa.target import Target, target_of
 from glia.silicon.energy import stream_energy
@@ -32,10 +35,11 @@ from glia.silicon.profile.counts import (
     Counts,
     count,
     dma_bandwidth,
+    peak_flops,
     stack_bandwidth,
 )
 from glia.silicon.profile.lines import line_uses
-from glia.silicon.profile.movement import reloads, spills
+from glia.silicon.profile.movement import place, reloads, spills
 from glia.silicon.profile.unread import unread
 from glia.silicon.profile.whatif import Variant
 from glia.silicon.time.timeline import DMA, Timeline, least_busy, schedule, schedule_together
@@ -43,6 +47,7 @@ from glia.silicon.time.timing import BOUNDS, Timing
 
 _REASON = "from the dataflow bound with fast constants to the program as written with slow ones"
 _MAX_FOR_ADVICE = 100_000
+_WORTH_A_NOTE = 0.01  # of the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,7 @@ def build_profile(
     cores = len(streams)
     slowest = max(range(cores), key=lambda i: found.timed.likely[i].makespan_s)
     stream, timeline = streams[slowest], found.timed.likely[slowest]
+    peak, bandwidth = _peak(silicon, cores), stack_bandwidth(silicon, cores)
     profile = KernelProfile(
         kernel=stream.name,
         file=file,
@@ -210,9 +216,16 @@ def build_profile(
         dataflow=found.timed.dataflow(),
         bounds_s=_bounds(found, streams, silicon),
         flops=found.counts.flops,
-        mfu=_fraction(found.counts.useful_tensor_s, cores, found.time, _MFU),
-        hfu=_fraction(found.counts.tensor_s, cores, found.time, _HFU),
-        mbu=_fraction(found.counts.hbm_bytes, stack_bandwidth(silicon, cores), found.time, _MBU),
+        mfu=_fraction(
+            found.counts.useful_tensor_s, cores, found.time, _MFU + _peak(silicon, cores)
+        ),
+        hfu=_fraction(found.counts.tensor_s, cores, found.time, _HFU + peak),
+        mbu=_fraction(
+            found.counts.hbm_bytes,
+            bandwidth,
+            found.time,
+            _MBU.format(format_quantity(bandwidth, "B/s")),
+        ),
         engines=_engines(found.timed, found.time),
         dma=_dma(found, silicon, cores),
         reloads=_all_reloads(streams),
@@ -226,6 +239,7 @@ def build_profile(
         notes=(
             *found.notes,
             *_data_notes(streams),
+            *_clock_notes(stream, timeline, Timing.of(silicon)),
             *_core_notes(streams, slowest),
         ),
         untried=_untried(streams, stream),
@@ -235,7 +249,11 @@ def build_profile(
 
 _MFU = "useful FLOPs over the peak of the mode each runs in: rows x columns x 2 x clock x rate"
 _HFU = "all Tensor-engine work, transposes too, over the same peaks"
-_MBU = "HBM bytes read and written over the bandwidth of the stacks used"
+_MBU = "HBM bytes read and written over {}, the bandwidth of the stacks used"
+
+
+def _peak(silicon: Silicon, cores: int) -> str:
+    return f" ({format_quantity(peak_flops(silicon, cores), 'FLOP/s')} in bf16)"
 
 
 def _fraction(amount: float, peak: float, time: Estimate, reason: str) -> Estimate:
@@ -337,7 +355,24 @@ def _data_notes(streams: Sequence[Stream]) -> tuple[str, ...]:
     if not asked:
         return ()
     where = "/".join(asked.split("/")[-1:])
-    return (f"the kernel's control flow asks for data at {where}: this is for these values",)
+    lines = Counter(place(one) for s in streams[:1] for one in s.instructions)
+    line, times = max(lines.items(), key=lambda item: item[1], default=("", 0))
+    trips = f", with which {line} ran {times:,} times" if times > 1 else ""
+    return (f"the kernel's control flow asks for data at {where}: this is for these values{trips}",)
+
+
+def _clock_notes(stream: Stream, timeline: Timeline, timing: Timing) -> tuple[str, ...]:
+    """How much longer the Tensor engine's instructions took than at full clock."""
+    made = [one for one in stream.instructions if one.engine is engine.tensor and not one.work.dma]
+    full = sum(timing.engine_s(one) for one in made)
+    taken = sum(timeline.ends_s[one.index] - timeline.starts_s[one.index] for one in made)
+    if taken - full < _WORTH_A_NOTE * timeline.makespan_s:
+        return ()
+    return (
+        f"the Tensor engine's instructions took {format_quantity(taken - full, 's')} more than the "
+        f"{format_quantity(full, 's')} of its full clock: it starts slow, and speeds up over "
+        f"{format_quantity(timing.throttle_ramp_s, 's')} of activity",
+    )
 
 
 def _lines(stream: Stream, timeline: Timeline, timing: Timing) -> tuple[LineUse, ...]:
