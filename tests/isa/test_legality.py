@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,13 @@ RULES: list[tuple[str, Callable[[Any], Any], str]] = [
      "reduce without reduce_op"),
     ("matmul in psum", lambda x: nisa.nc_matmul(psum(8, 8), psum(8, 8), sbuf(8, 8)), "stationary"),
     ("matmul out", lambda x: nisa.nc_matmul(sbuf(8, 8), sbuf(8, 8), sbuf(8, 8)), "psum"),
+    ("matmul out: what to do", lambda x: nisa.nc_matmul(sbuf(8, 8), sbuf(8, 8), sbuf(8, 8)),
+     "expected psum; allocate it with buffer=nl.psum"),
+    ("matmul contraction", lambda x: nisa.nc_matmul(psum(8, 8), sbuf(64, 8), sbuf(32, 8)),
+     "got 32 partitions.*stationary's 64.*transpose or slice"),
+    ("matmul result", lambda x: nisa.nc_matmul(psum(16, 8), sbuf(64, 8), sbuf(64, 8)),
+     r"got shape \(16, 8\), expected \(8, 8\); dst has stationary's columns"),
+    ("shape: what to do", lambda x: nisa.tensor_copy(sbuf(8, 8), sbuf(8, 9)), "slice one to the"),
     ("matmul dtype", lambda x: mm(s=I32), "convert it first"),
     ("matmul mix", lambda x: mm(s=nl.float32), "float32 only with float32"),
     ("matmul dst", lambda x: mm(d=BF), "accumulate in float32"),
@@ -163,3 +171,39 @@ def test_gather_out_of_bounds_names_the_line():
     assert np.array_equal(nki.simulate(kernel)(table, good), table[good[:, 0]])
     with pytest.raises(KernelError, match=r"test_legality.py:\d+: .*got row 10, expected 0..9"):
         nki.simulate(kernel)(table, good + 1)
+
+
+def tile_of(rows: int) -> Any:
+    return nl.ndarray((rows, 8), nl.float32)  # in the helper
+
+
+def test_tensors_are_called_as_the_kernel_calls_them():
+    def kernel(x: Any) -> None:
+        weights = nl.load(x)
+        total: Any = nl.ndarray((8, 8), nl.float32, nl.psum)
+        named = nl.ndarray((8, 8), nl.float32, name="given")
+        pair = (nl.ndarray((8, 8), nl.float32), named)
+        assert repr(weights).startswith("weights:float32[128, 64]@sbuf")
+        assert repr(weights[0:8]).startswith("weights:float32[8, 64]")
+        assert repr(total).startswith("total:") and repr(named).startswith("given:")
+        assert repr(pair[0]).startswith("sbuf") and repr(tile_of(8)).startswith("sbuf")
+        nisa.tensor_copy(named, total)
+
+    with pytest.raises(KernelError, match=r"reading total:float32\[8, 8\]@psum: got memory never"):
+        nki.jit(kernel).trace(TensorSpec((128, 64), dtype("float32")), target=target_of("trn2"))
+
+
+def test_an_allocation_by_a_helper_names_who_called_it():
+    def kernel(x: Any) -> None:
+        tile_of(129)  # the caller
+
+    with pytest.raises(KernelError) as caught:
+        nki.jit(kernel).trace(TensorSpec((128, 64), dtype("float32")), target=target_of("trn2"))
+    lines = Path(__file__).read_text().splitlines()
+    inside, outside = (
+        next(i for i, text in enumerate(lines, 1) if text.endswith(mark))
+        for mark in ("# in the helper", "# the caller")
+    )
+    text = str(caught.value)
+    assert text.startswith(f"test_legality.py:{inside}: allocating a tensor in sbuf "), text
+    assert f"(called at test_legality.py:{outside})" in text

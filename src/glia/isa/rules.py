@@ -118,7 +118,14 @@ def start_partition(what: str, role: str, view: NkiTensor) -> None:
 def in_memory(what: str, role: str, view: NkiTensor, *memories: str) -> None:
     """The operand must be in one of these memories."""
     if view.storage.memory not in memories:
-        raise refusal(f"{what} {role}", f"{view!r} in {view.buffer}", " or ".join(memories))
+        raise refusal(f"{what} {role}", repr(view), " or ".join(memories), _MOVE[memories[0]])
+
+
+_MOVE = {
+    "sbuf": "copy it to SBUF first (tensor_copy from PSUM, dma_copy from HBM)",
+    "psum": "allocate it with buffer=nl.psum, and copy it to SBUF after",
+    "hbm": "store it to HBM first with dma_copy",
+}
 
 
 def same_shape(what: str, dst: NkiTensor, **operands: NkiTensor) -> None:
@@ -126,7 +133,12 @@ def same_shape(what: str, dst: NkiTensor, **operands: NkiTensor) -> None:
     rows, free = dst.shape[0], dst.free_size
     for role, view in operands.items():
         if view.shape[0] != rows or view.free_size != free:
-            raise refusal(f"{what} {role}", f"shape {view.shape}", f"dst's shape {dst.shape}")
+            raise refusal(
+                f"{what} {role}",
+                f"shape {view.shape}",
+                f"dst's shape {dst.shape}",
+                "slice one to the other's shape, or broadcast it; free dims may be arranged freely",
+            )
 
 
 def require(condition: bool, what: str, got: str, expected: str, do: str = "") -> None:

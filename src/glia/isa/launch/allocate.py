@@ -74,22 +74,29 @@ class _Space:
         The best single piece comes first: a run of several can only win when all are as old.
         """
         pieces = self.pieces
-        fitting = [(piece.since, at) for at, piece in enumerate(pieces) if piece.size >= size]
-        best, at = min(fitting) if fitting else (None, -1)
-        found = (at, at) if fitting else None
-        for first, last in self._stretches(size, best):
+        fitting = [piece.since for piece in pieces if piece.size >= size]
+        best, found = None, None
+        if fitting:
+            best = min(fitting)
+            old = [at for at, piece in enumerate(pieces) if piece.since <= best]
+            at = next(at for at in old if pieces[at].size >= size)
+            found = (at, at)
+            if len(old) == 1:
+                return found
+        else:
+            old = list(range(len(pieces)))
+        for first, last in self._stretches(size, old):
             for at in range(first, last):
                 end, age = self._run_from(at, size, best)
                 if end >= 0 and (found is None or best is None or (age, at) < (best, found[0])):
                     best, found = age, (at, end)
         return found
 
-    def _stretches(self, size: int, limit: int | None) -> Iterator[tuple[int, int]]:
-        """Spans of several neighbouring pieces as old as `limit` that hold `size` together."""
+    def _stretches(self, size: int, chosen: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Spans of several neighbours among the pieces at `chosen` that hold `size` together."""
         pieces = self.pieces
-        old = [at for at, p in enumerate(pieces) if limit is None or p.since <= limit]
         first, have, last = 0, 0, -2
-        for at in old:
+        for at in chosen:
             if at == last + 1 and pieces[at].start == pieces[last].end:
                 have += pieces[at].size
             else:
@@ -245,13 +252,13 @@ class _Placing:
         self, storage: Storage, live: Sequence[Storage], taken: Sequence[tuple[int, int]]
     ) -> KernelError:
         largest = sorted(live, key=lambda s: -s.partition_bytes)[:4]
-        listing = ", ".join(f"{s.name} {s.partition_bytes}" for s in largest)
+        listing = ", ".join(f"{s.label} {s.partition_bytes}" for s in largest)
         held = sum(s.partition_bytes for s in live)
         size = self.size - sum(end - start for start, end in taken)
         pinned = f" beside {self.size - size} pinned" if taken else ""
         where = self.instructions[self.ranges[storage.index][0]]
         error = KernelError(
-            f"allocating {storage.name} in {self.memory} of {self.target.chip}: got "
+            f"allocating {storage.label} in {self.memory} of {self.target.chip}: got "
             f"{storage.partition_bytes} bytes per partition on top of {held} live ones (largest: "
             f"{listing or 'none'}){pinned}, expected at most {size}; use smaller tiles, or let "
             "tiles die earlier"

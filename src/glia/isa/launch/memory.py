@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -10,10 +12,12 @@ from glia.core.dtypes import DType
 from glia.core.dtypes import dtype as find_dtype
 from glia.core.errors import KernelError
 from glia.isa.launch.initialised import Shadow
+from glia.isa.launch.located import kernel_frames, kernel_place
 from glia.isa.launch.pinned import check_address
 from glia.isa.launch.repeats import Repeats
 from glia.isa.stream import Place
 from glia.isa.target import PARTITIONS, Target
+from glia.isa.tensors.naming import assigned_name
 from glia.isa.tensors.tensor import NkiTensor, Storage
 
 FIRST_REGISTER_FILE = 1 << 30  # storage numbers of engine state, apart from those of tensors
@@ -67,6 +71,8 @@ class LaunchMemory:
         made = Storage(
             index, label, memory, sizes, dtype, role, pinned, strides, data, shared=shared
         )
+        if not name:
+            made.at = kernel_place(sys._getframe(1))
         self._check_fits(made)
         check_address(made, self.target)
         self.storages.append(made)
@@ -170,12 +176,15 @@ class LaunchMemory:
 
     def _check_shape(self, sizes: tuple[int, ...], memory: str, name: str) -> None:
         if any(n <= 0 for n in sizes):
-            raise self.error(f"allocating {name or memory}", f"shape {sizes}", "sizes above 0")
+            raise self.error(
+                _allocating(name, memory), f"shape {sizes}", "sizes above 0",
+                "compute the sizes from the shapes of the arguments",
+            )  # fmt: skip
         if memory == "hbm":
             return
         if len(sizes) < 2 or sizes[0] > PARTITIONS:
             raise self.error(
-                f"allocating {name or memory} in {memory}",
+                _allocating(name, memory),
                 f"shape {sizes}",
                 f"[partitions <= {PARTITIONS}, free...]",
                 "dim 0 is the partition dim; tile it by nl.tile_size.pmax",
@@ -187,8 +196,16 @@ class LaunchMemory:
         limit = self.target.sbuf_bytes if made.memory == "sbuf" else self.target.psum_bytes
         if made.partition_bytes > limit:
             raise self.error(
-                f"allocating {made.name} in {made.memory}",
+                _allocating("" if made.at[1] else made.name, made.memory),
                 f"{made.partition_bytes} bytes per partition",
                 f"at most {limit} on {self.target.chip}",
                 "split its free dims",
             )
+
+
+def _allocating(name: str, memory: str) -> str:
+    """What is allocated, and for whom where a function of the kernel's does it."""
+    places = list(kernel_frames(sys._getframe(1)))
+    label = name or (assigned_name(*places[0]) if places else "") or "a tensor"
+    caller = f" (called at {Path(places[1][0]).name}:{places[1][1]})" if len(places) > 1 else ""
+    return f"allocating {label} in {memory}{caller}"

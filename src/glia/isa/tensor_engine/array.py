@@ -80,14 +80,25 @@ def check_fit(
     rows = stationary.shape[0]
     if moving.shape[0] != rows:
         got = f"{moving.shape[0]} partitions"
-        raise refusal(f"{what} moving", got, f"stationary's {rows} (the contraction dim)")
+        raise refusal(
+            f"{what} moving",
+            got,
+            f"stationary's {rows} (the contraction dim)",
+            "dim 0 of both is what the product sums over: transpose or slice one of them",
+        )
     first = stationary.start_partition
     if first != moving.start_partition:
         got = f"stationary at partition {first}, moving at {moving.start_partition}"
-        raise refusal(what, got, "both on the same rows of the array")
+        do = "place both at one partition; a DMA moves a tile there"
+        raise refusal(what, got, "both on the same rows of the array", do)
     limit = target.max_stationary if tile is None else tile.columns
     if columns > limit:
-        raise refusal(f"{what} stationary", f"{columns} columns", f"at most {limit}")
+        raise refusal(
+            f"{what} stationary",
+            f"{columns} columns",
+            f"at most {limit}",
+            "tile its free dim by nl.tile_size.gemm_stationary_fmax",
+        )
     if tile is None:
         return
     if not tile.row <= first <= first + rows <= tile.row + tile.rows:
@@ -110,7 +121,12 @@ def check_moving(what: str, dst: NkiTensor, columns: int, rows: int, target: Tar
             "tile by nl.tile_size.gemm_moving_fmax",
         )
     if dst.shape[0] != rows or dst.free_size != columns:
-        raise refusal(f"{what} dst", f"shape {dst.shape}", f"({rows}, {columns})")
+        raise refusal(
+            f"{what} dst",
+            f"shape {dst.shape}",
+            f"({rows}, {columns})",
+            "dst has stationary's columns as partitions and moving's columns as free dim",
+        )
     check_bank(what, dst, target)
 
 

@@ -16,6 +16,7 @@ from enum import StrEnum
 import numpy as np
 
 from glia.core.dtypes import DType
+from glia.isa.tensors.naming import assigned_name
 
 ON_CHIP = ("sbuf", "psum", "register")
 
@@ -41,7 +42,8 @@ class Storage:
     `role` is `input`, `output`, `constant` or `scratch`. `partition_bytes` is, on chip, the bytes
     used in each partition, and for HBM the pitch of one row. `address` is the byte offset inside a
     partition (on chip), set by the allocator unless the kernel pinned it. `shared` says that all
-    cores of a logical core see it (HBM); constants always are.
+    cores of a logical core see it (HBM); constants always are. `at` is the kernel's file and line
+    that allocated it without a name.
     """
 
     index: int
@@ -56,6 +58,7 @@ class Storage:
     start_partition: int = 0
     address: int = -1
     shared: bool = False
+    at: tuple[str, int] = ("", 0)
     on_chip: bool = field(init=False)
     num_bytes: int = field(init=False)
     num_partitions: int = field(init=False)
@@ -73,6 +76,11 @@ class Storage:
         else:
             self.partition_bytes = (self.shape[-1] if self.shape else 1) * size
             self.num_partitions = -(-self.num_bytes // max(self.partition_bytes, 1))
+
+    @property
+    def label(self) -> str:
+        """What to call it in a text: the kernel's variable where its source shows one."""
+        return assigned_name(*self.at) or self.name
 
     @property
     def region(self) -> MemoryRegion | str:

@@ -143,7 +143,7 @@ class View:
 
     def __repr__(self) -> str:
         shape = ", ".join(map(str, self.shape))
-        return f"{self.storage.name}:{self.dtype}[{shape}]@{self.storage.memory}"
+        return f"{self.storage.label}:{self.dtype}[{shape}]@{self.storage.memory}"
 
     def __len__(self) -> int:
         return self.shape[0]
