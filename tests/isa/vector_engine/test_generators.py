@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import glia.nki.isa as nisa
 import glia.nki.language as nl
+from glia.core.errors import KernelError
 from isa.vector_engine.harness import (
     float64,
     normal,
