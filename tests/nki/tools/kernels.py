@@ -1,5 +1,6 @@
 """Kernels that the tests of `glia nki` run; a file of this kind is what the verbs take."""
 
+import nki.collectives as ncc
 import nki.isa as nisa
 import nki.language as nl
 import numpy as np
@@ -105,6 +106,15 @@ def leaving(x):
 def forgetful(x):
     out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm, name="scaled")
     copied(x, out, 2.0, nisa.engine.vector)
+
+
+@nki.jit
+def summed(x, group):
+    total = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    mine = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+    nisa.dma_copy(dst=mine, src=x)
+    ncc.all_reduce(srcs=[mine], dsts=[total], replica_group=group, op=nl.add)
+    return total
 
 
 @nki.jit

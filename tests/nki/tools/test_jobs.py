@@ -86,7 +86,7 @@ def test_a_kernel_that_asks_for_data_is_profiled_with_data():
     assert any("asks for data at kernels.py:" in note for note in found.notes)
     trips = int(launch("counted", "x=128x8", "n=1x1:int32").arguments.arrays()["n"][0, 0])
     assert trips > 1
-    assert any(f"kernels.py:75 ran {trips} times" in note for note in found.notes)
+    assert any(f"kernels.py:76 ran {trips} times" in note for note in found.notes)
 
 
 def test_two_cores_that_meet_are_profiled_together():
@@ -137,6 +137,22 @@ def test_what_the_chip_refuses_names_the_kernels_line():
 def test_a_loop_that_issues_nothing_is_stopped_at_its_line():
     with pytest.raises(KernelError, match=r"kernels.py:\d+: .*no end within 0.2 s.*--time-limit"):
         run("endless", "x=4x4", time_limit_s=0.2)
+
+
+@pytest.mark.parametrize("job", [run, profile])
+def test_a_kernel_of_several_ranks_says_how_it_is_started(job):
+    with pytest.raises(KernelError, match=r"kernels.py:\d+: .*nki.simulate_ranks\(summed, 4\)"):
+        job("summed", "x=128x8", "group=((0,1,2,3),)")
+
+
+def test_the_script_that_the_message_asks_for_works(tmp_path, capsys):
+    text = KERNELS.read_text() + (
+        "\nx = np.ones((128, 8), np.float32)\n"
+        "out = nki.simulate_ranks(summed, 4)([(x,), (x,), (x,), (x,)], "
+        "group=nki.collectives.ReplicaGroup([[0, 1, 2, 3]]))\nprint(out[3].max())\n"
+    )
+    assert script(tmp_path, text) == 0
+    assert capsys.readouterr().out == "4.0\n"
 
 
 def test_a_kernel_cannot_exit():
@@ -283,10 +299,10 @@ def test_a_file_that_cannot_be_imported_is_still_read(tmp_path):
 
 def test_a_kernel_that_returns_nothing_of_what_it_stores_is_warned_about():
     (note,) = run("forgetful", "x=4x4")[0].notes
-    assert "kernels.py:14: got scaled[4, 4] in HBM" in note and "return it" in note
+    assert "kernels.py:15: got scaled[4, 4] in HBM" in note and "return it" in note
     assert profile("forgetful", "x=4x4").notes == (note,)
     (finding,) = checked("forgetful", "x=4x4").findings
-    assert (finding.rule, finding.severity, finding.line) == ("missing-return", "warning", 14)
+    assert (finding.rule, finding.severity, finding.line) == ("missing-return", "warning", 15)
     assert finding.code.startswith("nisa.dma_copy(dst=out")
 
 

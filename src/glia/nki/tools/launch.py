@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from glia.core.errors import KernelError, UsageError
+from glia.isa.launch.located import LocatedError
 from glia.isa.launch.memory import WITHOUT_DATA
 from glia.isa.stream import Stream
 from glia.isa.target import Target
@@ -40,7 +42,7 @@ class Launch:
         Raises:
             KernelError: for whatever the chip refuses, with the kernel's file and line.
         """
-        with deadline(self.time_limit_s):
+        with deadline(self.time_limit_s), _saying_where_ranks_come_from(self):
             return trace(self.kernel, self.arguments, self.target, self.num_cores)
 
     def run(self, arrays: Mapping[str, Any]) -> Run:
@@ -48,8 +50,23 @@ class Launch:
 
         Arrays that the kernel writes are updated.
         """
-        with deadline(self.time_limit_s):
+        with deadline(self.time_limit_s), _saying_where_ranks_come_from(self):
             return _run(self.kernel, arrays, self.target, self.num_cores)
+
+
+@contextmanager
+def _saying_where_ranks_come_from(launch: Launch) -> Iterator[None]:
+    """Inside, an error about groups of ranks says how to start several: a launch has one."""
+    try:
+        yield
+    except KernelError as error:
+        if "ReplicaGroup" not in str(error):
+            raise
+        raise LocatedError(
+            f"{error}; a launch of this command is one rank: write a script that calls "
+            f"nki.simulate_ranks({launch.name}, 4)([(x0,), (x1,), (x2,), (x3,)], "
+            "group=nki.collectives.ReplicaGroup([[0, 1, 2, 3]])), and give glia nki the script"
+        ) from None
 
 
 def prepare(
