@@ -48,7 +48,9 @@ def dma_copy(
     check_priority(what, priority)
     oob, mode = member(what, OobMode, oob_mode), member(what, DgeMode, dge_mode)
     if dst.size != src.size:
-        raise refusal(what, f"{src.shape} to {dst.shape}", "equal numbers of elements")
+        raise refusal(
+            what, f"{src.shape} to {dst.shape}", "equal numbers of elements", "slice the larger"
+        )
     check_cast(what, dst, src)
     software = is_software(what, mode, engine, dst, src)
     work = dma_work(dst, (src,), engine, software, mode=mode)
