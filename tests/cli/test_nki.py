@@ -233,3 +233,13 @@ def test_the_readme_says_what_the_profile_says():
     )
     assert claimed is not None
     assert 100 * moved["fraction"] == pytest.approx(int(claimed[1]), abs=0.5)
+
+
+@pytest.mark.parametrize("verb", ["run", "profile", "check", "compare"])
+def test_every_verb_takes_the_time_limit_for_what_the_file_itself_does(verb, tmp_path):
+    path = tmp_path / "loop.py"
+    path.write_text("import nki\n@nki.jit\ndef k():\n    return None\nwhile True:\n    pass\n")
+    twice = [f"{path}:k"] if verb == "compare" else []
+    result = glia(verb, f"{path}:k", *twice, "--time-limit", "0.2")
+    assert result.exit_code == 1
+    assert "got no end within 0.2 s" in " ".join((result.stdout + result.stderr).split())

@@ -60,8 +60,14 @@ Arg = Annotated[
     ),
 ]
 Limit = Annotated[
-    float,
-    typer.Option("--time-limit", metavar="SECONDS", min=0, help="Stop a kernel after; 0: never."),
+    float | None,
+    typer.Option(
+        "--time-limit",
+        metavar="SECONDS",
+        min=0,
+        help="Stop after that long; 0: never. Without it kernels have 600 s and scripts no limit.",
+        show_default=False,
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of random data.")]
 
@@ -74,7 +80,7 @@ def run_verb(
     chip: Chip = "",
     lnc: Lnc = 1,
     seed: Seed = 0,
-    time_limit: Limit = 600,
+    time_limit: Limit = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE.npz", help="Write the outputs there."),
@@ -91,16 +97,23 @@ def run_verb(
         from glia.nki.tools.launch import prepare
 
         with alone(json):
-            launch = prepare(what, arg or [], chip, lnc, seed, time_limit)
+            launch = prepare(what, arg or [], chip, lnc, seed, _limit(time_limit))
         _run_kernel(launch, out, json)
         return
     given = [("--arg", arg), ("--lnc", lnc != 1), ("--out", out), ("--json", json)]
     _refuse_kernel_options(what, given)
     from glia.nki.tools.script import run_script
 
-    code = run_script(path, words or [], chip)
+    code = run_script(path, words or [], chip, time_limit or 0.0)
     if code:
         raise typer.Exit(code)
+
+
+def _limit(time_limit: float | None) -> float:
+    """Seconds that a kernel may take."""
+    from glia.nki.tools.deadline import DEFAULT_S
+
+    return DEFAULT_S if time_limit is None else time_limit
 
 
 def _refuse_words(what: str, words: list[str] | None) -> None:
@@ -149,7 +162,7 @@ def profile_verb(
     arg: Arg = None,
     chip: Chip = "",
     lnc: Lnc = 1,
-    time_limit: Limit = 600,
+    time_limit: Limit = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -172,14 +185,14 @@ def profile_verb(
     path, kernel = split_name(what)
     if not kernel:
         _refuse_kernel_options(what, [("--arg", arg), ("--lnc", lnc != 1)])
-        _profile_script(path, words or [], chip, out, json)
+        _profile_script(path, words or [], chip, out, json, time_limit or 0.0)
         return
     _refuse_words(what, words)
     from glia.nki.tools.launch import prepare
     from glia.nki.tools.profile import profile_kernel
 
     with alone(json):
-        launch = prepare(what, arg or [], chip, lnc, time_limit_s=time_limit)
+        launch = prepare(what, arg or [], chip, lnc, time_limit_s=_limit(time_limit))
         profile, spans = profile_kernel(launch, progress_for(json))
     if out is not None:
         for file in _write_profile(out, profile, spans):
@@ -192,11 +205,13 @@ def profile_verb(
     result_console().print(profile_view(profile))
 
 
-def _profile_script(path: Path, words: list[str], chip: str, out: Path | None, json: bool) -> None:
+def _profile_script(
+    path: Path, words: list[str], chip: str, out: Path | None, json: bool, time_limit_s: float
+) -> None:
     from glia.nki.tools.script import profile_script
 
     with alone(json):
-        found, spans = profile_script(path, words, chip, progress_for(json))
+        found, spans = profile_script(path, words, chip, progress_for(json), time_limit_s)
     if out is not None:
         for number, (launch, own) in enumerate(zip(found.launches, spans, strict=True)):
             folder = out / f"{number}-{launch.profile.kernel}"
@@ -242,13 +257,16 @@ def compare_verb(
     chip: Chip = "",
     lnc: Lnc = 1,
     seed: Seed = 0,
+    time_limit: Limit = None,
     json: Json = False,
 ) -> None:
     """Two kernels side by side; their values too, when both run here on the same arguments."""
     from glia.nki.tools.compare import compare
 
     with alone(json):
-        found = compare(first, second, arg or [], chip, lnc, seed, progress_for(json))
+        found = compare(
+            first, second, arg or [], chip, lnc, seed, progress_for(json), _limit(time_limit)
+        )
     if json:
         print_json(found)
         return
@@ -269,7 +287,7 @@ def check_verb(
     ],
     arg: Arg = None,
     lnc: Lnc = 1,
-    time_limit: Limit = 600,
+    time_limit: Limit = None,
     strict: Annotated[
         bool,
         typer.Option(
@@ -282,7 +300,7 @@ def check_verb(
     from glia.nki.tools.check import check
 
     with alone(json):
-        found = check(what, arg or [], lnc, progress_for(json), time_limit)
+        found = check(what, arg or [], lnc, progress_for(json), _limit(time_limit))
     if json:
         print_json(found)
     else:

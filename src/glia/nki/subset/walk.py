@@ -33,6 +33,17 @@ class SourceKernel:
     findings: tuple[SubsetFinding, ...]
 
 
+TOO_DEEP = (
+    "got an expression nested too deeply for Python's parser, expected one it can read; split it"
+)
+
+
+def place(path: Path | str, error: SyntaxError) -> str:
+    """File, line and column of an error, as far as Python knows them."""
+    known = (n for n in (error.lineno, error.offset) if n is not None and n > 0)
+    return ":".join(map(str, (path, *known)))
+
+
 def check_source(path: Path, shown: str = "") -> tuple[SourceKernel, ...]:
     """Every kernel of a file with what the compiler would refuse, in the order of the file.
 
@@ -43,13 +54,15 @@ def check_source(path: Path, shown: str = "") -> tuple[SourceKernel, ...]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        tree = ast.parse(text, filename=str(path))
+        tree = ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
         line = f" in `{error.text.strip()}`" if error.text else ""
         raise ModelError(
             f"reading {path}: got SyntaxError: {error.msg}{line}, "
-            f"at {path}:{error.lineno}:{error.offset}; mend that line"
+            f"at {place(path, error)}; mend that line"
         ) from None
+    except (MemoryError, RecursionError):
+        raise ModelError(f"reading {path}: {TOO_DEEP}") from None
     except (UnicodeDecodeError, ValueError) as error:
         raise ModelError(f"reading {path}: got {error}, expected Python source in UTF-8") from None
     return _Source(tree, text.splitlines(), shown or str(path)).kernels()

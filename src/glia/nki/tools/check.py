@@ -66,7 +66,7 @@ def check(
         sources = _chosen(path, name, check_source(path, path.name))
         step.note(", ".join(kernel.name for kernel in sources))
     with progress.step("legality"):
-        loaded = _loaded(path)
+        loaded = _loaded(path, time_limit_s)
         how = _How(tuple(words), num_cores, bool(name), time_limit_s)
         kernels = tuple(_kernel(source, loaded, how) for source in sources)
     return FileCheck(str(path), kernels)
@@ -86,10 +86,11 @@ def _chosen(path: Path, name: str, found: tuple[SourceKernel, ...]) -> tuple[Sou
     return chosen
 
 
-def _loaded(path: Path) -> KernelFile | GliaError:
+def _loaded(path: Path, time_limit_s: float) -> KernelFile | GliaError:
     """The imported file, or why it cannot be imported."""
     try:
-        return load_kernels(path)
+        with deadline(time_limit_s):
+            return load_kernels(path)
     except GliaError as error:
         return error
 

@@ -23,6 +23,7 @@ from glia.core.kernel_records import (
 )
 from glia.core.progress import NullProgress, Progress
 from glia.core.units import format_quantity
+from glia.nki.tools.deadline import DEFAULT_S
 from glia.nki.tools.launch import Launch, prepare
 from glia.nki.tools.profile import profile_kernel
 from glia.nki.tools.run import launch_values
@@ -48,6 +49,7 @@ def compare(
     num_cores: int,
     seed: int,
     progress: Progress,
+    time_limit_s: float = DEFAULT_S,
 ) -> KernelComparison:
     """Profile both sides (or read them) and compare; run both when their arguments are equal.
 
@@ -59,7 +61,7 @@ def compare(
     sides = []
     for text in (first, second):
         with progress.step(text):
-            sides.append(_side(text, words, chip, num_cores, seed))
+            sides.append(_side(text, words, chip, num_cores, seed, time_limit_s))
     a, b = sides
     same = a.profile.arguments == b.profile.arguments
     agreement: tuple[Agreement, ...] = ()
@@ -83,12 +85,14 @@ def compare(
     )  # fmt: skip
 
 
-def _side(text: str, words: Sequence[str], chip: str, num_cores: int, seed: int) -> _Side:
+def _side(
+    text: str, words: Sequence[str], chip: str, num_cores: int, seed: int, time_limit_s: float
+) -> _Side:
     if Path(text).suffix == ".json":
         profile = read_profile(Path(text))
         return _Side(text, profile, None)
     try:
-        launch = prepare(text, words, chip, num_cores, seed)
+        launch = prepare(text, words, chip, num_cores, seed, time_limit_s)
     except UsageError as error:
         if not words or not str(error).startswith("--arg"):
             raise

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 
@@ -26,14 +26,10 @@ class DeadlineError(LocatedError):
 def deadline(seconds: float) -> Iterator[None]:
     """Inside, a DeadlineError with the kernel's line once `seconds` have passed; 0: no limit.
 
-    Time at the prompt of a debugger does not count. An exit of the kernel is a KernelError, too.
-    The limit holds where the system has timers, and in the main thread: elsewhere nothing is
-    limited.
+    An exit of the kernel is a KernelError, too.
     """
-    is_main = threading.current_thread() is threading.main_thread()
-    limited = seconds > 0 and is_main and hasattr(signal, "setitimer")
     try:
-        with _timer(seconds) if limited else nullcontext():
+        with time_limit(seconds):
             yield
     except SystemExit as stop:
         file, line = error_place(stop)
@@ -41,6 +37,17 @@ def deadline(seconds: float) -> Iterator[None]:
             f"{Path(file).name}:{line}: running the kernel: got SystemExit, expected it to return; "
             "a kernel cannot exit"
         ) from None
+
+
+def time_limit(seconds: float) -> AbstractContextManager[None]:
+    """As `deadline`, but an exit is left alone, as a script may end by one.
+
+    Time at the prompt of a debugger does not count. The limit holds where the system has timers,
+    and in the main thread: elsewhere nothing is limited.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    limited = seconds > 0 and is_main and hasattr(signal, "setitimer")
+    return _timer(seconds) if limited else nullcontext()
 
 
 @contextmanager
@@ -60,7 +67,7 @@ def _timer(seconds: float) -> Iterator[None]:
         left = _AGAIN_S
         file, line = _place(frame)
         raise DeadlineError(
-            f"{Path(file).name}:{line}: running the kernel: got no end within {seconds:g} s, "
+            f"{Path(file).name}:{line}: running it: got no end within {seconds:g} s, "
             "expected one; check the loops around this line, or raise --time-limit"
         )
 

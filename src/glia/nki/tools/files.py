@@ -20,6 +20,7 @@ from typing import Any
 
 from glia.core.errors import GliaError, ModelError, UsageError
 from glia.nki import Kernel, jit
+from glia.nki.subset.walk import TOO_DEEP, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ def split_name(text: str) -> tuple[Path, str]:
     file = Path(path)
     if file.is_dir():
         raise UsageError(f"{text}: got a folder, expected a Python file, as kernels.py:softmax")
+    if file.is_symlink() and not file.exists():
+        raise UsageError(f"{text}: got a link that leads to no file, expected a Python file")
     if not file.is_file():
         raise UsageError(f"{text}: got no file {path!r}; {_nearest_file(file)}")
     if file.suffix != ".py":
@@ -175,12 +178,24 @@ def file_error(doing: str, error: BaseException, path: Path) -> GliaError:
     if isinstance(error, GliaError):
         return error
     text = " ".join(str(error).split()) or "no message"
+    if isinstance(error, (MemoryError, RecursionError)) and not _is_running(error, path):
+        return ModelError(f"{doing}: {TOO_DEEP}")
     if isinstance(error, SyntaxError):
-        return _syntax_error(doing, error)
+        return _syntax_error(doing, error, path)
     do = "check what that line does"
     if isinstance(error, ModuleNotFoundError):
         do = _missing(error.name or "")
     return ModelError(f"{doing}: got {type(error).__name__}: {text}, {_where(error, path)}; {do}")
+
+
+def _is_running(error: BaseException, path: Path) -> bool:
+    """False for an error of Python's parser: no line of the file has run."""
+    trace, own = error.__traceback__, os.path.realpath(path)
+    while trace is not None:
+        if os.path.realpath(trace.tb_frame.f_code.co_filename) == own:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _missing(name: str) -> str:
@@ -194,8 +209,8 @@ def _missing(name: str) -> str:
     return f"install the package that provides {name!r}, or check the spelling"
 
 
-def _syntax_error(doing: str, error: SyntaxError) -> ModelError:
-    where = f"{error.filename or 'file'}:{error.lineno}:{error.offset}"
+def _syntax_error(doing: str, error: SyntaxError, path: Path) -> ModelError:
+    where = place(error.filename or path, error)
     line = (error.text or "").strip()
     shown = f" in `{line}`" if line else ""
     return ModelError(f"{doing}: got SyntaxError: {error.msg}{shown}, at {where}; mend that line")

@@ -83,14 +83,15 @@ def prepare(
         UsageError, ModelError: for a bad name, file or argument.
     """
     path, name = split_name(text)
-    found = load_kernels(path)
-    if name:
-        kernel = found.kernel(name)
-    else:
-        name, kernel = found.only_kernel()
     target = chosen_target(chip)
     check_cores(target, num_cores)
-    arguments = read_arguments(kernel, found.module, words, seed)
+    with deadline(time_limit_s):  # the file's own code runs in here
+        found = load_kernels(path)
+        if name:
+            kernel = found.kernel(name)
+        else:
+            name, kernel = found.only_kernel()
+        arguments = read_arguments(kernel, found.module, words, seed)
     return Launch(name, path, kernel, arguments, target, num_cores, time_limit_s)
 
 

@@ -22,6 +22,7 @@ from glia.isa.stream import Stream
 from glia.nki.simulation import RankSimulation, Run, Simulation
 from glia.nki.target import ENVIRONMENT
 from glia.nki.tools.arguments import Arguments
+from glia.nki.tools.deadline import time_limit
 from glia.nki.tools.files import beside, ensure_nki, file_error
 from glia.nki.tools.launch import chosen_target
 from glia.silicon.profile import build_profile
@@ -30,20 +31,22 @@ _PACKAGE = f"{Path(glia.__file__).parent}{os.sep}"
 _PYTHON = sysconfig.get_path("stdlib")
 
 
-def run_script(path: Path, words: Sequence[str], chip: str = "") -> int:
+def run_script(path: Path, words: Sequence[str], chip: str = "", time_limit_s: float = 0.0) -> int:
     """Run a script as `__main__` with `words` as its arguments; returns its exit code.
 
     Kernels that it calls run on the virtual chip. `chip` is what they are traced for, in the way
-    of the public tools (an environment variable).
+    of the public tools (an environment variable). After `time_limit_s` it is stopped; 0: never.
 
     Raises:
+        KernelError: when it takes longer.
         ModelError: when the script does not parse, or an exception leaves it.
         UsageError: for an unknown chip.
     """
     ensure_nki()
     with _as_main(path, words), _target(chosen_target(chip).chip), beside(path):
         try:
-            runpy.run_path(str(path), run_name="__main__")
+            with time_limit(time_limit_s):
+                runpy.run_path(str(path), run_name="__main__")
         except SystemExit as stop:
             return _code(stop)
         except Exception as error:
@@ -108,7 +111,7 @@ Launches = dict[Key, tuple[str, tuple[Stream, ...]]]
 
 
 def profile_script(
-    path: Path, words: Sequence[str], chip: str, progress: Progress
+    path: Path, words: Sequence[str], chip: str, progress: Progress, time_limit_s: float = 0.0
 ) -> tuple[ScriptProfile, list[tuple[Span, ...]]]:
     """Run a script and profile every kernel that it launches; spans in the order of the launches.
 
@@ -120,7 +123,7 @@ def profile_script(
     seen: Launches = {}
     with progress.step("script") as step:
         with _observed(counts, seen):
-            code = run_script(path, words, chip)
+            code = run_script(path, words, chip, time_limit_s)
         step.note(f"{counts.total()} launches of {len(seen)} kinds")
     if not seen:
         raise UsageError(
