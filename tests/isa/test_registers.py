@@ -210,9 +210,29 @@ def test_an_endless_loop_is_named_by_its_line(monkeypatch):
         refused(function, f"{Path(__file__).name}:{line}:", "does not end", "GLIA_MAX_INSTRUCTIONS")
 
 
-def test_the_limit_must_be_a_count(monkeypatch):
-    monkeypatch.setenv("GLIA_MAX_INSTRUCTIONS", "many")
-    with pytest.raises(KernelError, match="GLIA_MAX_INSTRUCTIONS"):
+def test_device_loops_have_a_limit_of_their_own(monkeypatch):
+    monkeypatch.setenv("GLIA_MAX_LOOP_ITERATIONS", "50")
+
+    def endless() -> None:
+        reg = register_alloc(1)
+        while reg:  # the line of the error
+            nl.zeros((1, 1), nl.int32)
+
+    def counted() -> None:
+        for _ in range(3):
+            for _ in dynamic_range(20):
+                pass
+
+    line = endless.__code__.co_firstlineno + 2
+    refused(endless, f"{Path(__file__).name}:{line}:", "does not end", "more than 50 iterations")
+    refused(counted, "more than 50 iterations", "GLIA_MAX_LOOP_ITERATIONS")
+    refused(lambda: fori_loop(0, 60, lambda i: None), "GLIA_MAX_LOOP_ITERATIONS")
+
+
+@pytest.mark.parametrize("variable", ["GLIA_MAX_INSTRUCTIONS", "GLIA_MAX_LOOP_ITERATIONS"])
+def test_the_limit_must_be_a_count(monkeypatch, variable: str):
+    monkeypatch.setenv(variable, "many")
+    with pytest.raises(KernelError, match=variable):
         StreamBuilder("test", TRN2)
 
 

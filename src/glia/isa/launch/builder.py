@@ -19,6 +19,7 @@ import numpy as np
 from glia.core.errors import GliaError, KernelError
 from glia.isa.engines import engine
 from glia.isa.launch.allocate import allocate
+from glia.isa.launch.arguments import check_plain
 from glia.isa.launch.context import CURRENT, current
 from glia.isa.launch.limits import Budget
 from glia.isa.launch.located import error_place, kernel_error, kernel_place, located
@@ -160,6 +161,7 @@ class StreamBuilder(LaunchMemory):
         self._at = at
         first = len(self.instructions)
         try:
+            check_plain(op, arguments)
             kept = {
                 k: _frozen(v) if type(v) in (list, VirtualRegister) else v
                 for k, v in arguments.items()

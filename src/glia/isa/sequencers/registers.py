@@ -106,8 +106,9 @@ class VirtualRegister(NKIObject):
             )
         builder, nonzero = CURRENT.get(), self.number() != 0
         if builder is not None:
-            builder.budget.spend()  # `while reg:` around nothing issues nothing
-            builder.repeats.tested(kernel_place(sys._getframe(1)), nonzero)
+            at = kernel_place(sys._getframe(1))
+            builder.budget.iterate(at)
+            builder.repeats.tested(at, nonzero)
         return nonzero
 
     def __add__(self, other: Any) -> VirtualRegister:
@@ -262,7 +263,7 @@ def _looping(what: str, bounds: tuple[Any, ...] = ()) -> Iterator[Callable[[], N
     repeats = builder.repeats
 
     def iterate() -> None:
-        builder.budget.spend()
+        builder.budget.iterate(frame.body.at)
         repeats.iterate(frame)
 
     with builder.schedule.loop():
