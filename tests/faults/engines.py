@@ -263,7 +263,9 @@ def activate2_on_gen3(x: Any) -> None:
 @fault(r"trn2|trn3|gen4", f"{ISA} quantize_mx: NeuronCore-v4")
 def quantize_mx_on_gen3(x: Any) -> None:
     nisa.quantize_mx(  # here
-        empty(32, 4, kind=nl.float8_e4m3fn_x4), sbuf(32, 16, kind=BF16), empty(32, 4, kind=U8)
+        empty(32, 4, kind=nl.uint32).view(nl.float8_e4m3fn_x4),
+        sbuf(32, 16, kind=BF16),
+        empty(32, 4, kind=U8),
     )
 
 

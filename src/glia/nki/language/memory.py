@@ -36,12 +36,18 @@ def ndarray(
     """Uninitialised memory. `address=(partition, byte)` pins an on-chip tensor.
 
     Raises:
-        KernelError: for an unknown dtype or buffer, or a shape that the memory cannot hold.
+        KernelError: for an unknown dtype or buffer, a packed format on a chip that cannot multiply
+            it, or a shape that the memory cannot hold.
     """
     what = "nl.ndarray"
     found = region(buffer, what)
     kind = find(dtype, what)
     builder = current(what)
+    if kind.is_packed and not builder.target.can.matmul_mx:
+        raise KernelError(
+            f"{what}: got {kind} on {builder.target.chip}, expected a chip that multiplies "
+            "matrices of shared scales (NeuronCore-v4); allocate float8 or bfloat16 numbers"
+        )
     shared = found is shared_hbm
     return builder.storage(_sizes(shape, what), kind, found.memory, name or "", "scratch", address,
                            shared=shared)  # fmt: skip
