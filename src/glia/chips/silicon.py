@@ -129,8 +129,8 @@ class GpsimdEngine(Section):
 class Dma(Section):
     """The DMA engines of one core, and what starting and ending a transfer costs.
 
-    `triggers` sequencers start transfers. `start_ready` runs from the trigger to the first byte when
-    the descriptors are in memory, `start_latency` when one of the `generators` first makes them;
+    `triggers` sequencers start transfers. `start_ready` runs from the trigger to the first byte
+    when the descriptors are in memory, `start_latency` when one of the `generators` first makes them;
     where there are none, the figures of hardware descriptors are absent.
     """
 

@@ -37,13 +37,18 @@ class VirtualRegister(NKIObject):
     __slots__ = ("counts", "frozen", "state", "unknown")
     of_register = True
 
-    def __init__(
-        self, state: int | None = None, frozen: bool = False, counts: bool = False
-    ) -> None:
+    def __init__(self, state: int | None = None, frozen: bool = False) -> None:
         self.state = None if state is None else _fitting(state)
         self.frozen = frozen
-        self.counts = counts
+        self.counts = False
         self.unknown = False
+
+    @classmethod
+    def counting(cls, number: int, frozen: bool) -> VirtualRegister:
+        """The variable of a loop."""
+        made = cls(number, frozen)
+        made.counts = True
+        return made
 
     @property
     def value(self) -> int:
@@ -253,7 +258,7 @@ def dynamic_range(start: Any, stop: Any = None, step: int = 1) -> Iterator[Virtu
     with _looping("nl.dynamic_range", (first, last, step)) as iterate:
         for value in range(low, high, step):
             iterate()
-            yield VirtualRegister(value, frozen=True, counts=True)
+            yield VirtualRegister.counting(value, frozen=True)
 
 
 @contextmanager
@@ -279,7 +284,7 @@ def _looping(what: str, bounds: tuple[Any, ...] = ()) -> Iterator[Callable[[], N
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any], Any], step: int = 1) -> None:
     """`body_fun(i)` for each `i` from `lower` to `upper` (exclusive), a register by value."""
     for i in dynamic_range(lower, upper, step):
-        body_fun(VirtualRegister(i.number(), counts=True))
+        body_fun(VirtualRegister.counting(i.number(), frozen=False))
 
 
 def while_loop(init: VirtualRegister, body_fun: Callable[[Any], Any]) -> None:
