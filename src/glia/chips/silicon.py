@@ -130,8 +130,8 @@ class Dma(Section):
     """The DMA engines of one core, and what starting and ending a transfer costs.
 
     `triggers` sequencers start transfers. `start_ready` runs from the trigger to the first byte
-    when the descriptors are in memory, `start_latency` when one of the `generators` first makes them;
-    where there are none, the figures of hardware descriptors are absent.
+    when the descriptors are in memory, `start_latency` when one of the `generators` first makes
+    them; where there are none, the figures of hardware descriptors are absent.
     """
 
     num_engines: Count
