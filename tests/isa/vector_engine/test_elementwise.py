@@ -343,9 +343,9 @@ RULES: list[tuple[str, Callable[[], Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("body", "message"), [r[1:] for r in RULES], ids=[r[0] for r in RULES])
-def test_refused(body: Callable[[], Any], message: str):
-    refused(body, message)
+@pytest.mark.parametrize(("name", "body", "message"), RULES, ids=[r[0] for r in RULES])
+def test_refused(name: str, body: Callable[[], Any], message: str):
+    refused(body, message, "trn3" if "packed" in name else "trn2")
 
 
 # -- cycles ------------------------------------------------------------------------------------

@@ -129,7 +129,8 @@ RULES: list[tuple[str, Callable[[], Any], str]] = [
     ("negated bits", lambda: reduce(
         op=nl.bitwise_or, data=sbuf(8, 4, kind="int32"), dst=sbuf(8, 1, kind="int32"), negate=True
     ), "an arithmetic one"),
-    ("packed", lambda: reduce(data=sbuf(8, 4, kind="float8_e4m3fn_x4")), "single numbers"),
+    ("packed", lambda: reduce(data=sbuf(8, 4, kind="float8_e4m3fn_x4")),
+     "single numbers|NeuronCore-v4"),
 ]  # fmt: skip
 
 
