@@ -80,6 +80,7 @@ def _activation(
     if bias is not None:
         _check_bias(what, fn, bias, current().target)
         columns += scalar_or_column(what, "bias", bias, rows)
+    apply = fn.narrow if fn.narrow is not None and dst.dtype.itemsize <= 2 else fn
     accumulator = accumulation(what, data, reduce_op, ("add",), reduce_cmd, reduce_res)
 
     def function_of(value: np.ndarray, tiles: list[np.ndarray]) -> np.ndarray:
@@ -87,7 +88,7 @@ def _activation(
             value = value * column(scale, tiles, value.ndim)
         if bias is not None:
             value = value + column(bias, tiles, value.ndim)
-        return fn(value)
+        return apply(value)
 
     return emit(what, fn, dst, data, columns, function_of, accumulator, engine)
 
