@@ -23,7 +23,7 @@ from glia.isa.stream import DmaWork, Work
 from glia.isa.tensors.addressing import Columns, Rows, Shift
 from glia.isa.tensors.tensor import NkiTensor
 
-_PACKET_BYTES = 4096  # default packet: a longer contiguous run is cut into packets of 4 KiB
+PACKET_BYTES = 4096  # default packet: a longer contiguous run is cut into packets of 4 KiB
 _MAX_DIMS = 5  # language guide, tensor values: a strided access pattern with up to 5 dims
 _PRIORITIES = range(4)
 
@@ -204,7 +204,7 @@ def dma_work(
     """
     total, out_size = dst.size, dst.dtype.itemsize
     run = min(map(_run_bytes, srcs)) if transpose else min(map(_run_bytes, (dst, *srcs)))
-    run = min(run, _PACKET_BYTES)
+    run = min(run, PACKET_BYTES)
     in_sizes = [s.dtype.itemsize for s in srcs]
     num_bytes = total * max(out_size, sum(in_sizes))
     moved = DmaWork(

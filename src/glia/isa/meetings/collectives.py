@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from glia.isa.dma_engine.descriptors import PACKET_BYTES
 from glia.isa.engines import engine as Engine
 from glia.isa.launch.builder import collective, current
 from glia.isa.meetings.algorithms import algorithm, hbm_bytes
@@ -21,7 +22,6 @@ from glia.isa.stream import CollectiveWork, DmaWork, Instruction, Sync, Work
 from glia.isa.tensors.tensor import NkiTensor
 
 Arrays = Sequence[Sequence[np.ndarray]]
-_PACKET_BYTES = 4096  # default packet of a DMA: a longer contiguous run is cut
 _REDUCTIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "add": np.add,
     "minimum": np.minimum,
@@ -153,8 +153,8 @@ def issue(
     read, written = _hbm_bytes(what, len(group), num_bytes, srcs, dsts)
     dma = DmaWork(
         num_bytes=max(local, 1),
-        num_elements=max(-(-local // _PACKET_BYTES), 1),
-        element_bytes=min(max(local, 1), _PACKET_BYTES),
+        num_elements=max(-(-local // PACKET_BYTES), 1),
+        element_bytes=min(max(local, 1), PACKET_BYTES),
         hbm_read_bytes=read,
         hbm_write_bytes=written,
         queue="collective",

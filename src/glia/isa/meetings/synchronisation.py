@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from glia.isa.dma_engine.descriptors import PACKET_BYTES
 from glia.isa.engines import dma_engine as DmaEngine
 from glia.isa.engines import engine as Engine
 from glia.isa.launch.builder import current, instruction
@@ -19,7 +20,6 @@ from glia.isa.stream import DmaWork, Instruction, Sync, Work
 from glia.isa.tensors.tensor import NkiTensor
 
 _CORES = (0, 1)
-_PACKET_BYTES = 4096  # default packet of a DMA: a longer contiguous run is cut
 _GPSIMD_LIMIT_BYTES = {4: 1024, 2: 512, 1: 256}  # per partition, by the dtype's size
 
 
@@ -138,7 +138,7 @@ def _check_gpsimd(what: str, src: NkiTensor) -> None:
 def _work(src: NkiTensor, software: bool) -> DmaWork:
     """What one core sends; its partner's bytes are in the partner's stream."""
     row = src.free_size * src.dtype.itemsize
-    run = min(row, _PACKET_BYTES)
+    run = min(row, PACKET_BYTES)
     return DmaWork(
         num_bytes=row * src.shape[0],
         num_elements=src.shape[0] * -(-row // run),

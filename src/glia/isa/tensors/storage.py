@@ -1,7 +1,7 @@
 """Storages: pieces of HBM, SBUF or PSUM that tensors are views of.
 
 On chip a storage is a rectangle, partitions x bytes per partition, whose address is fixed only
-after the whole kernel is traced (`allocate.py`).
+after the whole kernel is traced (`launch/allocate.py`).
 Source: aws-neuron-sdk nki/get-started/nki-language-guide.rst; names of the memory regions from
 nki/api/nki/language/__init__.py.
 """
