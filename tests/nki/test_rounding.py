@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 
 import ml_dtypes
 import numpy as np
@@ -54,17 +55,39 @@ def test_rounding_of_bfloat16(name: str):
     np.testing.assert_array_equal(found, ROUNDING[name](x.astype(np.float64)).astype(x.dtype))
 
 
-@pytest.mark.parametrize("name", ["sin", "cos"])
-@pytest.mark.parametrize(("reach", "error"), [(math.pi, 3e-7), (100, 6e-7), (2e4, 4e-6)])
-def test_sine_and_cosine_reduce_the_angle(name: str, reach: float, error: float):
-    x = uniform(-reach, reach)
-    exact = CIRCULAR[name](x.astype(np.float64))
-    np.testing.assert_allclose(on_tiles(getattr(nl, name), x), exact, rtol=0, atol=error)
+PI = Decimal(  # 150 digits: enough for the 39 before the point of the largest float32
+    "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534"
+    "2117067982148086513282306647093844609550582231725359408128"
+)
 
 
-def test_tangent():
-    x = uniform(-1.4, 1.4) + np.float32(math.pi) * np.arange(-24, 24, dtype=np.float32)
-    np.testing.assert_allclose(on_tiles(nl.tan, x), np.tan(x.astype(np.float64)), rtol=2e-5)
+def exact_angle(x: float) -> float:
+    """x less the nearest whole number of turns, by long decimal arithmetic."""
+    with localcontext(prec=140):
+        turn = 2 * PI
+        long = Decimal(x)
+        return float(long - turn * (long / turn).to_integral_value())
+
+
+# How far from the exact value, in units of the last place of float32.
+@pytest.mark.parametrize(("name", "ulps"), [("sin", 1.5), ("cos", 1.5), ("tan", 4)])
+@settings(max_examples=25, deadline=None)
+@given(values=st.lists(FINITE, min_size=1, max_size=40))
+def test_circular_functions_of_any_angle(name: str, ulps: float, values: list[float]):
+    x = row(values)
+    function = getattr(math, name)
+    exact = np.array([[function(exact_angle(float(v))) for v in x[0]]])
+    unit = np.spacing(np.abs(exact).astype(np.float32)).astype(np.float64)
+    assert np.all(np.abs(on_tiles(getattr(nl, name), x) - exact) <= ulps * unit)
+
+
+@pytest.mark.parametrize("name", CIRCULAR)
+def test_angles_of_bfloat16_and_no_angles(name: str):
+    x = np.array([[1e30, 3.0, -2e5, np.inf, -np.inf, np.nan]]).astype(ml_dtypes.bfloat16)
+    found = on_tiles(getattr(nl, name), x)
+    exact = CIRCULAR[name](x[:, :3].astype(np.float64)).astype(x.dtype)
+    np.testing.assert_array_equal(found[:, :3], exact)
+    assert found.dtype == x.dtype and np.isnan(found[:, 3:].astype(np.float32)).all()
 
 
 @pytest.mark.parametrize("name", CIRCULAR)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from glia.isa.operators.alu import ALU, AluOp
+from glia.isa.operators.angles import ANGLES
 from glia.isa.operators.functions import FUNCTIONS, Activation
 
 
@@ -25,6 +26,6 @@ class Token:
 _OTHER = ("average",)  # a reduction of tensor_partition_reduce only
 
 TOKENS = {
-    name: Token(name, ALU.get(name), FUNCTIONS.get(name))
-    for name in sorted({*ALU, *FUNCTIONS, *_OTHER})
+    name: Token(name, ALU.get(name) or ANGLES.get(name), FUNCTIONS.get(name))
+    for name in sorted({*ALU, *FUNCTIONS, *ANGLES, *_OTHER})
 }
