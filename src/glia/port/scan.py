@@ -6,9 +6,7 @@ No file stops the rest: what cannot be read comes back with the reason. Nothing 
 from __future__ import annotations
 
 import ast
-import io
 import re
-import tokenize
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from glia.port.source.hits import Hit, hits
 from glia.port.source.module import Module
 from glia.port.source.notebook import NotebookText, notebook_text, parse_cells
 from glia.port.source.project import MAX_BYTES, MAX_NOTEBOOK_BYTES, FileKind
+from glia.port.source.text import TOO_DEEP, read_text, reason_of, require_size
 from glia.port.suppress import Suppressions, suppressions
 
 _PYTHON_2 = re.compile(
@@ -107,19 +106,19 @@ def _column(module: Module, line: int, offset: int) -> int:
 def scan_file(path: Path, kind: FileKind, skips: bool = True) -> FileScan:
     """All places of one Python file or notebook; it `skips` those that cannot matter."""
     try:
-        text = _text(path, MAX_NOTEBOOK_BYTES if kind == "notebook" else MAX_BYTES)
+        text = read_text(path, MAX_NOTEBOOK_BYTES if kind == "notebook" else MAX_BYTES)
         if skips and not may_matter(text):
             return FileScan()
         if kind != "notebook":
             return _scanned(parse(str(path), text), None)
         notebook = notebook_text(text, path.name)
-        _require_size(len(notebook.text), MAX_BYTES)
+        require_size(len(notebook.text), MAX_BYTES)
         module, broken = parse_cells(notebook, lambda code: parse(str(path), code))
         return _scanned(module, notebook, broken)
     except (OSError, ValueError, FormatError, SyntaxError) as error:
-        return FileScan(unread=_reason(error))
+        return FileScan(unread=reason_of(error))
     except (RecursionError, MemoryError, SystemError):
-        return FileScan(unread="Python's own reader gives up on it: nested too deeply")
+        return FileScan(unread=TOO_DEEP)
 
 
 def parse(name: str, text: str) -> Module:
@@ -157,38 +156,6 @@ def _raw(
     return RawFinding(
         place.rule.id, line, column, cell, code, place.guard, reason or "", reason is not None
     )
-
-
-def _text(path: Path, limit: int) -> str:
-    """The file's text, in the encoding that it names."""
-    _require_size(path.stat().st_size, limit)
-    raw = path.read_bytes()
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
-        return raw.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError, LookupError):
-        raise ValueError("not text: its encoding is neither UTF-8 nor one it names") from None
-
-
-def _require_size(num_bytes: int, limit: int) -> None:
-    if num_bytes > limit:
-        sizes = f"{num_bytes / 2**20:.1f} MiB, read are files of up to {limit >> 20} MiB"
-        raise ValueError(f"too large: {sizes}")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, SyntaxError):
-        line = f"line {error.lineno}: " if error.lineno else ""
-        return f"not Python: {line}{error.msg}"
-    if isinstance(error, OSError):
-        return f"unreadable: {error.strerror or error}"
-    if isinstance(error, FormatError):
-        return "not a notebook"
-    return str(error)
 
 
 def _is_python_2(text: str, error: SyntaxError) -> bool:

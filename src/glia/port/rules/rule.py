@@ -61,7 +61,10 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One thing that ties code to CUDA. `on` has advice for every family."""
+    """One thing that ties code to CUDA. `on` has advice for every family.
+
+    `triggers` are the places in Python; those in other files stand in `port/configs/table.py`.
+    """
 
     id: str
     title: str
@@ -75,6 +78,7 @@ class Rule:
     sources: tuple[str, ...]
     autofix: Autofix = "no"
     see: tuple[str, ...] = field(default=())
+    example: str = "example.py"  # the name of the file that `bad` and `good` are
 
 
 def use(*keys: str, when: Callable[[Hit], bool] | None = None, torch_only: bool = False) -> Trigger:
