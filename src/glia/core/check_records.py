@@ -124,8 +124,9 @@ class CheckReport:
     """One check of a file or a project, for one or several targets.
 
     `num_files` Python files and notebooks were found; `num_parsed` of them have a word that a rule
-    looks for, and were read in full. `num_other` files of configuration, launch and CUDA sources
-    were seen and not read. `notes` are remarks about settings and suppressions.
+    looks for, and were read in full. `num_other` files are settings, launch scripts, lists of
+    packages, containers and sources of CUDA. `unread` could not be read; `skipped` were left out
+    on purpose, as data. `notes` are remarks about settings and suppressions.
     """
 
     path: str
@@ -133,6 +134,7 @@ class CheckReport:
     rules: Mapping[str, RuleSummary]
     findings: tuple[CodeFinding, ...]
     unread: tuple[Unread, ...]
+    skipped: tuple[Unread, ...]
     notes: tuple[str, ...]
     num_files: int
     num_parsed: int

@@ -22,6 +22,7 @@ from glia.core.check_records import (
 )
 from glia.core.progress import NullProgress, Progress, Step
 from glia.port.check import with_neighbours
+from glia.port.configs.scan import scan_other
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES
 from glia.port.scan import FileScan, RawFinding, scan_file
@@ -30,7 +31,7 @@ from glia.port.source.project import SourceFile, Walk, shown_path
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for
 
-_READ = ("python", "notebook")
+_PYTHON = ("python", "notebook")
 _FEW = 100  # files that one process reads sooner than others would start
 _CHUNK = 20  # files that a worker takes at a time
 _MAX_WORKERS = 8
@@ -43,6 +44,7 @@ class _Found:
 
     findings: list[CodeFinding] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
+    skipped: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     num_parsed: int = 0
     num_unread_code: int = 0
@@ -63,29 +65,30 @@ def check_project(
     settings = settings_for(model or root)
     walk = Walk(root, settings.exclude, settings.folder)
     files = list(walk) if model is None else _beside(model)
-    read = [f for f in files if f.kind in _READ]
     if root.is_file():
-        scans = [scan_file(file.path, file.kind, skips=False) for file in read]
+        scans = [_scanned(file, skips=False) for file in files]
     else:
-        scans = scan_files(read, progress or NullProgress())
+        scans = scan_files(files, progress or NullProgress())
+    num_python = sum(file.kind in _PYTHON for file in files)
     found = _Found()
-    for file, scan in zip(read, scans, strict=True):
+    for file, scan in zip(files, scans, strict=True):
         _add(found, file, scan, settings)
     found.unread += [Unread(path, reason) for path, reason in walk.problems]
     found.notes += _unused(settings)
     rules = _summaries(found.findings, targets)
     findings = tuple(f for f in found.findings if f.rule in rules)
-    reading = Reading(len(read), found.num_unread_code)
+    reading = Reading(num_python, found.num_unread_code)
     return CheckReport(
         path=shown_path(root),
         targets=tuple(verdict_for(t, rules, findings, reading) for t in targets),
         rules=rules,
         findings=findings,
         unread=tuple(found.unread),
+        skipped=tuple(found.skipped),
         notes=tuple(found.notes),
-        num_files=len(read),
+        num_files=num_python,
         num_parsed=found.num_parsed,
-        num_other=len(files) - len(read),
+        num_other=len(files) - num_python,
         wall_s=time.perf_counter() - start,
     )
 
@@ -104,7 +107,9 @@ def _beside(file: Path) -> list[SourceFile]:
 
 
 def _add(found: _Found, file: SourceFile, scan: FileScan, settings: Settings) -> None:
-    found.num_parsed += scan.is_parsed
+    found.num_parsed += scan.is_parsed and file.kind in _PYTHON
+    if scan.skipped:
+        found.skipped.append(Unread(file.name, scan.skipped))
     found.notes += [f"{file.name}: {note}" for note in scan.notes]
     if scan.unread:
         found.unread.append(Unread(file.name, scan.unread))
@@ -173,9 +178,15 @@ def num_processors() -> int:
 
 
 def _scan_one(file: SourceFile, shown: _Shown) -> FileScan:
-    scan = scan_file(file.path, file.kind)
+    scan = _scanned(file)
     shown.done(1)
     return scan
+
+
+def _scanned(file: SourceFile, skips: bool = True) -> FileScan:
+    if file.kind in _PYTHON:
+        return scan_file(file.path, file.kind, skips)
+    return scan_other(file.path, file.kind)
 
 
 def _shared(files: Sequence[SourceFile], workers: int, shown: _Shown) -> list[FileScan]:
@@ -202,7 +213,7 @@ def _from(first: int) -> Iterator[int]:
 
 
 def _scan_chunk(files: Sequence[SourceFile]) -> list[FileScan]:
-    return [scan_file(file.path, file.kind) for file in files]
+    return [_scanned(file) for file in files]
 
 
 class _Shown:

@@ -60,10 +60,14 @@ class RawFinding:
 
 @dataclass(frozen=True, slots=True)
 class FileScan:
-    """What one file has: places, or why it could not be read; remarks about its suppressions."""
+    """What one file has: places, or why it could not be read; remarks about its suppressions.
+
+    `skipped` says why it was left out on purpose: such a file hides nothing.
+    """
 
     findings: tuple[RawFinding, ...] = ()
     unread: str = ""
+    skipped: str = ""
     notes: tuple[str, ...] = ()
     is_parsed: bool = False
 

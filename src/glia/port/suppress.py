@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from glia.port.rules.table import RULES
 
 _MARK = re.compile(r"#\s*glia\s*:\s*ignore\b\s*(?:\[([^\]]*)\])?\s*(.*)")
+_COMMENT = re.compile(r"(?:^|(?<=\s))(?://|#)\s*glia\s*:\s*ignore\b\s*(?:\[([^\]]*)\])?\s*(.*)")
 _HINT = "glia"
 
 
@@ -37,19 +38,32 @@ def suppressions(text: str) -> Suppressions:
         return found
     for token in _comments(text):
         mark = _MARK.match(token.string)
-        if mark is None:
-            continue
-        line = token.start[0]
-        alone = not token.line[: token.start[1]].strip()
-        ids = [part.strip().upper() for part in (mark[1] or "").split(",") if part.strip()]
-        reason = mark[2].strip()
-        problem = _problem(ids, reason)
-        if problem:
-            found.problems.append(f"line {line}: glia: ignore {problem}")
-            continue
-        for rule in ids:
-            found.reasons[line + 1 if alone else line, rule] = reason
+        if mark is not None:
+            _add(found, mark, token.start[0], not token.line[: token.start[1]].strip())
     return found
+
+
+def comment_suppressions(text: str) -> Suppressions:
+    """The same of a text that is no Python; in C++ they are written `// glia: ignore[...]`."""
+    found = Suppressions()
+    if _HINT not in text:
+        return found
+    for number, line in enumerate(text.split("\n"), 1):
+        mark = _COMMENT.search(line)
+        if mark is not None:
+            _add(found, mark, number, not line[: mark.start()].strip())
+    return found
+
+
+def _add(found: Suppressions, mark: re.Match[str], line: int, alone: bool) -> None:
+    ids = [part.strip().upper() for part in (mark[1] or "").split(",") if part.strip()]
+    reason = mark[2].strip()
+    problem = _problem(ids, reason)
+    if problem:
+        found.problems.append(f"line {line}: glia: ignore {problem}")
+        return
+    for rule in ids:
+        found.reasons[line + 1 if alone else line, rule] = reason
 
 
 def _problem(ids: list[str], reason: str) -> str:

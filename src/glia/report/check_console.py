@@ -178,10 +178,10 @@ def effort_text(effort: Estimate) -> str:
 
 def _foot(report: CheckReport, weighty: Sequence[CodeFinding]) -> Text:
     files = "1 file of Python" if report.num_files == 1 else f"{report.num_files:,} files of Python"
-    other = f", {report.num_other:,} of other kinds not looked at" if report.num_other else ""
+    other = f" and {report.num_other:,} of other kinds" if report.num_other else ""
     return Text(
         f"\nFindings: {len(weighty):,} that weigh, {len(report.findings) - len(weighty):,} that do "
-        f"not; {files} in {report.wall_s:.1f} s{other}.\n"
+        f"not; {files}{other} in {report.wall_s:.1f} s.\n"
         "Effort is a judgement in working hours, not a measurement. A rule's page: "
         "glia explain ID",
         style="dim",

@@ -23,6 +23,7 @@ from glia.port.rules import (
     queries,
     rng,
     semantics,
+    setup,
     shapes,
     storing,
     streams,
@@ -54,6 +55,7 @@ _CATEGORIES = (
     optim,
     storing,
     profiling,
+    setup,
 )
 
 RULES: dict[str, Rule] = {rule.id: rule for part in _CATEGORIES for rule in part.RULES}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,12 +26,15 @@ _SKIPPED = {
     ".git", ".hg", ".svn", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache",
     ".pytest_cache", ".ruff_cache", "site-packages", ".ipynb_checkpoints", ".eggs",
 }  # fmt: skip
+_REQUIREMENTS = re.compile(r"[\w.\-]*(?:requirements|constraints)[\w.\-]*\.(?:txt|in)")
 _BUILT = {"build", "dist"}  # made from the sources, unless they are packages of their own
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # an environment has one of them, whatever its name
 _KINDS: dict[str, FileKind] = {
     ".py": "python", ".pyi": "python", ".ipynb": "notebook", ".yaml": "config", ".yml": "config",
     ".json": "config", ".toml": "config", ".cfg": "config", ".ini": "config", ".sh": "shell",
     ".bash": "shell", ".slurm": "shell", ".sbatch": "shell", ".cu": "cuda", ".cuh": "cuda",
+    ".zsh": "shell", ".pbs": "shell", ".lsf": "shell", ".job": "shell", ".cpp": "cuda",
+    ".cc": "cuda", ".cxx": "cuda", ".h": "cuda", ".hpp": "cuda",
 }  # fmt: skip
 _VENDORED = {"third_party", "thirdparty", "3rdparty", "vendor", "vendored", "_vendor", "external"}
 _TESTS = {"test", "tests", "testing"}
@@ -100,7 +104,7 @@ class Walk:
             if is_folder:
                 if not _is_foreign(path):
                     yield from self._below(path)
-            elif is_file and (kind := _kind(path)) is not None:
+            elif is_file and (kind := kind_of(path)) is not None:
                 yield SourceFile(path, shown_path(path), kind, _role(path.relative_to(self.root)))
 
     def _is_excluded(self, path: Path) -> bool:
@@ -117,7 +121,7 @@ def shown_path(path: Path) -> str:
 
 def _kind_of_one(file: Path) -> FileKind:
     """The kind of a file that is named by itself: its name says it, or its first line does."""
-    kind = _kind(file)
+    kind = kind_of(file)
     if kind is not None:
         return kind
     try:
@@ -139,13 +143,18 @@ def _is_foreign(folder: Path) -> bool:
     return any((folder / name).exists() for name in _ENVIRONMENT)
 
 
-def _kind(path: Path) -> FileKind | None:
+def kind_of(path: Path) -> FileKind | None:
+    """What a file is by its name; None for files that are never read."""
     name = path.name.lower()
-    if name.startswith("dockerfile") or name.endswith(".dockerfile"):
+    if name.startswith(("dockerfile", "containerfile")) or name.endswith(".dockerfile"):
         return "docker"
-    if name.startswith("requirements") and path.suffix == ".txt":
+    if _REQUIREMENTS.fullmatch(name) or (name.endswith(".txt") and _in_requirements(path)):
         return "requirements"
     return _KINDS.get(path.suffix.lower())
+
+
+def _in_requirements(path: Path) -> bool:
+    return path.parent.name.lower() in ("requirements", "reqs")
 
 
 def _role(inside: Path) -> Role:

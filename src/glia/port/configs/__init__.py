@@ -1,0 +1,1 @@
+"""Files beside the Python: settings, launch scripts, containers, packages, CUDA sources."""
