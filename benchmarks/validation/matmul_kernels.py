@@ -60,15 +60,16 @@ def naive(lhs_t, rhs):
 
 
 @nki.jit
-def naive_left_kept(lhs_t, rhs):
-    """`naive` after the removal of loads that fetch what SBUF still holds: lhs_t once per row."""
+def naive_reused(lhs_t, rhs, columns=3):
+    """`naive` after the removal of loads that fetch what SBUF still holds: a tile of lhs_t serves
+    `columns` columns of results."""
     out, (k, m), n = result(lhs_t, rhs), lhs_t.shape, rhs.shape[1]
     for row in range(0, m, P):
         lefts: dict[int, Any] = {}
-        for column in range(0, n, COLUMNS):
+        for number, column in enumerate(range(0, n, COLUMNS)):
             total = sums()
             for term in range(0, k, P):
-                if term not in lefts:
+                if number % columns == 0:
                     lefts[term] = load(lhs_t, term, row, P)
                 right = load(rhs, term, column, COLUMNS)
                 nisa.nc_matmul(dst=total, stationary=lefts[term], moving=right)
@@ -154,55 +155,57 @@ def add_block(partial: Any, lefts: list[Any], rights: list[Any], i: int, j: int)
 
 
 @nki.jit
-def long_rows(lhs_t, rhs, rows=4, columns=2):
-    """`blocked` with one long row per load: blocks of rhs and strips of lhs_t, the next ones
-    loaded while the present ones are used."""
+def long_rows(lhs_t, rhs, rows=8, columns=2):
+    """`blocked` with one long row per load: a block's rows of lhs_t, then per block its of rhs."""
     out, (k, m), n = result(lhs_t, rhs), lhs_t.shape, rhs.shape[1]
     width, height = COLUMNS * columns, P * rows
-    for column in range(0, n, width):
-        rights: list[Any] = []
-        for row in range(0, m, height):
-            lefts = []
-            for term in range(0, k, P):
-                if row == 0:
-                    rights.append(load(rhs, term, column, width))
-                lefts.append(load(lhs_t, term, row, height))
+    for row in range(0, m, height):
+        lefts = [load(lhs_t, term, row, height) for term in range(0, k, P)]
+        for column in range(0, n, width):
+            rights = [load(rhs, term, column, width) for term in range(0, k, P)]
             for i in range(rows):
-                packed = tile((P, width), out)
                 for j in range(columns):
-                    piece = slice(j * COLUMNS, (j + 1) * COLUMNS)
                     total = sums()
                     for left, right in zip(lefts, rights, strict=True):
                         nisa.nc_matmul(
                             dst=total,
                             stationary=left[:, i * P : (i + 1) * P],
-                            moving=right[:, piece],
+                            moving=right[:, j * COLUMNS : (j + 1) * COLUMNS],
                         )
-                    nisa.tensor_copy(dst=packed[:, piece], src=total)
-                nisa.dma_copy(
-                    dst=out[row + i * P : row + (i + 1) * P, column : column + width], src=packed
-                )
+                    store(out, row + i * P, column + j * COLUMNS, total)
     return out
 
 
 @nki.jit
-def blocked_in_place(lhs_t, rhs, rows=4):
-    """A block of `rows` tiles of lhs_t against one column of rhs tiles, whose buffers are declared
-    once: the next block's loads wait until the present block's matmuls are done with them."""
+def blocked_in_place(lhs_t, rhs, rows=8, columns=2):
+    """`blocked` with buffers that are declared once and indexed, a PSUM bank per row of tiles: the
+    next block's loads and sums wait until the present block is done with them."""
     out, (k, m), n = result(lhs_t, rhs), lhs_t.shape, rhs.shape[1]
     terms = range(0, k, P)
-    rights = [tile((P, COLUMNS), rhs) for _ in terms]
+    lefts = [[tile((P, P), lhs_t) for _ in terms] for _ in range(rows)]
+    rights = [[tile((P, COLUMNS), rhs) for _ in terms] for _ in range(columns)]
+    totals = [sums() for _ in range(rows)]
     for row in range(0, m, P * rows):
-        lefts = [load(lhs_t, term, row, P * rows) for term in terms]
-        for column in range(0, n, COLUMNS):
-            for term, right in zip(terms, rights, strict=True):
-                nisa.dma_copy(dst=right, src=rhs[term : term + P, column : column + COLUMNS])
+        for i in range(rows):
+            fill(lefts[i], lhs_t, row + i * P)
+        for column in range(0, n, COLUMNS * columns):
+            for j in range(columns):
+                fill(rights[j], rhs, column + j * COLUMNS)
             for i in range(rows):
-                total = sums()
-                for left, right in zip(lefts, rights, strict=True):
-                    nisa.nc_matmul(dst=total, stationary=left[:, i * P : (i + 1) * P], moving=right)
-                store(out, row + i * P, column, total)
+                for j in range(columns):
+                    for term, (left, right) in enumerate(zip(lefts[i], rights[j], strict=True)):
+                        nisa.nc_matmul(
+                            dst=totals[i], stationary=left, moving=right, accumulate=term > 0
+                        )
+                    store(out, row + i * P, column + j * COLUMNS, totals[i])
     return out
+
+
+def fill(tiles: list[Any], source: Any, column: int) -> None:
+    """Load a column of tiles of an HBM matrix."""
+    for i, made in enumerate(tiles):
+        rows, width = made.shape
+        nisa.dma_copy(dst=made, src=source[i * rows : (i + 1) * rows, column : column + width])
 
 
 @nki.jit

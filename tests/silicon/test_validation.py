@@ -23,7 +23,6 @@ from validate import page, predict
 
 ROWS = {row.name: row for row in all_rows()}
 SMALL = [name for name, row in ROWS.items() if row.size <= 7]
-MISSED = {"D"}  # depends on how far ahead the vendor's compiler loads; the interval holds it
 
 
 def run(kernel, chip, shapes, arrays, **options):
@@ -35,11 +34,12 @@ def run(kernel, chip, shapes, arrays, **options):
     ("kernel", "options"),
     [
         (matmul.naive, {}),
+        (matmul.naive_reused, {"columns": 2}),
         (matmul.columns_first, {}),
         (matmul.blocked, {}),
         (matmul.blocked_in_k, {"rows": 2, "terms": 2}),
-        (matmul.long_rows, {"rows": 2}),
-        (matmul.blocked_in_place, {"rows": 2}),
+        (matmul.long_rows, {"rows": 1}),
+        (matmul.blocked_in_place, {"rows": 1}),
     ],
 )
 def test_products(kernel, options):
@@ -88,11 +88,7 @@ def test_time_of_large_kernels(name):
 def agrees(name):
     row = ROWS[name]
     found = predict(row)
-    if row.band is None:
-        return
-    if name in MISSED:
-        assert found.low_s <= row.measured_s <= found.high_s
-    else:
+    if row.band is not None:
         assert abs(found.error) <= row.band, found
 
 
@@ -105,7 +101,7 @@ def test_the_throttle_shows():
     stream = peak.kernel.trace(*peak.shapes, target=target_of("trn2"))
     lost = schedule(stream, throttled).makespan_s - schedule(stream, free).makespan_s
     assert 0.5e-6 < lost < 1.5e-6
-    shapes = specs("bf16", (4096, 512), (4096, 1024))
+    shapes = specs("bf16", (4096, 1024), (4096, 2048))
     stream = matmul.blocked_in_place.trace(*shapes, target=target_of("trn2"))
     lost = (
         schedule(stream, throttled).busy_s["tensor"] / schedule(stream, free).busy_s["tensor"] - 1

@@ -80,9 +80,7 @@ class EngineClock:
                 start = max(start, end)
             elif end > start:
                 still.append((other, end))
-        speed = self._throttle.speed(start)
-        end = start + timing.engine_s(one) / speed
-        self._throttle.ran(start, end, speed * timing.share_of_array(one))
+        end = self._throttle.run(start, timing.engine_s(one), timing.share_of_array(one))
         self._issued = start
         self._array = [*(e for e in still if e[1] > start), (tile, end)]
         self._occupy(engine.tensor.name, start, end)
