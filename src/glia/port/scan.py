@@ -15,6 +15,7 @@ from pathlib import Path
 
 from glia.core.errors import FormatError
 from glia.port.rules.conditions import TORCH_ROOTS
+from glia.port.rules.devices import choice_of
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES, rules_at
 from glia.port.source.guards import guard_of
@@ -88,17 +89,13 @@ def places(module: Module) -> list[Place]:
 
 
 def _guard(hit: Hit) -> str:
-    """A name that is chosen by asking for CUDA is what is asked for, not what asking protects.
+    """A device that is chosen by asking for CUDA is what is asked for, not what asking protects.
 
     `"cuda" if torch.cuda.is_available() else "cpu"` is not guarded; `"cuda" if "cuda" in device
     else "cpu"` is: it repeats a choice that was made before.
     """
-    parent = hit.module.parents.get(hit.node)
-    if hit.kind == "string" and isinstance(parent, ast.IfExp):
-        texts = (hit.module.string(node) for node in ast.walk(parent.test))
-        if not any((text or "").startswith("cuda") for text in texts):
-            return guard_of(hit.module, parent)
-    return guard_of(hit.module, hit.node)
+    choice = choice_of(hit) if hit.kind == "string" else None
+    return guard_of(hit.module, hit.node if choice is None else choice)
 
 
 def _column(module: Module, line: int, offset: int) -> int:

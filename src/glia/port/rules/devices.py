@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
-from glia.port.rules.conditions import argument_of, is_choice, names_cuda
+from glia.port.rules.conditions import argument_of, in_torch_file, is_choice, names_cuda
 from glia.port.rules.rule import HIP, Advice, Family, Rule, attribute, method, string, use
-from glia.port.rules.sources import NATIVE, PROBE, XLA
+from glia.port.rules.sources import NATIVE, PROBE, TORCH_LINTER, XLA
 from glia.port.source.hits import Hit
 
 _HELPER = "take the device from one helper of the project"
@@ -30,7 +31,11 @@ _OTHERS = argument_of(
     "torch.Generator",
     "torch.library.custom_op",
     "torch.set_default_tensor_type",
+    "torch.cuda.*",
 )
+_ASKED = {"torch.cuda.is_available", "torch.cuda.device_count"}
+_Names = Callable[[str | None], bool]
+_DEVICE_WORDS = ("device", "dev", "accelerator", "map_location")
 
 
 def _cuda_call(hit: Hit) -> bool:
@@ -42,17 +47,34 @@ def _cuda_call(hit: Hit) -> bool:
 
 
 def _moved(hit: Hit) -> bool:
-    """An argument of `x.to(...)`."""
+    """An argument of `x.to(...)`, unless the file gives `to` a meaning of its own."""
     func = hit.call.func if hit.call is not None else None
-    return names_cuda(hit.key) and isinstance(func, ast.Attribute) and func.attr == "to"
+    if not (names_cuda(hit.key) and isinstance(func, ast.Attribute) and func.attr == "to"):
+        return False
+    return in_torch_file(hit) or not _defines(hit, "to")
+
+
+def _defines(hit: Hit, name: str) -> bool:
+    return any(isinstance(n, ast.FunctionDef) and n.name == name for n in hit.module.nodes)
 
 
 def _compared(hit: Hit) -> bool:
-    """`kind == "cuda"`, `kind in ("cuda", "xpu")`."""
+    """`kind == "cuda"`, `kind in ("cuda", "xpu")`, `str(device).startswith("cuda")`."""
+    if not names_cuda(hit.key):
+        return False
     parent = hit.module.parents.get(hit.node)
     if isinstance(parent, (ast.Tuple, ast.List, ast.Set)):
         parent = hit.module.parents.get(parent)
-    return names_cuda(hit.key) and isinstance(parent, ast.Compare)
+    if isinstance(parent, ast.Compare):
+        sides = (parent.left, *parent.comparators)
+        return not all(isinstance(side, ast.Constant) for side in sides)
+    func = hit.call.func if hit.call is not None else None
+    return isinstance(func, ast.Attribute) and func.attr in ("startswith", "__eq__")
+
+
+def _compares_texts(hit: Hit) -> bool:
+    """`"cuda" != "cpu"` asks nothing."""
+    return isinstance(hit.module.parents.get(hit.node), ast.Compare)
 
 
 def _constructed(hit: Hit) -> bool:
@@ -60,13 +82,70 @@ def _constructed(hit: Hit) -> bool:
 
 
 def _chosen(hit: Hit) -> bool:
-    """`"cuda" if torch.cuda.is_available() else "cpu"`, alone or inside `torch.device(...)`."""
+    """`"cuda" if torch.cuda.is_available() else "cpu"`, or the same as two statements."""
+    return choice_of(hit) is not None
+
+
+def choice_of(hit: Hit) -> ast.IfExp | ast.If | None:
+    """What chooses a device that is named here by asking for CUDA; None where nothing does."""
     if not names_cuda(hit.key):
+        return None
+    for outer in hit.module.enclosing(hit.node):
+        if isinstance(outer, ast.IfExp):
+            return outer if _asks(hit, outer.test) else None
+        if isinstance(outer, ast.If):
+            return outer if chosen_by(hit, outer) else None
+    return None
+
+
+def _asks(hit: Hit, test: ast.expr) -> bool:
+    """The condition asks for CUDA, itself or by the name of an answer."""
+    if not _ASKED.isdisjoint(hit.module.dotted(n) for n in ast.walk(test)):
+        return True
+    if not isinstance(test, ast.Name):
         return False
-    parent = next((n for n in hit.module.enclosing(hit.node) if isinstance(n, ast.IfExp)), None)
-    if parent is None:
+    given = hit.module.scopes.given(test, test.id)
+    return len(given) == 1 and not isinstance(given[0], ast.Name) and _asks(hit, given[0])
+
+
+def chosen_by(hit: Hit, node: ast.If) -> bool:
+    """`if torch.cuda.is_available(): d = "cuda"`, where `d` is the CPU otherwise."""
+    if not _asks(hit, node.test):
         return False
-    return "torch.cuda.is_available" in {hit.module.dotted(n) for n in ast.walk(parent.test)}
+    others = [n for branch in (node.body, _last_else(node)) for n in branch]
+    devices = _devices_given(hit, others, names_cuda)
+    return any(
+        name in _devices_given(hit, others, _names_cpu)
+        or any(_is_device(hit, v, _names_cpu) for v in hit.module.scopes.given(node, name))
+        for name in devices
+    )
+
+
+def _last_else(node: ast.If) -> list[ast.stmt]:
+    last = node.orelse
+    while len(last) == 1 and isinstance(last[0], ast.If):
+        last = last[0].orelse
+    return last
+
+
+def _devices_given(hit: Hit, body: list[ast.stmt], named: _Names) -> set[str]:
+    """The names that these statements give such a device."""
+    return {
+        ast.unparse(statement.targets[0])
+        for statement in body
+        if isinstance(statement, ast.Assign) and _is_device(hit, statement.value, named)
+    }
+
+
+def _is_device(hit: Hit, node: ast.expr, named: _Names) -> bool:
+    """A text, or `torch.device(...)` of one."""
+    if isinstance(node, ast.Call) and node.args:
+        node = node.args[0]
+    return named(hit.module.string(node))
+
+
+def _names_cpu(text: str | None) -> bool:
+    return text == "cpu"
 
 
 def _is_label(hit: Hit) -> bool:
@@ -83,7 +162,37 @@ def _elsewhere(hit: Hit) -> bool:
     """A keyword, a default, an assignment, an entry of a dict: wherever no other rule speaks."""
     if not names_cuda(hit.key) or _OTHERS(hit) or is_choice(hit) or _is_label(hit):
         return False
+    if _compares_texts(hit) or not (in_torch_file(hit) or _is_for_a_device(hit)):
+        return False
     return not any(found(hit) for found in (_moved, _compared, _constructed, _chosen))
+
+
+def _is_for_a_device(hit: Hit) -> bool:
+    """In a file without PyTorch: what the text is given to is called a device, or takes one."""
+    parent = hit.module.parents.get(hit.node)
+    if isinstance(parent, ast.keyword):
+        outer = parent.arg or ""
+        if outer == "default" and hit.call is not None:
+            flags = [a.value for a in hit.call.args if isinstance(a, ast.Constant)]
+            return any(word in str(flag) for flag in flags for word in _DEVICE_WORDS)
+    elif isinstance(parent, ast.Dict):
+        key = next(
+            (k for k, v in zip(parent.keys, parent.values, strict=True) if v is hit.node), None
+        )
+        outer = str(getattr(key, "value", ""))
+    else:
+        outer = ast.unparse(parent).partition("=")[0] if parent is not None else ""
+    return any(word in outer for word in _DEVICE_WORDS)
+
+
+def _unasked(hit: Hit) -> bool:
+    """Not behind `if torch.accelerator.is_available()`."""
+    asks = ("torch.accelerator.is_available", "torch.accelerator.current_accelerator")
+    return not any(
+        isinstance(outer, (ast.If, ast.IfExp))
+        and any(hit.module.dotted(n) in asks for n in ast.walk(outer.test))
+        for outer in hit.module.enclosing(hit.node)
+    )
 
 
 RULES: tuple[Rule, ...] = (
@@ -195,6 +304,54 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C015",
+        title="torch.accelerator is called without asking whether there is one",
+        category="device",
+        why="renaming torch.cuda is not enough: without an accelerator these calls raise",
+        triggers=(
+            use(
+                *(
+                    f"torch.accelerator.{name}"
+                    for name in (
+                        "synchronize",
+                        "empty_cache",
+                        "empty_host_cache",
+                        "memory_allocated",
+                        "memory_reserved",
+                        "memory_stats",
+                        "max_memory_allocated",
+                        "max_memory_reserved",
+                        "reset_peak_memory_stats",
+                        "reset_accumulated_memory_stats",
+                        "get_memory_info",
+                        "set_device_index",
+                        "set_device_idx",
+                        "current_device_index",
+                        "current_device_idx",
+                        "current_stream",
+                        "set_stream",
+                        "device_index",
+                    )
+                ),
+                when=_unasked,
+            ),
+        ),
+        on={
+            "neuron": Advice(
+                "unknown", "right with TorchNeuron; torch-neuronx (XLA) is no accelerator to it"
+            ),
+            "tpu": Advice("raises", "torch_xla has its own calls: it is no accelerator to torch"),
+            "rocm": HIP,
+            "cpu": Advice("raises", "guard it with torch.accelerator.is_available()"),
+        },
+        bad="import torch\ntorch.accelerator.synchronize()\n",
+        good="import torch\nif torch.accelerator.is_available():\n"
+        "    torch.accelerator.synchronize()\n",
+        grade="seen",
+        sources=(PROBE, TORCH_LINTER, "https://github.com/ultralytics/ultralytics/pull/26202"),
+        autofix="partly",
+    ),
+    Rule(
+        id="C138",
         title="torch.cuda is called",
         category="device",
         why="without CUDA the call raises, or does nothing, or says 0",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from glia.port.rules.conditions import names_cuda
+from glia.port.rules.devices import chosen_by
 from glia.port.rules.rule import HIP, Advice, Rule, per_family, string, use
 from glia.port.rules.sources import (
     ACCELERATE,
@@ -23,6 +24,8 @@ def _guards_more_than_a_name(hit: Hit) -> bool:
     for outer in hit.module.enclosing(hit.node):
         if isinstance(outer, ast.IfExp):
             return not any(names_cuda(hit.module.string(n)) for n in ast.walk(outer.body))
+        if isinstance(outer, ast.If) and chosen_by(hit, outer):
+            return False
     return True
 
 
@@ -93,7 +96,8 @@ RULES: tuple[Rule, ...] = (
             Advice("raises", "leave it out"),
         ),
         bad="import torch\ntorch.cuda.set_device(local_rank)\n",
-        good="import torch\ntorch.accelerator.set_device_index(local_rank)\n",
+        good="import torch\nif torch.accelerator.is_available():\n"
+        "    torch.accelerator.set_device_index(local_rank)\n",
         grade="seen",
         sources=(PROBE, TORCH_LINTER),
         autofix="yes",
@@ -111,7 +115,8 @@ RULES: tuple[Rule, ...] = (
             Advice("raises", "leave the block out"),
         ),
         bad="import torch\nwith torch.cuda.device(1):\n    y = f(x)\n",
-        good="import torch\nwith torch.accelerator.device_index(1):\n    y = f(x)\n",
+        good="import torch\nif torch.accelerator.is_available():\n"
+        "    with torch.accelerator.device_index(1):\n        y = f(x)\n",
         grade="seen",
         sources=(PROBE, VLLM_DEVICE),
         autofix="yes",

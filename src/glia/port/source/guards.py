@@ -30,10 +30,32 @@ def guard_of(module: Module, node: ast.AST) -> Guard:
             before = outer.values[: outer.values.index(inner)] if inner in outer.values else []
             if any(asks_for_cuda(module, value) for value in before):
                 return "cuda"
+        elif _left_before(module, outer, inner):
+            return "cuda"
         elif isinstance(outer, ast.Try) and inner in outer.body and _expects_absence(outer):
             return "import"
         inner = outer
     return ""
+
+
+def _left_before(module: Module, outer: ast.AST, inner: ast.AST) -> bool:
+    """Behind `if not torch.cuda.is_available(): return` (or `continue`) of the same block.
+
+    What raises instead is no guard: there the whole program wants CUDA.
+    """
+    body = getattr(outer, "body", None)
+    if not isinstance(body, list) or inner not in body:
+        return False
+    for statement in body[: body.index(inner)]:
+        if not isinstance(statement, ast.If) or statement.orelse:
+            continue
+        test = statement.test
+        if not isinstance(statement.body[-1], (ast.Return, ast.Continue)):
+            continue
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):  # noqa: SIM102
+            if asks_for_cuda(module, test.operand):
+                return True
+    return False
 
 
 def _of_branch(module: Module, outer: ast.If | ast.IfExp, inner: ast.AST) -> Guard:

@@ -9,7 +9,7 @@
     setting    pin_memory                   a name that is given a value elsewhere: a default, a
                                             variable, an entry of a dict; the node is the value
     index      load, store                  `x[...]` that is read, or written to
-    operator   @, <<, >>                    of two operands
+    operator   @, <<, >>, *, //, +=         of two operands; += stands for all that assign
     test       if, while, assert            a condition that decides what runs next
 
 One walk of the tree yields them all, so that the number of rules costs nothing.
@@ -29,7 +29,13 @@ Kind = Literal[
     "test",
 ]  # fmt: skip
 
-_OPERATORS: dict[type[ast.operator], str] = {ast.MatMult: "@", ast.LShift: "<<", ast.RShift: ">>"}
+_OPERATORS: dict[type[ast.operator], str] = {
+    ast.MatMult: "@",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.Mult: "*",
+    ast.FloorDiv: "//",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ def hits(module: Module) -> Iterator[Hit]:
         elif isinstance(node, ast.BinOp):
             if type(node.op) in _OPERATORS:
                 yield Hit("operator", _OPERATORS[type(node.op)], module, node)
+        elif isinstance(node, ast.AugAssign):
+            yield Hit("operator", "+=", module, node)
         else:
             yield from _statements(module, node)
 

@@ -65,8 +65,9 @@ def is_tensor(module: Module, node: ast.AST | None, depth: int) -> bool:
         return _makes(module, node, deeper)
     if isinstance(node, ast.Name):
         given = module.scopes.given(node, node.id)
-        if given:
-            return all(is_tensor(module, value, deeper) for value in given)
+        first = [value for value in given if not _continues(value, node.id)]
+        if first:
+            return all(is_tensor(module, value, deeper) for value in first)
         return _annotated(module, node)
     if isinstance(node, ast.Attribute):
         return node.attr in _PARTS and is_tensor(module, node.value, deeper)
@@ -82,6 +83,15 @@ def is_tensor(module: Module, node: ast.AST | None, depth: int) -> bool:
     if isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Not):
         return is_tensor(module, node.operand, deeper)
     return False
+
+
+def _continues(value: ast.expr, name: str) -> bool:
+    """`x * 2`, `x.float()`, given to `x`: whatever it was, it stays."""
+    if isinstance(value, ast.BinOp):
+        return _continues(value.left, name) or _continues(value.right, name)
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        return value.func.attr in _KEEPERS and _continues(value.func.value, name)
+    return isinstance(value, ast.Name) and value.id == name
 
 
 def _makes(module: Module, call: ast.Call, depth: int) -> bool:

@@ -2,6 +2,7 @@ import bitsandbytes.optim as bo  # ~ C064
 import torch
 import torch.nn as nn
 import torch.utils.data
+import xformers.ops  # ~ C057
 from apex import amp  # ~ C063
 from torch.utils.cpp_extension import load_inline as li
 from xformers.ops import memory_efficient_attention as mea  # ~ C057

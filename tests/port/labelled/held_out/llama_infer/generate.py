@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import torch
+from sglang import Engine  # ~ C133
 from transformers import AutoModelForCausalLM as Auto
 from transformers import BitsAndBytesConfig as BnB
 

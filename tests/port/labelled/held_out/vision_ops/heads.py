@@ -1,4 +1,5 @@
 import torch
+from torch_sparse import SparseTensor  # ~ C099
 import torch.nn.functional as F
 from torch import nn
 from torchvision import ops

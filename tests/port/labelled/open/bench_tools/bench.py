@@ -80,7 +80,7 @@ def utilisation():
 
 
 def settings():
-    from torch._inductor import config as ind
+    from torch._inductor import config as ind  # ~ C074?
 
     ind.triton.cudagraphs = True  # ~ C074
     torch._inductor.config.coordinate_descent_tuning = True  # ~ C074

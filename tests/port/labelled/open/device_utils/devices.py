@@ -64,7 +64,7 @@ class Runner:
 
     def sync(self):
         if torch.accelerator.is_available():  # ~ C015?
-            torch.accelerator.synchronize()  # ~ C015:light
+            torch.accelerator.synchronize()  # ~ C015:light?
         torch.accelerator.empty_cache()  # ~ C015
         torch.accelerator.memory_allocated()  # ~ C015
 

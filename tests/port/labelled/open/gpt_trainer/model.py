@@ -59,7 +59,7 @@ class GPT(nn.Module):
         x = self.wte(idx) + self.wpe(pos)  # ~ C095
         for block in self.blocks:  # ~ none
             if self.training and self.cfg.remat:
-                x = checkpoint(block, x, use_reentrant=False)  # ~ C121
+                x = checkpoint(block, x, use_reentrant=False)  # ~ C121?
             else:
                 x, _ = block(x)
         logits = self.lm_head(x)

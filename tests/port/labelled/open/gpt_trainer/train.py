@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel as DDP
 
 backend = "nccl"  # ~ C103
 device = "cuda"  # ~ C003|C004|C002
-dtype = "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float16"  # ~ C006 C023 C042?
+dtype = "bfloat16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "float16"  # ~ C006 C023:light C042?
 compile = True
 
 ddp = int(os.environ.get("RANK", -1)) != -1  # ~ none
@@ -55,7 +55,7 @@ while True:
         logits, loss = model(x, y)
     scaler.scale(loss).backward()  # ~ C040?
     scaler.unscale_(optimizer)  # ~ C040?
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # ~ C120
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)  # ~ C120?
     scaler.step(optimizer)  # ~ C040?
     scaler.update()  # ~ C040?
     optimizer.zero_grad(set_to_none=True)  # ~ none

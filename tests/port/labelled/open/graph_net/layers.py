@@ -1,5 +1,6 @@
 import torch
 from torch import nn
+from torch_geometric.nn import GCNConv  # ~ C099
 from torch_scatter import scatter_mean  # ~ C099
 
 

@@ -6,6 +6,15 @@ from apex.optimizers import FusedAdam as Adam  # ~ C063
 from liger_kernel.transformers import apply_liger_kernel_to_llama  # ~ C068
 from numba import cuda, njit  # ~ C070
 from transformers import AutoModelForCausalLM
+from cut_cross_entropy import linear_cross_entropy  # ~ C068
+import cupy as cp  # ~ C070
+import tensorrt as trt  # ~ C071
+from torch2trt import torch2trt  # ~ C071
+from nvidia.dali import pipeline_def  # ~ C037
+import nvidia.dali.fn as fn  # ~ C037
+from awq import AutoAWQForCausalLM  # ~ C069
+from auto_gptq import AutoGPTQForCausalLM  # ~ C069
+from torchao.quantization import quantize_  # ~ C069
 
 model = AutoModelForCausalLM.from_pretrained("m/x", attn_implementation="flash_attention_2")  # ~ C056
 other = AutoModelForCausalLM.from_pretrained("m/x", attn_implementation="sdpa")  # ~ none

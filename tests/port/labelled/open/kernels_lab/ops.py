@@ -4,7 +4,8 @@ import torch.nn.functional as F
 import triton  # ~ C060
 import triton.language as tl  # ~ C060
 from flash_attn import flash_attn_func  # ~ C054
-from flash_attn import flash_attn_varlen_func as varlen
+from flash_attn import flash_attn_varlen_func as varlen  # ~ C054
+from flash_attn.bert_padding import unpad_input  # ~ C054
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention  # ~ C058?
 from torch.utils.cpp_extension import load, load_inline

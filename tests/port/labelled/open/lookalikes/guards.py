@@ -18,7 +18,7 @@ if torch.cuda.is_available():  # ~ C006
 def step(x):
     if x.is_cuda:  # ~ C011
         torch.cuda.synchronize()  # ~ C016:light
-    if torch.cuda.is_available() and x.device.type == "cuda":  # ~ C006 C012
+    if torch.cuda.is_available() and x.device.type == "cuda":  # ~ C006 C012:light
         x.record_stream(torch.cuda.current_stream())  # ~ C025:light
     return x
 

@@ -71,7 +71,7 @@ def replay(buf):
     i = np.random.randint(0, len(buf), size=32)  # ~ none
     s = torch.from_numpy(buf.obs[i]).cuda()  # ~ C001
     a = torch.cuda.LongTensor(buf.act[i])  # ~ C013
-    m = torch.cuda.FloatTensor(32).fill_(1)  # ~ C013
+    m = torch.cuda.FloatTensor(32).fill_(1)  # ~ C013 C088?
     torch.set_default_tensor_type("torch.cuda.FloatTensor")  # ~ C013
     t = s.type(torch.cuda.HalfTensor)  # ~ C013
     torch.set_default_dtype(torch.float32)  # ~ none
