@@ -16,6 +16,7 @@ from glia.core.errors import UsageError, choose
 
 if TYPE_CHECKING:
     from glia.core.check_records import CheckReport
+    from glia.core.progress import Progress
     from glia.port.targets import Target
 
 # How many of the effects, worst first, fail the command.
@@ -27,7 +28,8 @@ def check_verb(
         str,
         typer.Argument(
             metavar="PATH",
-            help="A Python file, a notebook, a folder, or FILE.py:FUNCTION with what it imports.",
+            help="A Python file, a notebook, a folder; or a model: FILE.py:FUNCTION that returns "
+            "(module, inputs), a Hugging Face folder.",
             show_default=False,
         ),
     ],
@@ -52,17 +54,21 @@ def check_verb(
         Path | None,
         typer.Option("--sarif", metavar="FILE", help="Also write SARIF 2.1.0 for code review."),
     ] = None,
+    source_only: Annotated[
+        bool, typer.Option("--source-only", help="Of a model, read the source; run nothing.")
+    ] = False,
     show_all: Annotated[bool, typer.Option("--all", help="Show every place.")] = False,
     json: Json = False,
 ) -> None:
-    """What ties code to CUDA, and what that means on other chips; nothing is run or changed."""
+    """What ties code to CUDA, and what that means on other chips; nothing is changed.
+
+    Source is only read. A model is also run once, on this machine's CPU, to see its graph.
+    """
     level = _FAIL_ON[choose("--fail-on", fail_on, _FAIL_ON)]
     targets = _read_targets(to)
     if sarif is not None:
         _check_file("--sarif", sarif)
-    from glia.port.project_check import check_project
-
-    report = check_project(Path(path), targets, progress_for(json))
+    report = _report(path, targets, source_only, progress_for(json))
     if sarif is not None:
         _write_sarif(report, sarif)
     if json:
@@ -73,6 +79,17 @@ def check_verb(
         result_console().print(check_view(report, show_all))
     if any(t.counts[effect] for t in report.targets for effect in _failing(level)):
         raise typer.Exit(1)
+
+
+def _report(path: str, targets: list[Target], source_only: bool, progress: Progress) -> CheckReport:
+    """Of a model the graph is looked at too, which runs it on this machine's CPU."""
+    from glia.port.project_check import check_project, is_model
+
+    if source_only or not is_model(Path(path)):
+        return check_project(Path(path), targets, progress)
+    from glia.port.graph_check.job import check_model
+
+    return check_model(path, targets, progress)
 
 
 def _failing(level: int) -> tuple[str, ...]:
@@ -112,12 +129,14 @@ def explain_verb(
     json: Json = False,
 ) -> None:
     """The page of one rule: why it matters, what to do on each family of chips, an example."""
+    from glia.port.graph_check.table import GRAPH_RULES
     from glia.port.project_check import rule_summary
     from glia.port.rules.rule import FAMILIES
     from glia.port.rules.table import RULES
     from glia.port.targets import target_named
 
-    found = RULES[choose("glia explain", rule.strip().upper(), RULES)]
+    rules = {**RULES, **GRAPH_RULES}
+    found = rules[choose("glia explain", rule.strip().upper(), rules)]
     summary = rule_summary(found, [target_named(family) for family in FAMILIES])
     if json:
         print_json({"rule": summary, "bad": found.bad, "good": found.good})

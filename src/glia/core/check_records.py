@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from glia.core.figures import Estimate
+from glia.core.graph_records import GraphReading
 
 # What happens on the target when the code runs there as it is, worst first.
 Effect = Literal["silent", "raises", "unknown", "slower", "works"]
@@ -60,7 +61,9 @@ class CodeFinding:
 
     In a notebook `cell` is the code cell, from 1, and `line` the line in it; else `cell` is 0.
     `guard` says what protects the place (cuda, import, typing, or nothing), `role` what the file
-    is for. `accepted` is the user's reason for leaving it, `accepted_by` where it is written.
+    is for. `accepted` is the user's reason for leaving it, `accepted_by` where it is written;
+    `detail` is what a rule about graphs saw there.
+    `eager` places run whenever their file is imported, the others when somebody calls them.
     `weighs` is False for what cannot stop a run: guarded, accepted, in tests or in vendored code.
     """
 
@@ -74,6 +77,8 @@ class CodeFinding:
     cell: int = 0
     accepted: str = ""
     accepted_by: Literal["", "comment", "settings"] = ""
+    detail: str = ""
+    eager: bool = False
     weighs: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -126,7 +131,8 @@ class CheckReport:
     `num_files` Python files and notebooks were found; `num_parsed` of them have a word that a rule
     looks for, and were read in full. `num_other` files are settings, launch scripts, lists of
     packages, containers and sources of CUDA. `unread` could not be read; `skipped` were left out
-    on purpose, as data. `notes` are remarks about settings and suppressions.
+    on purpose, as data. `notes` are remarks about settings and suppressions. `graph` is how a model
+    was looked at, where the check was of one.
     """
 
     path: str
@@ -141,3 +147,4 @@ class CheckReport:
     num_other: int
     wall_s: float = 0.0
     format: int = 1
+    graph: GraphReading | None = None

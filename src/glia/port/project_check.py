@@ -100,6 +100,11 @@ def model_file(root: Path) -> Path | None:
     return file if file and function.isidentifier() and file.is_file() else None
 
 
+def is_model(root: Path) -> bool:
+    """True for FILE.py:FUNCTION and for a Hugging Face model folder."""
+    return model_file(root) is not None or (root / "config.json").is_file()
+
+
 def _beside(file: Path) -> list[SourceFile]:
     paths = (Path(module.path) for module in with_neighbours(file))
     found = [SourceFile(path, shown_path(path), "python", "code") for path in paths]

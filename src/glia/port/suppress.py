@@ -12,6 +12,7 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from glia.port.graph_check.table import GRAPH_RULES
 from glia.port.rules.table import RULES
 
 _MARK = re.compile(r"#\s*glia\s*:\s*ignore\b\s*(?:\[([^\]]*)\])?\s*(.*)")
@@ -67,7 +68,7 @@ def _add(found: Suppressions, mark: re.Match[str], line: int, alone: bool) -> No
 
 
 def _problem(ids: list[str], reason: str) -> str:
-    unknown = [rule for rule in ids if rule not in RULES]
+    unknown = [rule for rule in ids if rule not in RULES and rule not in GRAPH_RULES]
     if not ids:
         return "names no rule; write glia: ignore[C001] and the reason"
     if unknown:

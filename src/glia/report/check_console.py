@@ -19,6 +19,7 @@ from glia.core.check_records import (
     Unread,
 )
 from glia.core.figures import Estimate
+from glia.report.graph_console import graph_parts
 from glia.report.grid import columns, titled_table
 
 _HEADS: dict[Effect, str] = {
@@ -61,6 +62,7 @@ def check_view(report: CheckReport, show_all: bool = False) -> RenderableType:
     if report.unread:
         parts.append(_unread_table(report.unread, show_all))
     parts += [Text(f"note: {note}", style="yellow") for note in report.notes]
+    parts += graph_parts(report.graph, show_all)
     return Group(*parts, _verdict_table(report.targets), _foot(report, weighty))
 
 
@@ -94,7 +96,8 @@ def _places(group: Sequence[CodeFinding], show_all: bool) -> Text:
 
 def _place(finding: CodeFinding) -> Text:
     code = finding.code if len(finding.code) <= _MAX_CODE else finding.code[:_MAX_CODE] + "..."
-    return Text.assemble((finding.place, "cyan"), (f"  {code}", "dim"))
+    detail = f"  ({finding.detail})" if finding.detail else ""
+    return Text.assemble((finding.place, "cyan"), (f"  {code}", "dim"), detail)
 
 
 def _advice(rule: RuleSummary) -> Text:

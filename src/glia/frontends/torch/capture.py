@@ -44,9 +44,37 @@ def capture(
         BlockedError: operations that have no translation, all of them at once.
     """
     kwargs = dict(kwargs or {})
+    _check(name, module, args, kwargs)
+    program = export(name, module, args, kwargs)
+    return _translated(name, module, program, args, kwargs)
+
+
+def capture_exported(
+    name: str,
+    module: torch.nn.Module,
+    program: ExportedProgram,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> Captured:
+    """As `capture`, of a module that `export` has exported already."""
+    _check(name, module, args, kwargs)
+    return _translated(name, module, program, args, kwargs)
+
+
+def _check(
+    name: str, module: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
     _check_module(name, module)
     check_inputs(name, _named_tensors(args, kwargs))
-    program = export(name, module, args, kwargs)
+
+
+def _translated(
+    name: str,
+    module: torch.nn.Module,
+    program: ExportedProgram,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> Captured:
     bindings = _bindings(program, args, kwargs)
     return _captured(name, program, bindings, _findings(module, program))
 

@@ -43,7 +43,7 @@ def export(
     """
     with evaluating(module), quiet(), torch.no_grad():
         try:
-            with _unprinted(), whole_stacks():
+            with unprinted(), whole_stacks():
                 program = torch.export.export(module, tuple(args), dict(kwargs), strict=False)
             return _functional(program)
         except Exception as error:
@@ -98,7 +98,7 @@ def whole_stacks() -> Iterator[None]:
 
 
 @contextmanager
-def _unprinted() -> Iterator[None]:
+def unprinted() -> Iterator[None]:
     """Inside, a failing torch.export does not print its half-made graph; what matters is raised."""
     printed = io.StringIO()
     loggers = [logging.getLogger(name) for name in _LOGGERS]

@@ -1,0 +1,119 @@
+"""Everything that a CPU can tell about a model: what a call does, and what captures make of it.
+
+Nothing stops at the first obstacle: where no graph can be captured, the operations are those of a
+call that was watched.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.fx
+from torch.export import ExportedProgram
+
+from glia.core.errors import GliaError, ModelError, UnsupportedError
+from glia.core.records import Finding
+from glia.frontends.captured import Captured
+from glia.frontends.findings import BlockedError
+from glia.frontends.operations import Break, Observation, Operation
+from glia.frontends.torch.breaks import Cuts, cuts
+from glia.frontends.torch.capture import capture_exported
+from glia.frontends.torch.export import evaluating, export, first_line, quiet, unprinted
+from glia.frontends.torch.observe import observe, operation_of
+from glia.frontends.torch.sources import source_of, source_of_error
+from glia.frontends.torch.translate import live_nodes
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What was learnt. `operations` are those of the exported graph, else those that were seen.
+
+    `failure` is why there is no exported graph, `cuts` what torch.compile makes of the model,
+    `captured` glia's own graph, else `blocked` what stands in its way.
+    """
+
+    observation: Observation
+    operations: tuple[Operation, ...]
+    failure: Break | None
+    cuts: Cuts
+    captured: Captured | None
+    blocked: tuple[Finding, ...]
+    refused: str = ""
+
+
+def study(
+    name: str, module: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Study:
+    """Run the module, export it, and let glia translate it; it is left as it was.
+
+    Raises:
+        IndexError, RuntimeError, ...: what the module itself raises on its example inputs.
+    """
+    with evaluating(module), quiet(), redirect_stdout(io.StringIO()):
+        seen = observe(module, args, kwargs)
+        program, failure = _exported(name, module, args, kwargs)
+        with unprinted():
+            pieces = cuts(module, args, kwargs)
+    operations = tuple(operations_of(program)) if program is not None else seen.operations
+    captured, blocked, refused = _translated(name, module, program, args, kwargs)
+    return Study(seen, operations, failure, pieces, captured, blocked, refused)
+
+
+def _exported(
+    name: str, module: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[ExportedProgram | None, Break | None]:
+    try:
+        return export(name, module, args, kwargs), None
+    except ModelError as error:
+        cause = error.__cause__ or error
+        text = first_line(cause).partition(" (unhinted")[0]
+        return None, Break(f"{type(cause).__name__}: {text}", source_of_error(cause))
+
+
+def _translated(
+    name: str,
+    module: torch.nn.Module,
+    program: ExportedProgram | None,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> tuple[Captured | None, tuple[Finding, ...], str]:
+    if program is None:
+        return None, (), "there is no graph to translate"
+    try:
+        return capture_exported(name, module, program, args, kwargs), (), ""
+    except BlockedError as error:
+        return None, error.findings, f"{len(error.findings)} operations have no translation"
+    except (GliaError, UnsupportedError) as error:
+        return None, (), str(error)
+
+
+def operations_of(program: ExportedProgram) -> list[Operation]:
+    """The operations of an exported graph on which its outputs depend, and those that check."""
+    live = live_nodes(program.graph)
+    found = []
+    for node in program.graph.nodes:
+        if node.op == "call_function" and node in live:
+            operation = _operation(node)
+            if operation is not None:
+                found.append(operation)
+    return found
+
+
+def _operation(node: torch.fx.Node) -> Operation | None:
+    target: Any = node.target
+    source = source_of(node)
+    if isinstance(target, torch._ops.OpOverload):
+        args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), _value)
+        return operation_of(target, args, kwargs, node.meta.get("val"), source)
+    if isinstance(target, torch._ops.HigherOrderOperator):
+        return Operation("higher_order", target.name(), "", {}, (), source)
+    return None
+
+
+def _value(node: torch.fx.Node) -> Any:
+    return node.meta.get("val")

@@ -1,0 +1,1 @@
+"""What a model does, operation by operation, against what is documented about a target."""

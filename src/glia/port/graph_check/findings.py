@@ -1,0 +1,133 @@
+"""What a study of a model gives under the rules about graphs: one finding per rule and line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from glia.core.records import SourceLine
+from glia.frontends.operations import Break, Observation, Operation
+from glia.frontends.torch.study import Study
+from glia.port.graph_check.control import (
+    CHANGED,
+    CUT,
+    HOST_RANDOM,
+    SYNC_RULES,
+    UNCAPTURED,
+)
+from glia.port.graph_check.operators import OUTSIDE
+from glia.port.graph_check.rule import GraphRule, base_name
+from glia.port.graph_check.table import GRAPH_RULES
+from glia.port.graph_check.undocumented import DOCUMENTED_CALLS, UNDOCUMENTED, is_listed
+
+_OUT_OF_TABLE = re.compile(r"out of (range|bounds)", re.IGNORECASE)
+_UNTRANSLATED = ("unsupported-op",)
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One rule at one line of the user's code, and what it saw there."""
+
+    rule: GraphRule
+    source: SourceLine | None
+    detail: str
+
+
+def spoken(found: Study) -> list[Spoken]:
+    """Everything that the rules say, in the order of their identifiers, then of the code."""
+    every = [
+        *_control(found.observation, found.failure is None),
+        *_operations(found),
+        *_undocumented(found),
+    ]
+    every += _captures(found, {_place(s.source) for s in every})
+    return sorted(_merged(every), key=lambda s: (s.rule.id, _place(s.source)))
+
+
+def from_error(error: Exception, source: SourceLine | None) -> Spoken | None:
+    """What an error of the model on the CPU itself predicts; None when it predicts nothing."""
+    if isinstance(error, IndexError | RuntimeError) and _OUT_OF_TABLE.search(str(error)):
+        return Spoken(OUTSIDE, source, f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return None
+
+
+def _control(seen: Observation, is_captured: bool) -> Iterator[Spoken]:
+    for sync in seen.syncs:
+        if sync.kind == "hidden" and is_captured:
+            continue  # a check of values that only the CPU makes
+        yield Spoken(SYNC_RULES[sync.kind], sync.source, _times(sync.count))
+    for source in seen.host_random:
+        yield Spoken(HOST_RANDOM, source, "")
+    if not seen.host_random:  # a number of the host explains a change already
+        for source in seen.changed:
+            yield Spoken(CHANGED, source, "")
+
+
+def _times(count: int) -> str:
+    return f"{count} times in one call" if count > 1 else "once in one call"
+
+
+def _operations(found: Study) -> Iterator[Spoken]:
+    """Rules look at the graph; those about values also at the numbers that a call showed."""
+    is_captured = found.failure is None
+    both = (*found.observation.operations, *found.operations) if is_captured else found.operations
+    for rule in GRAPH_RULES.values():
+        if rule.look is None or (rule.needs_capture and not is_captured):
+            continue
+        for operation in both if rule.reads_values else found.operations:
+            detail = rule.look(operation)
+            if detail:
+                yield Spoken(rule, operation.source, detail)
+
+
+def _captures(found: Study, known: set[tuple[str, int]]) -> list[Spoken]:
+    """Why captures stop, at lines that no other finding explains already."""
+    stops = []
+    if found.failure is not None and not _explained(found.failure, known):
+        stops.append(Spoken(UNCAPTURED, found.failure.source, found.failure.reason))
+    for cut in found.cuts.breaks:
+        if not _explained(cut, known):
+            stops.append(Spoken(CUT, cut.source, cut.reason))
+    return stops
+
+
+def _explained(stop: Break, known: set[tuple[str, int]]) -> bool:
+    return stop.source is not None and _place(stop.source) in known
+
+
+def _undocumented(found: Study) -> Iterator[Spoken]:
+    """Operations that stand on no list, have no translation, and on which no rule speaks."""
+    if found.failure is not None:
+        return
+    untranslated = {f.what.split()[0] for f in found.blocked if f.rule in _UNTRANSLATED}
+    for operation in found.operations:
+        overload = f"{operation}.{operation.overload}"
+        if overload not in untranslated or is_listed(operation):
+            continue
+        if base_name(operation) in DOCUMENTED_CALLS or _is_ruled(operation):
+            continue
+        yield Spoken(UNDOCUMENTED, operation.source, str(operation))
+
+
+def _is_ruled(operation: Operation) -> bool:
+    rules = (rule for rule in GRAPH_RULES.values() if rule.look is not None)
+    return any(rule.look(operation) for rule in rules if rule.look is not None)
+
+
+def _merged(every: Iterable[Spoken]) -> list[Spoken]:
+    """One per rule and line: the first detail, and how many more there are."""
+    groups: dict[tuple[str, tuple[str, int]], list[Spoken]] = {}
+    for one in every:
+        groups.setdefault((one.rule.id, _place(one.source)), []).append(one)
+    return [_joined(group) for group in groups.values()]
+
+
+def _joined(group: list[Spoken]) -> Spoken:
+    details = list(dict.fromkeys(s.detail for s in group if s.detail))
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return Spoken(group[0].rule, group[0].source, (details[0] if details else "") + more)
+
+
+def _place(source: SourceLine | None) -> tuple[str, int]:
+    return (source.file, source.line) if source is not None else ("", 0)

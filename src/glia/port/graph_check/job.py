@@ -1,0 +1,275 @@
+"""`glia check MODEL`: the check of the source, and beside it what the model's graph shows.
+
+The model is loaded and called on this machine's CPU. Where that fails the source check stands
+alone, and the report says why.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glia.chips import list_chips, load_chip
+from glia.core.check_records import (
+    CheckReport,
+    CodeFinding,
+    Consequence,
+    RuleSummary,
+    TargetVerdict,
+)
+from glia.core.errors import GliaError, ModelError
+from glia.core.graph_records import GraphReading, OperationKind
+from glia.core.progress import NullProgress, Progress
+from glia.core.records import SourceLine
+from glia.port.graph_check.findings import Spoken, from_error, spoken
+from glia.port.graph_check.rule import GraphRule
+from glia.port.graph_check.undocumented import is_listed
+from glia.port.project_check import check_project
+from glia.port.settings import Settings, settings_for
+from glia.port.source.project import shown_path
+from glia.port.suppress import suppressions
+from glia.port.targets import Target
+from glia.port.verdict import Reading, verdict_for
+
+if TYPE_CHECKING:
+    from glia.frontends.load import LoadedModel
+    from glia.frontends.torch.study import Study
+
+
+def check_model(
+    spec: str, targets: Sequence[Target], progress: Progress | None = None
+) -> CheckReport:
+    """Check `file.py:function` or a Hugging Face folder: its source and its graph.
+
+    Raises:
+        UsageError: no such file, folder or function; PyTorch is not installed.
+        ModelError: the model cannot be loaded, or fails on its own example inputs.
+    """
+    start = time.perf_counter()
+    progress = progress or NullProgress()
+    source = check_project(Path(spec), targets, progress)
+    with progress.step("graph") as step:
+        said, reading = _looked_at(spec)
+        step.note(reading.note)
+    report = _merged(source, spec, said, reading, targets)
+    return replace(report, wall_s=time.perf_counter() - start)
+
+
+def _looked_at(spec: str) -> tuple[list[Spoken], GraphReading]:
+    from glia.frontends.load import load_model
+
+    start = time.perf_counter()
+    found = load_model(spec)
+    from glia.frontends.torch.sources import source_of_error  # after load_model asked for PyTorch
+    from glia.frontends.torch.study import study
+
+    try:
+        learnt = study(found.name, found.module, found.args, found.kwargs)
+    except GliaError:
+        raise
+    except Exception as error:  # the user's model fails on the user's inputs
+        where = source_of_error(error)
+        predicted = from_error(error, where)
+        if predicted is None:
+            raise _failed(found.name, error, where) from error
+        note = "the model fails on its own example inputs; nothing else was looked at"
+        return [predicted], _reading(found, start, note)
+    return spoken(learnt), _reading(found, start, "", learnt)
+
+
+def _failed(name: str, error: Exception, where: SourceLine | None) -> ModelError:
+    text = " ".join(str(error).split()) or "no message"
+    at = f" at {where}" if where else ""
+    return ModelError(
+        f"running {name} on its example inputs: got {type(error).__name__}: {text}{at}; mend the "
+        "model or its inputs, or check the source alone with --source-only"
+    )
+
+
+def _reading(
+    found: LoadedModel, start: float, note: str, learnt: Study | None = None
+) -> GraphReading:
+    if learnt is None:
+        return GraphReading(found.name, "none", note, 0, (), None, (), (), {})
+    is_captured = learnt.failure is None
+    reason = "" if learnt.failure is None else learnt.failure.reason
+    basis = "one captured graph" if is_captured else f"a call that was watched ({reason})"
+    return GraphReading(
+        found.name,
+        "captured" if is_captured else "watched",
+        f"{len(learnt.operations):,} operations of {basis}",
+        len(learnt.operations),
+        _kinds(learnt),
+        learnt.cuts.num_graphs,
+        _inputs(found),
+        (),
+        _glia(learnt),
+        time.perf_counter() - start,
+    )
+
+
+def _inputs(found: LoadedModel) -> tuple[str, ...]:
+    from torch import Tensor
+    from torch.utils import _pytree as pytree
+
+    from glia.frontends.torch.observe import fact_of
+
+    given = (found.args, found.kwargs)
+    leaves, _ = pytree.tree_flatten_with_path(given)
+    return tuple(
+        f"{pytree.keystr(path[1:])}: {fact_of(leaf)}"
+        for path, leaf in leaves
+        if isinstance(leaf, Tensor)
+    )
+
+
+def _kinds(learnt: Study) -> tuple[OperationKind, ...]:
+    operations = learnt.operations
+    missing = {f.what.split()[0] for f in learnt.blocked}
+    is_captured = learnt.failure is None
+    counts: Counter[str] = Counter(f"{o}.{o.overload}".rstrip(".") for o in operations)
+    listed = {f"{o}.{o.overload}".rstrip(".") for o in operations if is_listed(o)}
+    return tuple(
+        OperationKind(name, n, name in listed, name not in missing if is_captured else None)
+        for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    )
+
+
+def _glia(learnt: Study) -> dict[str, str]:
+    """What glia's own front end makes of the model; its compiler is tried by `glia compile`."""
+    captured = learnt.captured
+    if captured is not None:
+        text = f"translates all: {captured.summary.num_nodes} operations of the tensor graph"
+    else:
+        text = f"does not translate it: {learnt.refused}"
+    return {"front end": text}
+
+
+# -- merging ---------------------------------------------------------------------------------------
+
+
+def _merged(
+    source: CheckReport,
+    spec: str,
+    said: Sequence[Spoken],
+    reading: GraphReading,
+    targets: Sequence[Target],
+) -> CheckReport:
+    settings = settings_for(_root(spec))
+    known = {(f.file, f.line, f.rule) for f in source.findings}
+    confirmed: list[str] = []
+    findings = list(source.findings)
+    for one in said:
+        finding = _accepted(_finding(one, spec), settings)
+        same = [r for r in one.rule.see if (finding.file, finding.line, r) in known]
+        if same:
+            confirmed.append(f"{same[0]} {finding.file}:{finding.line}")
+        else:
+            findings.append(finding)
+    spoke = {one.rule.id: one.rule for one in said}
+    summaries = {r.id: graph_summary(r, targets) for r in spoke.values()}
+    rules = {**source.rules, **{i: s for i, s in summaries.items() if s.matters}}
+    kept = tuple(f for f in findings if f.rule in rules)
+    return replace(
+        source,
+        path=spec,
+        targets=tuple(_verdict(t, rules, kept, source, reading) for t in targets),
+        rules=rules,
+        findings=kept,
+        graph=replace(reading, confirmed=tuple(dict.fromkeys(confirmed))),
+    )
+
+
+def _root(spec: str) -> Path:
+    path = Path(spec)
+    return path if path.is_dir() else Path(spec.rpartition(":")[0])
+
+
+def _finding(one: Spoken, spec: str) -> CodeFinding:
+    place = one.source or _function_line(spec)
+    line = _line_of(place) or place.code
+    column = len(line) - len(line.lstrip()) + 1 if line else 1
+    file = shown_path(Path(place.file))
+    return CodeFinding(
+        one.rule.id, file, place.line, column, line.strip(), "code", detail=one.detail
+    )
+
+
+def _function_line(spec: str) -> SourceLine:
+    """Where a finding stands that has no line: at the function that makes the model."""
+    name, _, function = spec.rpartition(":")
+    file = Path(name) if name else Path(spec) / "config.json"
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return SourceLine(str(file), 1)
+    made = re.compile(rf"\s*def {re.escape(function)}\b")
+    number = next((i for i, text in enumerate(lines, 1) if made.match(text)), 1)
+    return SourceLine(str(file), number, lines[number - 1] if lines else "")
+
+
+def _line_of(place: SourceLine) -> str:
+    import linecache
+
+    return linecache.getline(place.file, place.line).rstrip()
+
+
+def _accepted(finding: CodeFinding, settings: Settings) -> CodeFinding:
+    try:
+        text = Path(finding.file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    comment = suppressions(text).reason(finding.rule, finding.line)
+    if comment is not None:
+        return finding.accepted_for(comment, "comment")
+    reason = settings.reason(finding.rule, finding.file)
+    return finding if reason is None else finding.accepted_for(reason, "settings")
+
+
+def graph_summary(rule: GraphRule, targets: Sequence[Target]) -> RuleSummary:
+    """What a rule says, for these targets; a chip may do better than its family."""
+    consequences = {}
+    for target in targets:
+        advice = next((a for family, a in rule.on.items() if family == target.family), None)
+        if advice is None:
+            continue
+        if rule.on_chip is not None and target.name in list_chips():
+            advice = rule.on_chip(load_chip(target.name)) or advice
+        consequences[target.name] = Consequence(advice.effect, advice.do, advice.effort)
+    return RuleSummary(
+        rule.id,
+        rule.title,
+        rule.category,
+        rule.why,
+        rule.grade,
+        rule.sources,
+        rule.autofix,
+        consequences,
+    )
+
+
+def _verdict(
+    target: Target,
+    rules: dict[str, RuleSummary],
+    findings: Sequence[CodeFinding],
+    source: CheckReport,
+    reading: GraphReading,
+) -> TargetVerdict:
+    unread = sum(1 for _ in source.unread)
+    verdict = verdict_for(target, rules, findings, Reading(max(1, source.num_files), unread))
+    if verdict.verdict != "runs" or not target.family or target.family == "cuda":
+        return verdict
+    slower = verdict.counts["slower"]
+    found = f"slower at {slower} places" if slower else "nothing found"
+    if reading.basis == "none":
+        return verdict
+    reason = f"{found} in the source and the graph"
+    if target.family == "neuron":
+        listed = sum(kind.listed for kind in reading.kinds)
+        reason += f"; the vendor lists {listed} of the {len(reading.kinds)} kinds of operations"
+    return replace(verdict, reason=reason)
