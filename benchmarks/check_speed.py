@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from glia.core.check_records import CheckReport
-from glia.port.project_check import check_project, num_processors
+from glia.port.project_check import check_project
+from glia.port.reading import num_processors
 from glia.port.source.project import Walk
 from glia.port.targets import target_named
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import glia.port.project_check as project_check
+import glia.port.reading as reading
 from glia.chips import list_chips, load_chip
 from glia.core.check_records import CheckReport
 from glia.core.errors import UsageError
@@ -250,15 +250,15 @@ def test_several_processes_find_the_same_in_the_same_order(tmp_path: Path, monke
     codes = [MOVED, CHOSEN, "import torch\nx = (", CLEAN, KERNEL]
     files = {f"f{i:03}.py": codes[i % len(codes)] for i in range(60)}
     alone = check(tmp_path, files)
-    monkeypatch.setattr(project_check, "_FEW", 1)
-    monkeypatch.setattr(project_check, "num_processors", lambda: 2)
+    monkeypatch.setattr(reading, "_FEW", 1)
+    monkeypatch.setattr(reading, "num_processors", lambda: 2)
     shared = check(tmp_path, files)
     assert replace(shared, wall_s=0.0) == replace(alone, wall_s=0.0)
 
 
 def test_a_killed_worker_does_not_stop_the_rest(tmp_path: Path, monkeypatch):
     parent = os.getpid()
-    whole = project_check._scan_chunk
+    whole = reading._scan_chunk
 
     def killed(files):
         if os.getpid() != parent:
@@ -266,8 +266,8 @@ def test_a_killed_worker_does_not_stop_the_rest(tmp_path: Path, monkeypatch):
         return whole(files)
 
     killed.__module__, killed.__qualname__ = whole.__module__, whole.__qualname__  # for pickle
-    monkeypatch.setattr(project_check, "_scan_chunk", killed)
-    monkeypatch.setattr(project_check, "_FEW", 1)
-    monkeypatch.setattr(project_check, "num_processors", lambda: 2)
+    monkeypatch.setattr(reading, "_scan_chunk", killed)
+    monkeypatch.setattr(reading, "_FEW", 1)
+    monkeypatch.setattr(reading, "num_processors", lambda: 2)
     report = check(tmp_path, {f"f{i}.py": MOVED for i in range(30)})
     assert len(report.findings) == 30

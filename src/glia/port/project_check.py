@@ -5,13 +5,10 @@ The order of the report does not depend on who read what: findings stand in the 
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_completed
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from glia.core.check_records import (
     CheckReport,
@@ -20,22 +17,16 @@ from glia.core.check_records import (
     RuleSummary,
     Unread,
 )
-from glia.core.progress import NullProgress, Progress, Step
+from glia.core.progress import NullProgress, Progress
 from glia.port.check import with_neighbours
-from glia.port.configs.scan import scan_other
+from glia.port.reading import scan_files, scan_one
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES
-from glia.port.scan import FileScan, RawFinding, scan_file
+from glia.port.scan import FileScan, RawFinding
 from glia.port.settings import Settings, settings_for
-from glia.port.source.project import SourceFile, Walk, shown_path
+from glia.port.source.project import PYTHON_KINDS, SourceFile, Walk, shown_path
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for
-
-_PYTHON = ("python", "notebook")
-_FEW = 100  # files that one process reads sooner than others would start
-_CHUNK = 20  # files that a worker takes at a time
-_MAX_WORKERS = 8
-_PATIENCE_S = 2.0  # progress is shown from then on
 
 
 @dataclass(slots=True)
@@ -48,6 +39,9 @@ class _Found:
     notes: list[str] = field(default_factory=list)
     num_parsed: int = 0
     num_unread_code: int = 0
+    imports: dict[PurePath, tuple[str, ...]] = field(default_factory=dict)
+    own: set[PurePath] = field(default_factory=set)
+    aside: set[PurePath] = field(default_factory=set)
 
 
 def check_project(
@@ -66,10 +60,10 @@ def check_project(
     walk = Walk(root, settings.exclude, settings.folder)
     files = list(walk) if model is None else _beside(model)
     if root.is_file():
-        scans = [_scanned(file, skips=False) for file in files]
+        scans = [scan_one(file, skips=False) for file in files]
     else:
         scans = scan_files(files, progress or NullProgress())
-    num_python = sum(file.kind in _PYTHON for file in files)
+    num_python = sum(file.kind in PYTHON_KINDS for file in files)
     found = _Found()
     for file, scan in zip(files, scans, strict=True):
         _add(found, file, scan, settings)
@@ -77,7 +71,9 @@ def check_project(
     found.notes += _unused(settings)
     rules = _summaries(found.findings, targets)
     findings = tuple(f for f in found.findings if f.rule in rules)
-    reading = Reading(num_python, found.num_unread_code)
+    reading = Reading(
+        num_python, found.num_unread_code, found.imports, frozenset(found.own or found.aside)
+    )
     return CheckReport(
         path=shown_path(root),
         targets=tuple(verdict_for(t, rules, findings, reading) for t in targets),
@@ -112,7 +108,11 @@ def _beside(file: Path) -> list[SourceFile]:
 
 
 def _add(found: _Found, file: SourceFile, scan: FileScan, settings: Settings) -> None:
-    found.num_parsed += scan.is_parsed and file.kind in _PYTHON
+    found.num_parsed += scan.is_parsed and file.kind in PYTHON_KINDS
+    if file.kind in PYTHON_KINDS:
+        found.imports[PurePath(file.name)] = scan.imports
+    if scan.is_parsed and file.kind in (*PYTHON_KINDS, "cuda"):
+        (found.own if file.role == "code" else found.aside).add(PurePath(file.name))
     if scan.skipped:
         found.skipped.append(Unread(file.name, scan.skipped))
     found.notes += [f"{file.name}: {note}" for note in scan.notes]
@@ -125,7 +125,15 @@ def _add(found: _Found, file: SourceFile, scan: FileScan, settings: Settings) ->
 def _finding(file: SourceFile, raw: RawFinding, settings: Settings) -> CodeFinding:
     in_settings = settings.reason(raw.rule, file.name)
     finding = CodeFinding(
-        raw.rule, file.name, raw.line, raw.column, raw.code, file.role, raw.guard, raw.cell
+        raw.rule,
+        file.name,
+        raw.line,
+        raw.column,
+        raw.code,
+        file.role,
+        raw.guard,
+        raw.cell,
+        eager=raw.eager,
     )
     if raw.is_accepted:
         return finding.accepted_for(raw.accepted, "comment")
@@ -160,83 +168,3 @@ def rule_summary(rule: Rule, targets: Sequence[Target]) -> RuleSummary:
     return RuleSummary(
         rule.id, rule.title, rule.category, rule.why, rule.grade, rule.sources, rule.autofix, on
     )
-
-
-# -- reading -------------------------------------------------------------------------------------
-
-
-def scan_files(files: Sequence[SourceFile], progress: Progress) -> list[FileScan]:
-    """The scan of every file, in their order; several processes share many files."""
-    workers = min(num_processors(), _MAX_WORKERS)
-    with ExitStack() as stack:
-        shown = _Shown(stack, progress, len(files))
-        if workers < 2 or len(files) < _FEW:
-            return [_scan_one(file, shown) for file in files]
-        return _shared(files, workers, shown)
-
-
-def num_processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _scan_one(file: SourceFile, shown: _Shown) -> FileScan:
-    scan = _scanned(file)
-    shown.done(1)
-    return scan
-
-
-def _scanned(file: SourceFile, skips: bool = True) -> FileScan:
-    if file.kind in _PYTHON:
-        return scan_file(file.path, file.kind, skips)
-    return scan_other(file.path, file.kind)
-
-
-def _shared(files: Sequence[SourceFile], workers: int, shown: _Shown) -> list[FileScan]:
-    results: dict[int, FileScan] = {}
-    with ProcessPoolExecutor(workers) as pool:
-        waiting: dict[Future[list[FileScan]], int] = {}
-        for first in range(0, len(files), _CHUNK):
-            waiting[pool.submit(_scan_chunk, files[first : first + _CHUNK])] = first
-        try:
-            for future in as_completed(waiting):
-                scans = future.result()
-                results.update(zip(_from(waiting[future]), scans, strict=False))
-                shown.done(len(scans))
-        except BrokenExecutor:
-            pass  # a worker was killed: what it leaves is read here
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [results.get(i) or _scan_one(file, shown) for i, file in enumerate(files)]
-
-
-def _from(first: int) -> Iterator[int]:
-    return iter(range(first, first + _CHUNK))
-
-
-def _scan_chunk(files: Sequence[SourceFile]) -> list[FileScan]:
-    return [_scanned(file) for file in files]
-
-
-class _Shown:
-    """A step of the progress that appears when reading takes long."""
-
-    def __init__(self, stack: ExitStack, progress: Progress, total: int) -> None:
-        self._stack = stack
-        self._progress = progress
-        self._total = total
-        self._count = 0
-        self._start = time.perf_counter()
-        self._step: Step | None = None
-
-    def done(self, number: int) -> None:
-        """So many more files are read."""
-        self._count += number
-        if self._step is None and time.perf_counter() - self._start > _PATIENCE_S:
-            self._step = self._stack.enter_context(self._progress.step("read"))
-        if self._step is not None:
-            self._step.note(f"{self._count:,} of {self._total:,} files")
-            self._step.advance(self._count / self._total)

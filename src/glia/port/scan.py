@@ -9,7 +9,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES, rules_at
 from glia.port.source.guards import guard_of
 from glia.port.source.hits import Hit, hits
+from glia.port.source.imports import eager_imports
 from glia.port.source.module import Module
 from glia.port.source.notebook import NotebookText, notebook_text, parse_cells
 from glia.port.source.project import MAX_BYTES, MAX_NOTEBOOK_BYTES, FileKind
@@ -57,13 +58,15 @@ class RawFinding:
     guard: str
     accepted: str
     is_accepted: bool
+    eager: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FileScan:
     """What one file has: places, or why it could not be read; remarks about its suppressions.
 
-    `skipped` says why it was left out on purpose: such a file hides nothing.
+    `skipped` says why it was left out on purpose: such a file hides nothing. `imports` are what
+    the file imports whenever it is imported itself.
     """
 
     findings: tuple[RawFinding, ...] = ()
@@ -71,6 +74,7 @@ class FileScan:
     skipped: str = ""
     notes: tuple[str, ...] = ()
     is_parsed: bool = False
+    imports: tuple[str, ...] = ()
 
 
 def places(module: Module) -> list[Place]:
@@ -109,9 +113,9 @@ def scan_file(path: Path, kind: FileKind, skips: bool = True) -> FileScan:
     try:
         text = read_text(path, MAX_NOTEBOOK_BYTES if kind == "notebook" else MAX_BYTES)
         if skips and not may_matter(text):
-            return FileScan()
+            return FileScan(imports=eager_imports(text))
         if kind != "notebook":
-            return _scanned(parse(str(path), text), None)
+            return replace(_scanned(parse(str(path), text), None), imports=eager_imports(text))
         notebook = notebook_text(text, path.name)
         require_size(len(notebook.text), MAX_BYTES)
         module, broken = parse_cells(notebook, lambda code: parse(str(path), code))
@@ -154,8 +158,10 @@ def _raw(
     reason = ignored.reason(place.rule.id, place.line)
     code = module.code(place.line)
     column = place.column
+    accepted = reason is not None
+    eager = module.scopes.function_of(place.node) is None
     return RawFinding(
-        place.rule.id, line, column, cell, code, place.guard, reason or "", reason is not None
+        place.rule.id, line, column, cell, code, place.guard, reason or "", accepted, eager
     )
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from glia.core.check_records import (
     EFFECTS,
@@ -18,6 +19,7 @@ from glia.core.check_records import (
     Verdict,
 )
 from glia.core.figures import Estimate, Figure
+from glia.port.source.imports import dependents
 from glia.port.targets import Target
 
 _JUDGED = "judgement of glia, nothing measured"
@@ -38,15 +40,24 @@ FIRST_PLACE: Mapping[str, Figure] = {
 FURTHER_PLACES = Figure(0.1, "fraction", "estimated", _JUDGED, 0.02, 0.3)
 
 _TO_MEND = ("silent", "raises")
+# Days of work redesign a project when so large a part of its files cannot do without them.
+REDESIGN_SHARE = 0.25
 _REASON = "a judgement per class of effort (minutes, hours, days), not a measurement"
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How much of the project was read: files found, and files of its own that could not be."""
+    """How much of the project was read: files found, and files of its own that could not be.
+
+    `imports` is what each file of Python imports whenever it runs, and `own` are the files of the
+    project's own code in which rules looked; of a project of nothing but examples, tests and tools
+    those.
+    """
 
     num_files: int
     num_unread: int
+    imports: Mapping[PurePath, Sequence[str]] = field(default_factory=dict)
+    own: frozenset[PurePath] = frozenset()
 
 
 def verdict_for(
@@ -61,7 +72,8 @@ def verdict_for(
     counts: dict[str, int] = dict.fromkeys(EFFECTS, 0)
     for rule, number in places.items():
         counts[at[rule].effect] += number
-    verdict, reason = _verdict(target, at, places, counts, reading)
+    heavy = [f for f in findings if f.weighs and f.rule in at and _is_heavy(at[f.rule])]
+    verdict, reason = _verdict(target, heavy, counts, reading)
     mended = {rule: n for rule, n in places.items() if at[rule].effect in _TO_MEND}
     return TargetVerdict(
         target.name,
@@ -76,10 +88,13 @@ def verdict_for(
     )
 
 
+def _is_heavy(consequence: Consequence) -> bool:
+    return consequence.effect in _TO_MEND and consequence.effort == "days"
+
+
 def _verdict(
     target: Target,
-    at: Mapping[str, Consequence],
-    places: Iterable[str],
+    heavy: Sequence[CodeFinding],
     counts: Mapping[str, int],
     reading: Reading,
 ) -> tuple[Verdict, str]:
@@ -87,19 +102,44 @@ def _verdict(
         return "runs", "it is where CUDA code comes from"
     if not target.family:
         return "unknown", "there are no rules for chips of this kind"
-    if not reading.num_files:
-        return "unknown", "no Python was found"
-    heavy = sorted(r for r in places if at[r].effect in _TO_MEND and at[r].effort == "days")
     if heavy:
-        return "needs redesign", f"days of work behind {', '.join(heavy)}"
+        return _weighed(heavy, reading)
     if counts["silent"] or counts["raises"]:
         return "runs after fixes", "every place has a known remedy of minutes or hours"
+    if not reading.num_files:
+        return "unknown", "no Python was found"
     if counts["unknown"]:
         return "unknown", "what some places do there is not known"
     if reading.num_unread:
         return "unknown", f"nothing found, but {reading.num_unread} files could not be read"
     found = f"slower at {counts['slower']} places" if counts["slower"] else "nothing found"
     return "runs", f"{found} in the source; the graph of the model is not looked at"
+
+
+def _weighed(heavy: Sequence[CodeFinding], reading: Reading) -> tuple[Verdict, str]:
+    """Days of work: what of the project cannot do without them?
+
+    What runs whenever a file is imported stops all that import the file; what stands in a function
+    stops that file's own work. What stands in tools, examples and settings is days of work too,
+    but the rest runs without.
+    """
+    rules = ", ".join(sorted({f.rule for f in heavy}))
+    files = {PurePath(f.file) for f in heavy}
+    eager = {PurePath(f.file) for f in heavy if f.eager}
+    needing = (dependents(reading.imports, eager & reading.own) | files) & reading.own
+    where = f"days of work behind {rules} in {_counted(len(files), 'file')}"
+    if not needing:
+        return "runs after fixes", f"{where}, without which the project's own code runs"
+    share = len(needing) / len(reading.own)
+    of = f"{len(needing)} of {_counted(len(reading.own), 'file')} of PyTorch"
+    if share >= REDESIGN_SHARE:
+        return "needs redesign", f"{where}; {of} cannot do without them"
+    others = "the others need minutes or hours"
+    return "runs after fixes", f"{where}; {of} cannot do without them, {others}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _effort(places: Iterable[tuple[str, int]]) -> Estimate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from glia.port.configs.clue import Clue, package_key, unquoted
+from glia.port.configs.clue import Clue, entry_key, package_key, unquoted
 
 _SPEC = re.compile(r"([A-Za-z0-9][\w.\-]*)(\[[^\]]*\])?\s*(.*)", re.DOTALL)
 _CONDA = re.compile(r"(?:[\w\-./]+::)?([A-Za-z0-9_][\w.\-]*)\s*(.*)", re.DOTALL)
@@ -14,10 +14,11 @@ _WHEEL = re.compile(r"([A-Za-z0-9_.]+)-\d[^/]*\.whl")
 _PIP = {"pip", "pip3", "uv", "pipx", "pipenv", "poetry", "pdm", "rye"}
 _CONDAS = {"conda", "mamba", "micromamba"}
 _SYSTEM = {"apt", "apt-get", "yum", "dnf", "apk", "zypper", "microdnf", "aptitude"}
-_INDEXES = {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--index"}
+# Options by their name without dashes; those of one letter keep theirs.
+_INDEXES = {"-i", "index_url", "extra_index_url", "-f", "find_links", "index"}
 _WITH_VALUE = _INDEXES | {
-    "-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-t", "--target", "--python",
-    "-n", "--name", "-p", "--prefix", "--channel", "--trusted-host", "--config-settings",
+    "-r", "requirement", "-c", "constraint", "-e", "editable", "-t", "target", "python", "-n",
+    "name", "-p", "prefix", "channel", "trusted_host", "config_settings",
 }  # fmt: skip
 
 Words = Sequence[tuple[str, int]]  # each with its offset
@@ -68,13 +69,18 @@ def requirement_clues(text: str) -> Iterator[Clue]:
         code = code.strip()
         if code.startswith("-"):
             name, _, value = code.replace("=", " ", 1).partition(" ")
+            name = _option(name)
             if name in _INDEXES:
                 yield Clue("index", "", value.strip(), start)
-            elif name in ("-e", "--editable"):
+            elif name in ("-e", "editable"):
                 yield from python_package(value, start)
         elif code:
             yield from python_package(re.split(r"\s+--hash", code)[0], start)
         offset += len(line) + 1
+
+
+def _option(name: str) -> str:
+    return entry_key(name) if name.startswith("--") else name
 
 
 def install_clues(words: Words) -> Iterator[Clue]:
@@ -98,11 +104,12 @@ def _installed(words: Words, is_conda: bool) -> Iterator[Clue]:
         if skip:
             if skip in _INDEXES:
                 yield Clue("index", "", text, offset)
-            elif skip in ("-e", "--editable"):
+            elif skip in ("-e", "editable"):
                 yield from python_package(text, offset)
             skip = ""
         elif text.startswith("-"):
             name, has_value, value = text.partition("=")
+            name = _option(name)
             if has_value and name in _INDEXES:
                 yield Clue("index", "", value, offset)
             skip = name if name in _WITH_VALUE and not has_value else ""

@@ -17,6 +17,7 @@ from typing import Literal
 from glia.core.errors import UsageError
 
 FileKind = Literal["python", "notebook", "config", "shell", "docker", "requirements", "cuda"]
+PYTHON_KINDS = ("python", "notebook")
 Role = Literal["code", "test", "vendored", "example", "tool"]
 
 MAX_BYTES = 2 << 20  # longer code is data or generated: its tree would fill the memory
@@ -38,7 +39,10 @@ _KINDS: dict[str, FileKind] = {
 }  # fmt: skip
 _VENDORED = {"third_party", "thirdparty", "3rdparty", "vendor", "vendored", "_vendor", "external"}
 _TESTS = {"test", "tests", "testing"}
-_EXAMPLES = {"example", "examples", "demo", "demos", "benchmark", "benchmarks", "notebooks"}
+_EXAMPLES = {
+    "example", "examples", "demo", "demos", "benchmark", "benchmarks", "notebooks",
+    "tutorial", "tutorials", "sample", "samples",
+}  # fmt: skip
 _TOOLS = {"tools", "scripts", "docker", ".github", "ci", "utils_ci", "docs", "doc"}
 
 

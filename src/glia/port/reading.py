@@ -1,0 +1,106 @@
+"""Reading many files: several processes share them, progress is shown, no file stops the rest."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
+
+from glia.core.progress import Progress, Step
+from glia.port.configs.scan import scan_other
+from glia.port.scan import FileScan, scan_file
+from glia.port.source.project import PYTHON_KINDS, SourceFile
+
+_FEW = 100  # files that one process reads sooner than others would start
+_CHUNK = 20  # files that a worker takes at a time
+_MAX_WORKERS = 8
+_PATIENCE_S = 2.0  # progress is shown from then on
+
+
+def scan_files(files: Sequence[SourceFile], progress: Progress) -> list[FileScan]:
+    """The scan of every file, in their order; several processes share many files."""
+    workers = min(num_processors(), _MAX_WORKERS)
+    with ExitStack() as stack:
+        shown = _Shown(stack, progress, len(files))
+        if workers < 2 or len(files) < _FEW:
+            return [_shown_scan(file, shown) for file in files]
+        return _shared(files, workers, shown)
+
+
+def scan_one(file: SourceFile, skips: bool = True) -> FileScan:
+    """The scan of one file of whatever kind; it `skips` Python that cannot matter."""
+    if file.kind in PYTHON_KINDS:
+        return scan_file(file.path, file.kind, skips)
+    return scan_other(file.path, file.kind)
+
+
+def num_processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _shown_scan(file: SourceFile, shown: _Shown) -> FileScan:
+    scan = scan_one(file)
+    shown.done(1)
+    return scan
+
+
+def _shared(files: Sequence[SourceFile], workers: int, shown: _Shown) -> list[FileScan]:
+    results: dict[int, FileScan] = {}
+    with ProcessPoolExecutor(workers, initializer=_start_worker) as pool:
+        waiting: dict[Future[list[FileScan]], int] = {}
+        for first in range(0, len(files), _CHUNK):
+            waiting[pool.submit(_scan_chunk, files[first : first + _CHUNK])] = first
+        try:
+            for future in as_completed(waiting):
+                scans = future.result()
+                results.update(zip(_from(waiting[future]), scans, strict=False))
+                shown.done(len(scans))
+        except BrokenExecutor:
+            pass  # a worker was killed: what it leaves is read here
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [results.get(i) or _shown_scan(file, shown) for i, file in enumerate(files)]
+
+
+def _from(first: int) -> Iterator[int]:
+    return iter(range(first, first + _CHUNK))
+
+
+def _start_worker() -> None:
+    """A syntax tree is many objects without cycles: to look for some costs much time."""
+    gc.freeze()
+    gc.disable()
+
+
+def _scan_chunk(files: Sequence[SourceFile]) -> list[FileScan]:
+    scans = [scan_one(file) for file in files]
+    gc.collect()
+    return scans
+
+
+class _Shown:
+    """A step of the progress that appears when reading takes long."""
+
+    def __init__(self, stack: ExitStack, progress: Progress, total: int) -> None:
+        self._stack = stack
+        self._progress = progress
+        self._total = total
+        self._count = 0
+        self._start = time.perf_counter()
+        self._step: Step | None = None
+
+    def done(self, number: int) -> None:
+        """So many more files are read."""
+        self._count += number
+        if self._step is None and time.perf_counter() - self._start > _PATIENCE_S:
+            self._step = self._stack.enter_context(self._progress.step("read"))
+        if self._step is not None:
+            self._step.note(f"{self._count:,} of {self._total:,} files")
+            self._step.advance(self._count / self._total)
