@@ -64,7 +64,6 @@ class CodeFinding:
     is for. `accepted` is the user's reason for leaving it, `accepted_by` where it is written;
     `detail` is what a rule about graphs saw there.
     `eager` places run whenever their file is imported, the others when somebody calls them.
-    `eager` places run whenever their file is imported, the others when somebody calls them.
     `weighs` is False for what cannot stop a run: guarded, accepted, in tests or in vendored code.
     """
 
