@@ -5,15 +5,30 @@ from __future__ import annotations
 import ast
 
 from glia.port.rules.conditions import (
+    all_of,
     argument_of,
+    given_value,
+    in_torch_file,
     is_called,
+    is_true,
     last_name,
     names_cuda,
     no_arguments,
     on_tensor,
     receiver,
 )
-from glia.port.rules.rule import HIP, Advice, Family, Rule, method, per_family, string, use
+from glia.port.rules.rule import (
+    HIP,
+    Advice,
+    Family,
+    Rule,
+    keyword,
+    method,
+    per_family,
+    setting,
+    string,
+    use,
+)
 from glia.port.rules.sources import NATIVE, NXD, PROBE, XLA, XLA_AMP, neuron_sdk
 from glia.port.source.hits import Hit
 
@@ -52,6 +67,16 @@ def _turned_to_half(hit: Hit) -> bool:
     return no_arguments(hit) and on_tensor(hit)
 
 
+def _is_chosen(hit: Hit) -> bool:
+    """Not where a type is compared with it, or where it is an entry of a table of types."""
+    parent = hit.module.parents.get(hit.node)
+    if isinstance(parent, (ast.Tuple, ast.List, ast.Set)):
+        parent = hit.module.parents.get(parent)
+    if isinstance(parent, ast.Dict):
+        return len(parent.values) == 1
+    return not isinstance(parent, ast.Compare)
+
+
 def _is_cuda_scaler(hit: Hit) -> bool:
     """`torch.amp.GradScaler()` is CUDA's unless it is told otherwise."""
     if not is_called(hit):
@@ -72,6 +97,35 @@ def _autocast_by_name(hit: Hit) -> bool:
     """`torch.autocast(kind)`, where the file gives `kind` one text."""
     device = hit.argument("device_type", 0)
     return isinstance(device, ast.Name) and names_cuda(hit.module.string(device))
+
+
+_HALVES = {"float16", "fp16", "half", "16", "16-mixed", "16-true", "torch.float16"}
+_PRECISIONS = (
+    "dtype",
+    "torch_dtype",
+    "mixed_precision",
+    "precision",
+    "amp_dtype",
+    "param_dtype",
+    "compute_dtype",
+    "bnb_4bit_compute_dtype",
+)
+
+
+def _names_half(hit: Hit) -> bool:
+    """`precision="16-mixed"`, `torch_dtype="float16"`, `precision=16`."""
+    value = given_value(hit)
+    if isinstance(value, ast.Constant) and value.value == 16:
+        return "precision" in hit.key
+    return hit.module.string(value) in _HALVES
+
+
+def _default_half(hit: Hit) -> bool:
+    """`add_argument("--dtype", default="float16")`."""
+    func = hit.call.func if hit.call is not None else None
+    if not isinstance(func, ast.Attribute) or func.attr != "add_argument":
+        return False
+    return in_torch_file(hit) and hit.module.string(given_value(hit)) in _HALVES - {"16"}
 
 
 RULES: tuple[Rule, ...] = (
@@ -167,7 +221,12 @@ RULES: tuple[Rule, ...] = (
         why="the chips are made for bfloat16; float16 overflows when there is no scaler",
         triggers=(
             method("half", when=_turned_to_half),
-            use("torch.float16", "torch.half", "torch.HalfTensor"),
+            use("torch.float16", "torch.half", "torch.HalfTensor", when=_is_chosen),
+            keyword(*_PRECISIONS, when=all_of(in_torch_file, _names_half)),
+            setting(*_PRECISIONS, when=_names_half),
+            keyword("fp16", "half", "fp16_full_eval", when=all_of(in_torch_file, is_true)),
+            setting("fp16", when=is_true),
+            keyword("default", when=_default_half),
         ),
         on=per_family(
             Advice("unknown", "torch.bfloat16 for training; float16 may serve inference"),

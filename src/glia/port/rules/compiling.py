@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import argument_of, in_torch_file, is_true
-from glia.port.rules.rule import LEAVE, Advice, Rule, imports, keyword, per_family, string, use
+from glia.port.rules.conditions import all_of, argument_of, in_torch_file, is_true
+from glia.port.rules.rule import (
+    LEAVE,
+    Advice,
+    Rule,
+    imports,
+    keyword,
+    operator,
+    per_family,
+    string,
+    use,
+)
 from glia.port.rules.sources import NATIVE, PROBE, RECOMPILATION, error_code, neuron_sdk
 from glia.port.source.hits import Hit
 
@@ -35,13 +45,47 @@ def _dynamic(hit: Hit) -> bool:
 
 _CUT = "leave it out"
 
+
+def _sometimes_0_or_1(hit: Hit) -> bool:
+    """`weight * loss`, where the file gives `weight` a number that is 0 or 1 for a while."""
+    node = hit.node
+    if not isinstance(node, ast.BinOp):
+        return False
+    for number, other in ((node.left, node.right), (node.right, node.left)):
+        if not isinstance(number, ast.Name) or isinstance(other, ast.Constant):
+            continue
+        given = hit.module.scopes.given(number, number.id)
+        if given and any(_switches(value) for value in given):
+            return True
+    return False
+
+
+def _switches(value: ast.expr) -> bool:
+    """`0.0 if step < warm else 1.0`, `float(epoch > 10)`, `min(1.0, step / 1000)`."""
+    if isinstance(value, ast.IfExp):
+        return _is_0_or_1(value.body) or _is_0_or_1(value.orelse)
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name):
+        return False
+    if value.func.id in ("float", "int"):
+        return len(value.args) == 1 and isinstance(value.args[0], (ast.Compare, ast.BoolOp))
+    return value.func.id in ("min", "max") and any(_is_0_or_1(arg) for arg in value.args)
+
+
+def _is_0_or_1(node: ast.expr) -> bool:
+    """A float: whole numbers count things."""
+    return isinstance(node, ast.Constant) and type(node.value) is float and node.value in (0, 1)
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         id="C072",
         title="torch.compile runs with its default backend",
         category="compile",
         why="inductor has no code for these chips",
-        triggers=(use("torch.compile", when=_default_backend),),
+        triggers=(
+            use("torch.compile", when=_default_backend),
+            keyword("torch_compile", when=all_of(in_torch_file, is_true)),
+        ),
         on=per_family(
             Advice("raises", 'backend="neuron", dynamic=False, fullgraph=True where it can be'),
             Advice("raises", 'backend="openxla"'),
@@ -118,6 +162,22 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nf = torch.compile(f, backend=b, dynamic=False)\n",
         grade="documented",
         sources=(error_code("EMOD025"), RECOMPILATION),
+        autofix="partly",
+    ),
+    Rule(
+        id="C124",
+        title="a factor of Python is 0 or 1 for a while",
+        category="compile",
+        why="XLA takes 0 and 1 for constants: those steps are another graph, compiled anew",
+        triggers=(operator("*", when=_sometimes_0_or_1),),
+        on=per_family(
+            Advice("slower", "pass it as a tensor of no dimensions"),
+            Advice("slower", "a tensor of no dimensions, or XLA_NO_SPECIAL_SCALARS=1"),
+        ),
+        bad="import torch\nbeta = min(1.0, step / 1000)\nloss = rec + beta * kl\n",
+        good="import torch\nbeta = torch.tensor(min(1.0, step / 1000))\nloss = rec + beta * kl\n",
+        grade="documented",
+        sources=("https://github.com/pytorch/xla/blob/master/docs/source/learn/xla-advanced.md",),
         autofix="partly",
     ),
     Rule(

@@ -12,7 +12,7 @@ Condition = Callable[[Hit], bool]
 
 TORCH_ROOTS = {
     "torch", "torchvision", "torchaudio", "transformers", "diffusers", "accelerate", "lightning",
-    "pytorch_lightning", "timm", "peft", "trl",
+    "pytorch_lightning", "timm", "peft", "trl", "safetensors",
 }  # fmt: skip
 
 
@@ -27,8 +27,10 @@ def all_of(*conditions: Condition) -> Condition:
 
 
 def names_cuda(text: str | None) -> bool:
-    """`cuda`, `cuda:0` and `cuda:*`."""
-    return text is not None and (text == "cuda" or text.startswith("cuda:"))
+    """`cuda`, `cuda:0` and `cuda:*`; no list such as `cuda:nccl,cpu:gloo`."""
+    if text is None or "," in text:
+        return False
+    return text == "cuda" or text.startswith("cuda:")
 
 
 def argument_of(*functions: str) -> Condition:
@@ -120,6 +122,24 @@ def in_loop(hit: Hit) -> bool:
 def of_tensor(hit: Hit) -> bool:
     """The place itself evidently is a tensor: a condition, say."""
     return is_tensor(hit.module, hit.node)
+
+
+def likely_tensor(hit: Hit, node: ast.AST | None) -> bool:
+    """Evidently a tensor, or in a forward what a layer gave: `h = self.body(x)`."""
+    if is_tensor(hit.module, node):
+        return True
+    if not isinstance(node, ast.Name) or not hit.module.scopes.in_forward(node):
+        return False
+    given = hit.module.scopes.given(node, node.id)
+    return bool(given) and any(_is_layer(value) for value in given)
+
+
+def _is_layer(node: ast.expr) -> bool:
+    """A call of an attribute of `self`, or of one of a list of them."""
+    func = node.func if isinstance(node, ast.Call) else None
+    if isinstance(func, ast.Subscript):
+        func = func.value
+    return isinstance(func, ast.Attribute) and getattr(func.value, "id", "") == "self"
 
 
 def first_is_tensor(hit: Hit) -> bool:

@@ -97,7 +97,10 @@ RULES: tuple[Rule, ...] = (
         title="a data loader has workers",
         category="data",
         why="there are fewer host cores per device, and a fork after the runtime has begun hangs",
-        triggers=(keyword("num_workers", when=all_of(_of_loader, is_given)),),
+        triggers=(
+            keyword("num_workers", when=all_of(_of_loader, is_given)),
+            keyword("dataloader_num_workers", when=is_given),
+        ),
         on=per_family(
             Advice("unknown", "start the workers before the device; cap them by cores per device"),
             Advice("unknown", "start them by spawn, and cap them by cores per device"),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
+
 from glia.port.rules.conditions import (
+    all_of,
     argument_of,
     in_loop,
     in_torch_file,
@@ -11,8 +15,19 @@ from glia.port.rules.conditions import (
     is_given,
     is_not_none,
     is_true,
+    last_name,
 )
-from glia.port.rules.rule import HIP, LEAVE, Advice, Rule, keyword, per_family, string, use
+from glia.port.rules.rule import (
+    HIP,
+    LEAVE,
+    Advice,
+    Rule,
+    keyword,
+    operator,
+    per_family,
+    string,
+    use,
+)
 from glia.port.rules.sources import (
     ACCELERATE,
     NATIVE,
@@ -36,12 +51,30 @@ _REDUCE_SCATTERS = (
 )
 
 
+_BACKENDS = re.compile(r"\w+:\w+(,\w+:\w+)+")
+_DEGREE = re.compile(r"(^|_)(tp|tensor_parallel|model_parallel|mp|world)(_|$)")
+
+
 def _dist(*names: str) -> tuple[str, ...]:
     return tuple(f"torch.distributed.{name}" for name in names)
 
 
 def _names_nccl(hit: Hit) -> bool:
     return in_torch_file(hit) and not is_choice(hit)
+
+
+def _lists_nccl(hit: Hit) -> bool:
+    """`cuda:nccl,cpu:gloo`."""
+    return bool(_BACKENDS.fullmatch(hit.key)) and "nccl" in hit.key
+
+
+def _over_heads(hit: Hit) -> bool:
+    """`num_kv_heads // tp_size`."""
+    node = hit.node
+    if not isinstance(node, ast.BinOp):
+        return False
+    heads, degree = last_name(node.left).lower(), last_name(node.right).lower()
+    return "head" in heads and bool(_DEGREE.search(degree))
 
 
 def _in_distributed(hit: Hit) -> bool:
@@ -59,7 +92,8 @@ RULES: tuple[Rule, ...] = (
         category="distributed",
         why="a build without CUDA has no NCCL: RuntimeError at the start",
         triggers=(
-            string("nccl", "cpu:gloo,cuda:nccl", when=_names_nccl),
+            string("nccl", when=_names_nccl),
+            string("*", when=all_of(_names_nccl, _lists_nccl)),
             use("torch.distributed.ProcessGroupNCCL", "torch.distributed.is_nccl_available"),
             use("torch.cuda.nccl.*"),
         ),
@@ -137,6 +171,16 @@ RULES: tuple[Rule, ...] = (
                     "_composable.fully_shard",
                 )
             ),
+            use(
+                *(
+                    f"{package}.strategies.{name}"
+                    for package in ("lightning.pytorch", "pytorch_lightning", "lightning.fabric")
+                    for name in ("FSDPStrategy", "FSDP2Strategy", "ModelParallelStrategy")
+                )
+            ),
+            use("accelerate.FullyShardedDataParallelPlugin"),
+            use("accelerate.utils.FullyShardedDataParallelPlugin"),
+            keyword("fsdp", when=all_of(in_torch_file, is_given)),
         ),
         on=per_family(
             Advice("unknown", "count the shards anew; through accelerate it is refused", "hours"),
@@ -161,6 +205,7 @@ RULES: tuple[Rule, ...] = (
                 "tensor_model_parallel_size",
                 when=is_given,
             ),
+            operator("//", when=_over_heads),
         ),
         on=per_family(
             Advice("unknown", "see that it divides the heads; cores come by 2, 32 or 64"),
@@ -293,6 +338,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             use("torch.nn.SyncBatchNorm.*", "torch.nn.SyncBatchNorm"),
             use("torch.nn.modules.batchnorm.SyncBatchNorm.*"),
+            keyword("sync_batchnorm", when=is_true),
         ),
         on=per_family(
             Advice("raises", "GroupNorm, or an all_reduce of the statistics", "hours"),

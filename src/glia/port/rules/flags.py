@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from glia.port.rules.rule import Advice, Rule, per_family, use
+from glia.port.rules.conditions import is_true
+from glia.port.rules.rule import Advice, Rule, keyword, per_family, use
 from glia.port.rules.sources import COMPILER, GENERAL, NATIVE, PROBE, ROCM_TABLE
 
 _ELSEWHERE = Advice("silent", "set it only where CUDA runs")
@@ -17,6 +18,7 @@ RULES: tuple[Rule, ...] = (
             use("torch.backends.cuda.*", "torch.backends.cudnn.allow_tf32"),
             use("torch.set_float32_matmul_precision", "torch.backends.cudnn.fp32_precision"),
             use("torch.backends.cudnn.conv.*", "torch.backends.fp32_precision"),
+            keyword("tf32", "allow_tf32", when=is_true),
         ),
         on=per_family(
             Advice("silent", "the compiler's --auto-cast options say it there"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import in_torch_file, is_called, is_true
-from glia.port.rules.rule import HIP, Advice, Rule, keyword, per_family, string, use
+from glia.port.rules.conditions import in_torch_file, is_called, is_not_none, is_true
+from glia.port.rules.rule import HIP, Advice, Rule, keyword, per_family, setting, string, use
 from glia.port.rules.sources import NATIVE, RECOMPILATION
 from glia.port.source.hits import Hit
 
@@ -68,6 +68,7 @@ RULES: tuple[Rule, ...] = (
         category="kernels",
         why="the lengths change with every step, and with them the shapes",
         triggers=(
+            setting("cu_seqlens", "cu_seqlens_q", "cu_seqlens_k", when=is_not_none),
             keyword("cu_seqlens", "cu_seqlens_q", "cu_seqlens_k", "cu_seqlens_kv", "cu_seq_lens_q"),
             use(
                 "flash_attn.flash_attn_varlen_func",

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from glia.port.rules.conditions import is_true
-from glia.port.rules.rule import Advice, Rule, imports, keyword, per_family, string, use
+from glia.port.rules.conditions import all_of, given_value, in_torch_file, is_given, is_true
+from glia.port.rules.rule import (
+    Advice,
+    Rule,
+    imports,
+    keyword,
+    library,
+    method,
+    per_family,
+    setting,
+    string,
+    use,
+)
 from glia.port.rules.sources import GENERAL, NATIVE, PROBE, error_code
+from glia.port.source.hits import Hit
+
+_FOUR_BITS = {"awq", "gptq", "awq_marlin", "gptq_marlin", "marlin", "squeezellm", "hqq"}
+
+
+def _of_four_bits(hit: Hit) -> bool:
+    return hit.module.string(given_value(hit)) in _FOUR_BITS
+
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -12,7 +31,7 @@ RULES: tuple[Rule, ...] = (
         title="flash_attn is imported",
         category="kernels",
         why="the package is built for CUDA; the import fails before anything runs",
-        triggers=(imports("flash_attn", "flash_attn_interface", "flash_attn_2_cuda"),),
+        triggers=(*library("flash_attn", "flash_attn_interface", "flash_attn_2_cuda"),),
         on={
             "neuron": Advice(
                 "raises", "torch.nn.functional.scaled_dot_product_attention, or an NKI kernel"
@@ -32,7 +51,13 @@ RULES: tuple[Rule, ...] = (
         title="xformers is imported",
         category="kernels",
         why="its attention is a CUDA kernel",
-        triggers=(imports("xformers"),),
+        triggers=(
+            *library("xformers"),
+            method(
+                "enable_xformers_memory_efficient_attention",
+                "set_use_memory_efficient_attention_xformers",
+            ),
+        ),
         on={
             "neuron": Advice("raises", "torch.nn.functional.scaled_dot_product_attention"),
             "tpu": Advice("raises", "torch.nn.functional.scaled_dot_product_attention"),
@@ -88,7 +113,7 @@ RULES: tuple[Rule, ...] = (
         title="apex is imported",
         category="libs",
         why="its optimizers and layers are CUDA kernels",
-        triggers=(imports("apex"),),
+        triggers=(*library("apex"),),
         on={
             "neuron": Advice("raises", "torch.optim and torch.nn have the same"),
             "tpu": Advice("raises", "torch.optim and torch.nn have the same"),
@@ -107,9 +132,10 @@ RULES: tuple[Rule, ...] = (
         category="libs",
         why="its 4- and 8-bit kernels are for CUDA",
         triggers=(
-            imports("bitsandbytes"),
+            *library("bitsandbytes"),
             use("transformers.BitsAndBytesConfig", "diffusers.BitsAndBytesConfig"),
             keyword("load_in_8bit", "load_in_4bit", when=is_true),
+            setting("load_in_8bit", "load_in_4bit", when=is_true),
         ),
         on={
             "neuron": Advice("raises", "bf16, or the fp8 path of the serving stack", "days"),
@@ -127,7 +153,11 @@ RULES: tuple[Rule, ...] = (
         title="deepspeed is imported",
         category="libs",
         why="accelerate refuses it on Neuron devices",
-        triggers=(imports("deepspeed"),),
+        triggers=(
+            *library("deepspeed"),
+            keyword("deepspeed", "deepspeed_plugin", when=all_of(in_torch_file, is_given)),
+            use("accelerate.DeepSpeedPlugin", "accelerate.utils.DeepSpeedPlugin"),
+        ),
         on={
             "neuron": Advice("raises", "FSDP", "days"),
             "tpu": Advice("raises", "FSDP of torch_xla, or SPMD", "days"),
@@ -145,7 +175,12 @@ RULES: tuple[Rule, ...] = (
         title="a library of the CUDA runtime is imported",
         category="libs",
         why="it needs the CUDA runtime itself",
-        triggers=(imports("cupy", "pycuda", "numba.cuda", "cudf"),),
+        triggers=(
+            *library("cupy", "pycuda", "cudf", "cuml"),
+            imports("numba.cuda"),
+            use("numba.cuda.jit", "numba.cuda.to_device", "numba.cuda.device_array"),
+            use("numba.cuda.synchronize", "numba.cuda.stream"),
+        ),
         on={
             "neuron": Advice("raises", "NumPy or torch", "hours"),
             "tpu": Advice("raises", "NumPy or torch", "hours"),
@@ -191,7 +226,7 @@ RULES: tuple[Rule, ...] = (
         title="transformer_engine is imported",
         category="libs",
         why="its layers are CUDA kernels",
-        triggers=(imports("transformer_engine", "transformer_engine_torch"),),
+        triggers=(*library("transformer_engine", "transformer_engine_torch"),),
         on=per_family(
             Advice("raises", "the layers of torch.nn, and the fp8 of the chip", "days"),
             Advice("raises", "the layers of torch.nn", "days"),
@@ -208,7 +243,7 @@ RULES: tuple[Rule, ...] = (
         title="a loss or layer fused in Triton is imported",
         category="libs",
         why="it is written in Triton",
-        triggers=(imports("liger_kernel", "cut_cross_entropy", "unsloth"),),
+        triggers=(*library("liger_kernel", "cut_cross_entropy", "unsloth"),),
         on=per_family(
             Advice("raises", "cross-entropy by chunks, in PyTorch", "hours"),
             Advice("raises", "cross-entropy by chunks, in PyTorch", "hours"),
@@ -227,8 +262,11 @@ RULES: tuple[Rule, ...] = (
         category="libs",
         why="the kernels that unpack them are for CUDA",
         triggers=(
-            imports("auto_gptq", "gptqmodel", "awq", "hqq", "exllamav2", "optimum.gptq"),
+            *library(
+                "auto_gptq", "gptqmodel", "awq", "hqq", "exllamav2", "optimum.gptq", "torchao"
+            ),
             use("transformers.GPTQConfig", "transformers.AwqConfig", "transformers.HqqConfig"),
+            keyword("quantization", when=_of_four_bits),
         ),
         on=per_family(
             Advice("raises", "turn them into bf16 or fp8 beforehand", "days"),
@@ -249,7 +287,7 @@ RULES: tuple[Rule, ...] = (
         title="TensorRT is imported",
         category="libs",
         why="it is for GPUs of NVIDIA",
-        triggers=(imports("tensorrt", "torch2trt", "torch_tensorrt", "tensorrt_llm"),),
+        triggers=(*library("tensorrt", "torch2trt", "torch_tensorrt", "tensorrt_llm"),),
         on=per_family(
             Advice("raises", "compile for Neuron", "days"),
             Advice("raises", "compile ahead of time through XLA", "days"),

@@ -35,7 +35,7 @@ RULES: tuple[Rule, ...] = (
         why="other runtimes have no such cache; without CUDA the call does nothing",
         triggers=(use("torch.cuda.empty_cache", "torch.cuda.memory.empty_cache"),),
         on=per_family(
-            Advice("works", "leave it out, or torch.neuron.empty_cache()", "none"),
+            Advice("works", "leave it out, or torch.neuron.empty_cache()", "minutes"),
             Advice("works", "leave it out", "none"),
             HIP,
         ),

@@ -19,6 +19,7 @@ from glia.port.rules.rule import (
     Rule,
     imports,
     keyword,
+    library,
     method,
     operator,
     per_family,
@@ -35,6 +36,7 @@ from glia.port.rules.sources import (
 from glia.port.source.hits import Hit
 from glia.port.source.values import is_tensor
 
+_PACKED = re.compile(r"^(q|qw|qweights?|qzeros?|packed\w*|\w*_packed|int4\w*|nibbles?)$")
 _POSITIONS = re.compile(r"(^|_)(wpe|pos_emb\w*|position_embeddings?|pos_embeddings?)$")
 _HOST: dict[Family, Advice] = per_family(
     Advice("raises", "do it on the CPU", "hours"),
@@ -43,7 +45,11 @@ _HOST: dict[Family, Advice] = per_family(
 
 
 def _shifts_tensor(hit: Hit) -> bool:
-    return isinstance(hit.node, ast.BinOp) and is_tensor(hit.module, hit.node.left)
+    """Evidently a tensor, or packed weights by their name."""
+    if not isinstance(hit.node, ast.BinOp):
+        return False
+    left = hit.node.left
+    return is_tensor(hit.module, left) or bool(_PACKED.search(last_name(left)))
 
 
 def _unchecked_positions(hit: Hit) -> bool:
@@ -319,7 +325,7 @@ RULES: tuple[Rule, ...] = (
                 "torch.sparse_bsr_tensor",
             ),
             method("to_sparse", "to_sparse_csr", "to_sparse_coo", when=on_tensor),
-            imports(
+            *library(
                 "torch_scatter",
                 "torch_sparse",
                 "torch_cluster",

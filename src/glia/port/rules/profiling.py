@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import re
+
 from glia.port.rules.conditions import is_given, is_true
-from glia.port.rules.rule import HIP, Advice, Rule, imports, keyword, per_family, string, use
+from glia.port.rules.rule import (
+    HIP,
+    Advice,
+    Rule,
+    imports,
+    keyword,
+    library,
+    per_family,
+    string,
+    use,
+)
 from glia.port.rules.sources import GAUDI, PROBE, ROCM_TABLE, neuron_sdk
 from glia.port.source.hits import Hit
+
+_TOLD = re.compile(r"nvidia-smi\s*([-|>&;]|topo|dmon|pmon|nvlink|mig)")
 
 
 def _of_the_profiler(hit: Hit) -> bool:
     name = hit.module.dotted(hit.call.func) if hit.call is not None else ""
     return is_true(hit) and name.startswith(("torch.autograd.profiler", "torch.profiler"))
+
+
+def _is_command(hit: Hit) -> bool:
+    """`nvidia-smi`, `nvidia-smi -L | wc`: the program and what it is told, no sentence."""
+    return not hit.key[len("nvidia-smi") :].strip() or bool(_TOLD.match(hit.key))
 
 
 RULES: tuple[Rule, ...] = (
@@ -64,8 +83,8 @@ RULES: tuple[Rule, ...] = (
         category="profiling",
         why="the library or the program is not there: dashboards and scaling fail",
         triggers=(
-            imports("pynvml", "py3nvml", "nvidia_smi", "GPUtil", "gpustat", "nvitop"),
-            string("nvidia-smi", "nvidia-smi *"),
+            *library("pynvml", "py3nvml", "nvidia_smi", "GPUtil", "gpustat", "nvitop"),
+            string("nvidia-smi", "nvidia-smi *", when=_is_command),
         ),
         on=per_family(
             Advice("raises", "neuron-ls and neuron-monitor, which write JSON", "hours"),
@@ -81,10 +100,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C133",
-        title="a serving engine is configured for CUDA",
+        title="a serving engine is imported, or configured for CUDA",
         category="serving",
         why="settings are refused or mean something else there, and differ by model",
         triggers=(
+            imports("vllm", "sglang"),
             keyword("gpu_memory_utilization", "mem_fraction_static", when=is_given),
             keyword("enable_prefix_caching", "enable_chunked_prefill", when=is_true),
             string("--gpu-memory-utilization", "--mem-fraction-static"),
@@ -96,7 +116,7 @@ RULES: tuple[Rule, ...] = (
             Advice("unknown", "vLLM for the CPU", "hours"),
         ),
         bad="from vllm import LLM\nm = LLM(n, gpu_memory_utilization=0.9)\n",
-        good="from vllm import LLM\nm = LLM(n, max_model_len=4096)\n",
+        good="m = build(n, max_model_len=4096)\n",
         grade="seen",
         sources=(
             "https://github.com/vllm-project/vllm-neuron/issues/30",

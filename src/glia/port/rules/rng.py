@@ -17,9 +17,8 @@ from glia.port.rules.sources import (
 )
 from glia.port.source.hits import Hit
 
-_ON_DEVICE = tuple(
-    f"torch.{name}" for name in ("rand", "randn", "randint", "randperm", "normal", "bernoulli")
-)
+_ON_DEVICE = tuple(f"torch.{name}" for name in ("rand", "randn", "randint", "randperm", "normal"))
+_LIKE = ("torch.rand_like", "torch.randn_like", "torch.randint_like", "torch.bernoulli")
 _HOST_RANDOM = (
     "random.random",
     "random.randint",
@@ -44,6 +43,18 @@ def _on_a_device(hit: Hit) -> bool:
     if isinstance(device, ast.Call) and hit.module.dotted(device.func) == "torch.device":
         device = device.args[0] if device.args else device
     return hit.module.string(device) not in ("cpu", "meta") and not _is_none(device)
+
+
+def _of_another(hit: Hit) -> bool:
+    """`torch.randn_like(x)` draws where `x` is; nothing is said by one whose device is given."""
+    return is_called(hit) and (hit.argument("device") is None or _on_a_device(hit))
+
+
+def _drops_while_training(hit: Hit) -> bool:
+    """`F.dropout(x, p, self.training)`; not one that is turned off."""
+    training = hit.argument("training", 2)
+    is_off = isinstance(training, ast.Constant) and training.value is False
+    return is_called(hit) and not is_off
 
 
 def _is_none(node: ast.expr) -> bool:
@@ -125,7 +136,11 @@ RULES: tuple[Rule, ...] = (
         title="random numbers are drawn on the device",
         category="rng",
         why="another generator gives other numbers: a run cannot be compared step by step",
-        triggers=(use(*_ON_DEVICE, when=_on_a_device),),
+        triggers=(
+            use(*_ON_DEVICE, when=_on_a_device),
+            use(*_LIKE, when=_of_another),
+            use("torch.nn.functional.dropout", when=_drops_while_training),
+        ),
         on=per_family(
             Advice("unknown", "draw on the CPU, then move, where runs are compared"),
             Advice("unknown", "draw on the CPU, then move, where runs are compared"),

@@ -91,6 +91,11 @@ def imports(*keys: str) -> Trigger:
     return Trigger("import", tuple(k for key in keys for k in (key, f"{key}.*")))
 
 
+def library(*packages: str) -> tuple[Trigger, Trigger]:
+    """A package: where it is imported, and every place that uses it, which must change too."""
+    return imports(*packages), use(*(f"{package}.*" for package in packages))
+
+
 def method(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:
     """A call of a method, of whatever object."""
     return Trigger("method", keys, when, torch_only=True)
@@ -124,6 +129,11 @@ def index(*keys: str, when: Callable[[Hit], bool]) -> Trigger:
 def operator(*keys: str, when: Callable[[Hit], bool]) -> Trigger:
     """An operator of two operands."""
     return Trigger("operator", keys, when, torch_only=True)
+
+
+def function(*, when: Callable[[Hit], bool]) -> Trigger:
+    """A function that is defined, judged by its name."""
+    return Trigger("function", ("*",), when, torch_only=True)
 
 
 def test(*keys: str, when: Callable[[Hit], bool]) -> Trigger:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import on_tensor
-from glia.port.rules.rule import Advice, Rule, index, method, per_family, use
+from glia.port.rules.conditions import likely_tensor, on_tensor, receiver
+from glia.port.rules.rule import Advice, Rule, index, method, operator, per_family, use
 from glia.port.rules.sources import EXPORT_PROBE, NATIVE, TROUBLESHOOT, neuron_sdk
 from glia.port.source.hits import Hit
 from glia.port.source.values import is_array, is_tensor
@@ -56,6 +56,7 @@ _IN_PLACE = tuple(
         "bitwise_and",
     )
 )
+_FRESH = tuple(f"torch.{name}" for name in ("empty", "zeros", "ones", "full", "tensor", "Tensor"))
 _BEFORE_THE_RUN = {"__init__", "reset_parameters", "reset_buffers", "init_weights"}
 
 
@@ -67,7 +68,25 @@ def _while_running(hit: Hit) -> bool:
 
 
 def _changed(hit: Hit) -> bool:
-    return on_tensor(hit) and _while_running(hit)
+    return on_tensor(hit) and _while_running(hit) and not _is_fresh(hit)
+
+
+def _is_fresh(hit: Hit) -> bool:
+    """`torch.empty(3).fill_(1)` is seen by nobody else; a storage has a rule of its own."""
+    made = receiver(hit)
+    if not isinstance(made, ast.Call):
+        return False
+    if isinstance(made.func, ast.Attribute) and made.func.attr in ("storage", "untyped_storage"):
+        return True
+    return hit.module.dotted(made.func) in _FRESH
+
+
+def _added(hit: Hit) -> bool:
+    """`h += x` in a forward, where `h` is a tensor."""
+    node = hit.node
+    if not isinstance(node, ast.AugAssign) or not isinstance(node.target, ast.Name):
+        return False
+    return hit.module.scopes.in_forward(node) and likely_tensor(hit, node.target)
 
 
 def _written(hit: Hit) -> bool:
@@ -78,6 +97,8 @@ def _written(hit: Hit) -> bool:
     if isinstance(node.ctx, ast.Del) or not _while_running(hit):
         return False
     where = node.slice
+    if isinstance(where, ast.Compare) and "numpy" not in hit.module.roots:
+        return True
     if isinstance(where, ast.Tuple) and any(_is_slice(part) for part in where.elts):
         return "numpy" not in hit.module.roots or not _may_be_array(hit, node.value)
     return is_tensor(hit.module, node.value)
@@ -100,7 +121,11 @@ RULES: tuple[Rule, ...] = (
         title="a tensor is changed in place",
         category="semantics",
         why="the compiler's graphs know no mutation; views that share memory have had bugs",
-        triggers=(method(*_IN_PLACE, when=_changed), index("store", when=_written)),
+        triggers=(
+            method(*_IN_PLACE, when=_changed),
+            index("store", when=_written),
+            operator("+=", when=_added),
+        ),
         on=per_family(
             Advice("unknown", "the form that gives a new tensor; else let the pass rewrite it"),
             Advice("works", "leave it: it is rewritten", "none"),

@@ -42,8 +42,22 @@ def _by_mask(hit: Hit) -> bool:
     if isinstance(where, ast.Compare):
         same = ast.dump(where.left) == ast.dump(node.value)
         return is_tensor(hit.module, where) or (same and not _is_text(where))
+    if isinstance(where, ast.Name) and _is_comparison(hit, where):
+        return True
     name = last_name(where)
     return name == "mask" or (name.endswith("_mask") and not name.startswith(_POSITIONS))
+
+
+def _is_comparison(hit: Hit, where: ast.Name) -> bool:
+    """`keep = scores > 0.5` was given to the index; with NumPy in the file, of a tensor."""
+    given = hit.module.scopes.given(where, where.id)
+    if not given or not all(isinstance(value, ast.Compare) for value in given):
+        return False
+    if any(_is_text(value) for value in given if isinstance(value, ast.Compare)):
+        return False
+    if "numpy" not in hit.module.roots:
+        return not any(is_array(hit.module, value) for value in given)
+    return any(is_tensor(hit.module, value) for value in given)
 
 
 def _is_text(node: ast.Compare) -> bool:

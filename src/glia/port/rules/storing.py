@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import ast
+import re
 
-from glia.port.rules.conditions import in_torch_file, is_called, without
-from glia.port.rules.rule import HIP, Advice, Rule, imports, keyword, per_family, use
+from glia.port.rules.conditions import given_value, in_torch_file, is_called, names_cuda, without
+from glia.port.rules.rule import (
+    HIP,
+    Advice,
+    Rule,
+    function,
+    imports,
+    keyword,
+    per_family,
+    setting,
+    use,
+)
 from glia.port.rules.sources import PROBE, XLA_MODEL
 from glia.port.source.hits import Hit
 
+_CONVERTS = re.compile(r"(^|_)convert(_|$)|_to_(hf|nxd|neuron|maxtext|megatron|llama|gpt)(_|$)")
+_OF_CHECKPOINTS = re.compile(r"checkpoint|ckpt|state_dict|weights?(_|$)|(^|_)hf(_|$)|hugging_?face")
 _PLACERS = ("auto", "balanced", "balanced_low_0", "sequential", "cuda")
 
 
@@ -33,8 +46,30 @@ def _is_state(node: ast.expr) -> bool:
 
 
 def _placed(hit: Hit) -> bool:
-    value = hit.node.value if isinstance(hit.node, ast.keyword) else None
-    return in_torch_file(hit) and hit.module.string(value) in _PLACERS
+    value = given_value(hit)
+    if not in_torch_file(hit):
+        return False
+    return hit.module.string(value) in _PLACERS or _maps_to_devices(hit, value)
+
+
+def _maps_to_devices(hit: Hit, value: ast.expr | None) -> bool:
+    """`{"": 0}`, `{"": "cuda:0"}`, `{"": torch.cuda.current_device()}`."""
+    if not isinstance(value, ast.Dict):
+        return False
+    return any(
+        isinstance(part, ast.Call)
+        or (
+            isinstance(part, ast.Constant)
+            and (type(part.value) is int or names_cuda(str(part.value)))
+        )
+        for part in value.values
+    )
+
+
+def _converts(hit: Hit) -> bool:
+    """`convert_hf_checkpoint`, `hf_to_nxd_state_dict`."""
+    name = hit.key.lower()
+    return bool(_CONVERTS.search(name)) and bool(_OF_CHECKPOINTS.search(name))
 
 
 RULES: tuple[Rule, ...] = (
@@ -83,6 +118,7 @@ RULES: tuple[Rule, ...] = (
         why="it plans by CUDA's memory, and its hooks break compilation",
         triggers=(
             keyword("device_map", when=_placed),
+            setting("device_map", when=_placed),
             use("accelerate.infer_auto_device_map", "accelerate.dispatch_model"),
             use("accelerate.load_checkpoint_and_dispatch"),
         ),
@@ -107,7 +143,10 @@ RULES: tuple[Rule, ...] = (
         title="checkpoints are converted between frameworks",
         category="io",
         why="a wrong order of RoPE's halves, or of scanned layers, loads and gives wrong logits",
-        triggers=(imports("neuronx_distributed.scripts", "MaxText", "maxtext"),),
+        triggers=(
+            imports("neuronx_distributed.scripts", "MaxText", "maxtext"),
+            function(when=_converts),
+        ),
         on=per_family(
             Advice("unknown", "compare logits with the original's, on the CPU", "hours"),
             Advice("unknown", "compare logits: forward_pass_logit_checker", "hours"),

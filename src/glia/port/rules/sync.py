@@ -14,8 +14,9 @@ from glia.port.rules.sources import (
     neuron_sdk,
 )
 from glia.port.source.hits import Hit
-from glia.port.source.values import is_tensor
+from glia.port.source.values import is_array, is_tensor
 
+_REDUCTIONS = {"mean", "sum", "max", "min", "norm", "any", "all", "std", "var"}
 _FINITE = {"isnan", "isinf", "isfinite"}
 _END = re.compile(r"(^|_)(eos|eot|stop_token|stop_ids|end_of_\w+)(_|$)|finished|all_done")
 
@@ -45,7 +46,22 @@ def _asks_a_tensor(hit: Hit) -> bool:
     node = hit.node
     parts = node.values if isinstance(node, ast.BoolOp) else [node]
     parts = [p.operand if isinstance(p, ast.UnaryOp) else p for p in parts]
-    return any(is_tensor(hit.module, part) for part in parts)
+    return any(is_tensor(hit.module, part) or _reduces(hit, part) for part in parts)
+
+
+def _reduces(hit: Hit, node: ast.AST) -> bool:
+    """`h.mean() > 0` in a forward: what has a mean there is a tensor."""
+    if not hit.module.scopes.in_forward(node):
+        return False
+    sides = (node.left, *node.comparators) if isinstance(node, ast.Compare) else (node,)
+    return any(
+        isinstance(side, ast.Call)
+        and isinstance(side.func, ast.Attribute)
+        and side.func.attr in _REDUCTIONS
+        and not is_array(hit.module, side.func.value)
+        and not hit.module.dotted(side.func)
+        for side in sides
+    )
 
 
 def _ends_a_loop(hit: Hit) -> bool:

@@ -81,6 +81,7 @@ def _places(hit: Hit) -> Iterator[tuple[str, str]]:
     if hit.kind == "string":
         yield hit.kind, f"{hit.key.partition('_')[0]}_*"
         yield hit.kind, f"{hit.key.partition(' ')[0]} *"
+    if hit.kind in ("string", "function"):
         yield hit.kind, "*"
 
 

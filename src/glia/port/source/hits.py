@@ -11,6 +11,7 @@
     index      load, store                  `x[...]` that is read, or written to
     operator   @, <<, >>, *, //, +=         of two operands; += stands for all that assign
     test       if, while, assert            a condition that decides what runs next
+    function   convert_checkpoint           a function that is defined
 
 One walk of the tree yields them all, so that the number of rules costs nothing.
 """
@@ -26,7 +27,7 @@ from glia.port.source.module import Module
 
 Kind = Literal[
     "import", "use", "method", "attribute", "keyword", "string", "setting", "index", "operator",
-    "test",
+    "test", "function",
 ]  # fmt: skip
 
 _OPERATORS: dict[type[ast.operator], str] = {
@@ -124,6 +125,8 @@ def _statements(module: Module, node: ast.AST) -> Iterator[Hit]:
         yield Hit("test", "while", module, node.test)
     elif isinstance(node, ast.Assert):
         yield Hit("test", "assert", module, node.test)
+    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        yield Hit("function", node.name, module, node)
     else:
         for name, value in _settings(node):
             yield Hit("setting", name, module, value)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from glia.port.source.scopes import Scopes
+from glia.port.source.stars import exports
 
 _LINE_END = re.compile(r"\r\n|\r|\n")  # as Python counts lines: a form feed ends none
 
@@ -66,7 +67,7 @@ class Module:
     @cached_property
     def names(self) -> dict[str, str]:
         """Local name -> dotted name: imports, and assignments of a dotted name to one name."""
-        found: dict[str, str] = {}
+        found: dict[str, str] = dict(self._from_stars())
         for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -80,6 +81,35 @@ class Module:
                 dotted = _dotted(value[0], found)
                 if dotted:
                     found[name] = dotted
+        return found
+
+    def _from_stars(self) -> Iterator[tuple[str, str]]:
+        """Names that star imports bring, but for those that the file defines."""
+        stars = [
+            node.module
+            for node in self.nodes
+            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*" and node.module
+        ]
+        if not stars:
+            return
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        own = {node.name for node in self.nodes if isinstance(node, kinds)}
+        for star in stars:
+            yield from ((name, f"{star}.{name}") for name in exports(star) if name not in own)
+
+    @cached_property
+    def _kept(self) -> dict[str, str]:
+        """`self.cuda = torch.cuda`, `rng = torch.cuda.manual_seed` of a class: name -> dotted."""
+        found: dict[str, str] = {}
+        for node in self.nodes:
+            if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Attribute):
+                continue
+            dotted = _dotted(node.value, self.names)
+            for target in node.targets if dotted.startswith("torch.cuda") else ():
+                if isinstance(target, ast.Attribute) and _is_self(target.value):
+                    found[target.attr] = dotted
+                elif isinstance(target, ast.Name) and isinstance(self.parents[node], ast.ClassDef):
+                    found[target.id] = dotted
         return found
 
     @cached_property
@@ -113,7 +143,8 @@ class Module:
 
     def dotted(self, node: ast.AST) -> str:
         """`c.Stream` as `torch.cuda.Stream`; empty when the root is not an import of the file."""
-        return _dotted(node, self.names)
+        found = _dotted(node, self.names)
+        return found if found or not self._kept else _dotted_of_self(node, self._kept)
 
     def assigned(self, name: str) -> tuple[ast.expr, ...]:
         """The expressions that the file assigns to this plain name."""
@@ -133,6 +164,21 @@ class Module:
             if len(values) == 1 and isinstance(values[0], (ast.Constant, ast.JoinedStr)):
                 return self.string(values[0])
         return None
+
+
+def _dotted_of_self(node: ast.AST, kept: dict[str, str]) -> str:
+    """`self.cuda.Stream` as `torch.cuda.Stream`."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        if _is_self(node.value):
+            return ".".join([kept[node.attr], *reversed(parts)]) if node.attr in kept else ""
+        parts.append(node.attr)
+        node = node.value
+    return ""
+
+
+def _is_self(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
 def _children(node: ast.AST) -> list[ast.AST]:

@@ -57,6 +57,10 @@ class Scopes:
         here = self._given.get((self.function_of(node), name))
         return tuple(here if here is not None else self._given.get((None, name), ()))
 
+    def differentiated(self, node: ast.AST) -> frozenset[str]:
+        """Names on which the function around `node` calls `.backward()`: tensors."""
+        return frozenset(self._differentiated.get(self.function_of(node), ()))
+
     def annotation(self, node: ast.AST, name: str) -> ast.expr | None:
         """The annotation of the parameter `name` of the function around `node`."""
         function = self.function_of(node)
@@ -75,6 +79,16 @@ class Scopes:
             for target, value in _bindings(node):
                 if isinstance(target, ast.Name):
                     found.setdefault((self.function_of(node), target.id), []).append(value)
+        return found
+
+    @cached_property
+    def _differentiated(self) -> dict[Function | None, set[str]]:
+        found: dict[Function | None, set[str]] = {}
+        for node in self._nodes:
+            if not (isinstance(node, ast.Attribute) and node.attr == "backward"):
+                continue
+            if isinstance(node.value, ast.Name):
+                found.setdefault(self.function_of(node), set()).add(node.value.id)
         return found
 
     @cached_property

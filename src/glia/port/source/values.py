@@ -65,6 +65,8 @@ def is_tensor(module: Module, node: ast.AST | None, depth: int) -> bool:
         return _makes(module, node, deeper)
     if isinstance(node, ast.Name):
         given = module.scopes.given(node, node.id)
+        if node.id in module.scopes.differentiated(node):
+            return True
         first = [value for value in given if not _continues(value, node.id)]
         if first:
             return all(is_tensor(module, value, deeper) for value in first)
