@@ -11,8 +11,8 @@ from glia.isa.meetings.algorithms import algorithm, hbm_bytes, sent_bytes
 from glia.isa.stream import CollectiveWork, DmaWork
 from glia.silicon import Timing
 from glia.silicon.time.collectives import collective_s, num_steps
+from glia.silicon.time.cost import transfer_s
 from glia.silicon.time.timing import BOUNDS
-from glia.silicon.time.transfers import transfer_s
 
 CHIP = load_chip("trn2")
 TIMING = Timing.of(CHIP.silicon, "likely", CHIP.link)

@@ -200,6 +200,8 @@ def _dependences(stream: Stream) -> Dependences:
     asked: dict[int, list[int]] = {}
     for consumer, producer in stream.extra:
         asked.setdefault(consumer, []).append(producer)
+    written = {view.storage.index for made in stream.instructions for view in made.writes}
+    regions: dict[int, Region] = {}  # by the view's identity: many instructions name the same one
     needs: list[tuple[int, ...]] = []
     after: list[tuple[int, ...]] = []
     for made in stream.instructions:
@@ -207,10 +209,13 @@ def _dependences(stream: Stream) -> Dependences:
         true: set[int] = set(asked.get(index, ()))
         order: set[int] = set()
         for view in made.reads:
-            true.update(memories.of(view.storage).read(region(view), where, index))
+            if view.storage.on_chip or view.storage.index in written:  # else it stays as it is
+                area = regions.get(id(view)) or regions.setdefault(id(view), region(view))
+                true.update(memories.of(view.storage).read(area, where, index))
         for view in made.writes:
-            order.update(memories.of(view.storage).write(region(view), where, index))
+            area = regions.get(id(view)) or regions.setdefault(id(view), region(view))
+            order.update(memories.of(view.storage).write(area, where, index))
         order.discard(index)
         needs.append(tuple(true))
-        after.append(tuple(order - true))
+        after.append(tuple(order - true) if order else ())
     return Dependences(tuple(needs), tuple(after))

@@ -8,11 +8,10 @@ are placed around them.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from operator import attrgetter
 
 from glia.core.errors import KernelError
 from glia.isa.launch.located import located
@@ -27,28 +26,19 @@ _MAX_PIECES = 128  # free pieces whose ages are kept apart
 Ranges = dict[int, tuple[int, int]]
 
 
-@dataclass(slots=True)
-class _Piece:
-    """A run of bytes in every partition, free since instruction `since` (-1: never used)."""
-
-    start: int
-    size: int
-    since: int
-
-    @property
-    def end(self) -> int:
-        return self.start + self.size
-
-
-_START = attrgetter("start")
-
-
 class _Space:
-    """Free pieces of one memory, in order of address."""
+    """Free pieces of one memory, in order of address.
+
+    A piece is a run of bytes in every partition, from `starts` on, `sizes` long, free since
+    instruction `sinces` (-1: never used). Three lists, because they are searched for every tile of
+    a kernel and Python looks through lists of numbers fast.
+    """
 
     def __init__(self, free: Sequence[tuple[int, int]], unit: int) -> None:
         self.unit = unit
-        self.pieces = [_Piece(start, end - start, -1) for start, end in free]
+        self.starts = [start for start, _ in free]
+        self.sizes = [end - start for start, end in free]
+        self.sinces = [-1] * len(free)
         self.used = 0
         self.peak = 0
 
@@ -59,11 +49,12 @@ class _Space:
         if found is None:
             return None
         first, last = found
-        start = self.pieces[first].start
-        rest = self.pieces[last]
-        left = rest.end - (start + size)
-        kept = [_Piece(rest.end - left, left, rest.since)] if left else []
-        self.pieces[first : last + 1] = kept
+        start, end = self.starts[first], self.starts[last] + self.sizes[last]
+        left = end - (start + size)
+        rest = slice(first, last + 1)
+        self.starts[rest] = [end - left] if left else []
+        self.sizes[rest] = [left] if left else []
+        self.sinces[rest] = [self.sinces[last]] if left else []
         self.used += size
         self.peak = max(self.peak, self.used)
         return start
@@ -73,18 +64,24 @@ class _Space:
 
         The best single piece comes first: a run of several can only win when all are as old.
         """
-        pieces = self.pieces
-        fitting = [piece.since for piece in pieces if piece.size >= size]
+        sizes, sinces = self.sizes, self.sinces
+        if not sinces:
+            return None
+        oldest = min(sinces)
+        at = sinces.index(oldest)
+        if sizes[at] >= size and sinces.count(oldest) == 1:
+            return at, at  # nearly always
         best, found = None, None
+        fitting = [since for since, have in zip(sinces, sizes, strict=True) if have >= size]
         if fitting:
             best = min(fitting)
-            old = [at for at, piece in enumerate(pieces) if piece.since <= best]
-            at = next(at for at in old if pieces[at].size >= size)
+            old = [i for i, since in enumerate(sinces) if since <= best]
+            at = next(i for i in old if sizes[i] >= size)
             found = (at, at)
             if len(old) == 1:
                 return found
         else:
-            old = list(range(len(pieces)))
+            old = list(range(len(sinces)))
         for first, last in self._stretches(size, old):
             for at in range(first, last):
                 end, age = self._run_from(at, size, best)
@@ -94,16 +91,15 @@ class _Space:
 
     def _stretches(self, size: int, chosen: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Spans of several neighbours among the pieces at `chosen` that hold `size` together."""
-        pieces = self.pieces
-        first, have, last = 0, 0, -2
+        first, have, last, end = 0, 0, -2, -1
         for at in chosen:
-            if at == last + 1 and pieces[at].start == pieces[last].end:
-                have += pieces[at].size
+            if at == last + 1 and self.starts[at] == end:
+                have += self.sizes[at]
             else:
                 if have >= size and last > first:
                     yield first, last + 1
-                first, have = at, pieces[at].size
-            last = at
+                first, have = at, self.sizes[at]
+            last, end = at, self.starts[at] + self.sizes[at]
         if have >= size and last > first:
             yield first, last + 1
 
@@ -112,13 +108,12 @@ class _Space:
 
         The last is -1 when there is none whose pieces are all as old as `limit`.
         """
-        pieces = self.pieces
-        age, have, end = -1, 0, pieces[first].start
-        for last in range(first, len(pieces)):
-            piece = pieces[last]
-            if piece.start != end or (limit is not None and piece.since > limit):
+        age, have, end = -1, 0, self.starts[first]
+        for last in range(first, len(self.starts)):
+            start, since = self.starts[last], self.sinces[last]
+            if start != end or (limit is not None and since > limit):
                 break
-            age, have, end = max(age, piece.since), have + piece.size, piece.start + piece.size
+            age, have, end = max(age, since), have + self.sizes[last], start + self.sizes[last]
             if have >= size:
                 return last, age
         return -1, age
@@ -127,22 +122,26 @@ class _Space:
         """Release bytes; kept apart from their neighbours so that their age stays known."""
         size = -(-size // self.unit) * self.unit
         self.used -= size
-        insort(self.pieces, _Piece(start, size, now), key=_START)
-        if len(self.pieces) > _MAX_PIECES:
+        at = bisect_right(self.starts, start)
+        self.starts.insert(at, start)
+        self.sizes.insert(at, size)
+        self.sinces.insert(at, now)
+        if len(self.starts) > _MAX_PIECES:
             self._join_oldest()
 
     def _join_oldest(self) -> None:
         """Join neighbours that were both released in the older half of what is free."""
-        limit = sorted(p.since for p in self.pieces)[len(self.pieces) // 2]
-        joined: list[_Piece] = []
-        for piece in self.pieces:
-            last = joined[-1] if joined else None
-            if last and last.end == piece.start and max(last.since, piece.since) <= limit:
-                last.size += piece.size
-                last.since = max(last.since, piece.since)
+        limit = sorted(self.sinces)[len(self.sinces) // 2]
+        joined: list[tuple[int, int, int]] = []
+        for start, size, since in zip(self.starts, self.sizes, self.sinces, strict=True):
+            before = joined[-1] if joined else (-1, 0, 0)
+            if before[0] + before[1] == start and max(before[2], since) <= limit:
+                joined[-1] = (before[0], before[1] + size, max(before[2], since))
             else:
-                joined.append(piece)
-        self.pieces = joined
+                joined.append((start, size, since))
+        self.starts = [start for start, _, _ in joined]
+        self.sizes = [size for _, size, _ in joined]
+        self.sinces = [since for _, _, since in joined]
 
 
 def allocate(

@@ -17,9 +17,9 @@ from pathlib import Path
 from glia.core.kernel_records import LineUse
 from glia.isa.stream import Instruction, Stream
 from glia.silicon.hazards import Dependences, track
+from glia.silicon.time.cost import dma_cost
 from glia.silicon.time.timeline import DMA, Timeline
 from glia.silicon.time.timing import Timing
-from glia.silicon.time.transfers import transfer_s
 
 _SLACK_S = 1e-15  # ends and starts are sums of floats
 
@@ -113,7 +113,8 @@ def _line(
             busy[one.engine.name] += timeline.ends_s[one.index] - timeline.starts_s[one.index]
         else:
             # Not from issue to last byte: transfers wait for each other, and those times overlap.
-            busy[DMA] += transfer_s(dma, timing) * timing.share_of_engines(dma)
+            cost = dma_cost(dma, timing)
+            busy[DMA] += cost.seconds * cost.share
         num_bytes += 0 if dma is None else dma.num_bytes
         flops += one.work.flops if one.work.useful else 0.0
     return LineUse(

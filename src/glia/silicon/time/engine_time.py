@@ -6,19 +6,9 @@ from glia.isa.engines import engine
 from glia.isa.stream import ArrayTile, Instruction
 from glia.silicon.hazards import track
 from glia.silicon.time.capacity import Capacity
+from glia.silicon.time.cost import Cost
 from glia.silicon.time.throttle import Throttle
 from glia.silicon.time.timing import Timing
-
-
-def latency(producer: Instruction, consumer: Instruction, timing: Timing) -> float:
-    """Seconds from the end of one instruction until another may start on its result."""
-    if producer.engine is engine.dma:
-        return timing.completion_latency_s
-    if consumer.engine is engine.dma:
-        # The published gap runs to the first byte, of which the start is counted with the transfer.
-        start = 0.0 if consumer.work.dma is None else timing.first_byte_s(consumer.work.dma)
-        return max(timing.producer_latency_s - start, timing.semaphore_s)
-    return 0.0 if producer.engine is consumer.engine else timing.semaphore_s
 
 
 class EngineClock:
@@ -43,13 +33,13 @@ class EngineClock:
         name = track(one)
         self.free_s[name] = max(until, self.free_s.get(name, 0.0))
 
-    def run(self, one: Instruction, ready: float) -> tuple[float, float]:
+    def run(self, one: Instruction, cost: Cost, ready: float) -> tuple[float, float]:
         """Start and end of an instruction whose operands are there at `ready`."""
         if one.engine is engine.tensor:
-            return self._on_array(one, ready)
+            return self._on_array(one.work.tile, cost, ready)
         name = one.engine.name
         start = max(self.free_s.get(name, 0.0), ready)
-        duration = self._timing.engine_s(one)
+        duration = cost.seconds
         if one.work.table and one.work.table != self._table:
             self._table = one.work.table
             duration += self._timing.table_load_s
@@ -69,10 +59,9 @@ class EngineClock:
         self.free_s[name] = max(before, end)
         self.busy_s[name] = self.busy_s.get(name, 0.0) + max(0.0, end - max(start, before))
 
-    def _on_array(self, one: Instruction, ready: float) -> tuple[float, float]:
+    def _on_array(self, tile: ArrayTile | None, cost: Cost, ready: float) -> tuple[float, float]:
         """Products on tiles without a common cell overlap; they issue one after the other."""
-        timing, tile = self._timing, one.work.tile
-        issue = self._issued + timing.array_issue_s if tile is not None else 0.0
+        issue = self._issued + self._timing.array_issue_s if tile is not None else 0.0
         start = max(ready, issue)
         still = []
         for other, end in self._array:
@@ -80,7 +69,7 @@ class EngineClock:
                 start = max(start, end)
             elif end > start:
                 still.append((other, end))
-        end = self._throttle.run(start, timing.engine_s(one), timing.share_of_array(one))
+        end = self._throttle.run(start, cost.seconds, cost.share)
         self._issued = start
         self._array = [*(e for e in still if e[1] > start), (tile, end)]
         self._occupy(engine.tensor.name, start, end)

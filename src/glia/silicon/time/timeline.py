@@ -17,9 +17,10 @@ from glia.isa.stream import Instruction, Stream
 from glia.silicon.hazards import Dependences, dependences
 from glia.silicon.meetings import Meeting, Member, member_of, walk
 from glia.silicon.time.collectives import collective_s
-from glia.silicon.time.engine_time import EngineClock, latency
+from glia.silicon.time.cost import DMA, Cost, cost_of, latency
+from glia.silicon.time.engine_time import EngineClock
 from glia.silicon.time.timing import Timing
-from glia.silicon.time.transfers import DMA, Transfers, alone_s, issuers, transfer_s
+from glia.silicon.time.transfers import Transfers
 
 __all__ = ["DMA", "LaunchTimes", "Scheduler", "Timeline", "least_busy", "schedule",
            "schedule_together"]  # fmt: skip
@@ -74,12 +75,12 @@ class Scheduler:
             one_by_one.step(one, extra, extra_path)
         return one_by_one.times
 
-    def place(self, one: Instruction, ready: float) -> tuple[float, float]:
+    def place(self, one: Instruction, cost: Cost, ready: float) -> tuple[float, float]:
         """Start and end of an instruction whose operands are there at `ready`."""
         dma = one.work.dma
         if dma is not None:
-            return self.transfers.run(dma, ready)
-        return self.engines.run(one, ready)
+            return self.transfers.run(dma, cost, ready)
+        return self.engines.run(one, cost, ready)
 
 
 class _Issue:
@@ -94,10 +95,10 @@ class _Issue:
 
     def step(self, one: Instruction, extra: float = 0.0, extra_path: float = 0.0) -> None:
         """Issue the next instruction, which may have to wait for things outside."""
+        cost = cost_of(one, self.scheduler.timing)
         ready, path = self.ready(one)
-        start, end = self.scheduler.place(one, max(extra, ready))
-        done = max(extra_path, path) + alone_s(one, self.scheduler.timing)
-        self.record(start, end, done)
+        start, end = self.scheduler.place(one, cost, max(extra, ready))
+        self.record(start, end, max(extra_path, path) + cost.alone_s)
 
     def record(self, start: float, end: float, path: float) -> None:
         """The times of the next instruction."""
@@ -186,12 +187,13 @@ def _meet(meeting: Meeting, issues: Mapping[Member, _Issue], timing: Timing) -> 
     together, path = max(come) + timing.semaphore_s, max(paths)
     for member, one, start in zip(meeting.members, meeting.instructions, come, strict=True):
         issue = issues[member]
-        _, end = issue.scheduler.place(one, together)
+        cost = cost_of(one, timing)
+        _, end = issue.scheduler.place(one, cost, together)
         extra = 0.0
         if one.work.collective is not None:
             extra = collective_s(one.work.collective, timing, issue.num_cores)
             issue.scheduler.engines.hold(one, end + extra)
-        issue.record(start, end + extra, path + alone_s(one, timing) + extra)
+        issue.record(start, end + extra, path + cost.alone_s + extra)
 
 
 def least_busy(made: Sequence[Instruction], timing: Timing) -> dict[str, float]:
@@ -201,13 +203,7 @@ def least_busy(made: Sequence[Instruction], timing: Timing) -> dict[str, float]:
     """
     busy: dict[str, float] = {}
     for one in made:
-        dma = one.work.dma
-        if dma is not None:
-            used = {DMA: transfer_s(dma, timing) * timing.share_of_engines(dma)}
-            used |= issuers(dma, timing)
-        else:
-            used = {one.engine.name: timing.engine_s(one) * timing.share_of_array(one)}
-        for name, seconds in used.items():
+        for name, seconds in cost_of(one, timing).least_s:
             busy[name] = busy.get(name, 0.0) + seconds
     tables = {one.work.table for one in made if one.work.table}
     if tables:

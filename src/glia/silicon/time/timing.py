@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from glia.chips import Link, Silicon
@@ -50,6 +50,9 @@ class Timing:
     hop_latency_s: float
     mesh_limit_bytes: float
     rdh_limit_bytes: float
+    costs: dict[tuple[object, ...], object] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )  # what `cost.py` has worked out with these constants
 
     @staticmethod
     def of(silicon: Silicon, bound: Bound = "likely", link: Link | None = None) -> Timing:
@@ -141,10 +144,6 @@ class Timing:
     def lanes_of(self, dma: DmaWork) -> int:
         """DMA engines that a transfer uses: one per contiguous piece at most."""
         return max(1, min(self.dma_engines, dma.num_elements))
-
-    def share_of_engines(self, dma: DmaWork) -> float:
-        """Fraction of the DMA engines that a transfer uses."""
-        return self.lanes_of(dma) / self.dma_engines
 
 
 def _pick(bound: Bound, slow: bool) -> Callable[[Figure], float]:

@@ -1,0 +1,113 @@
+"""What an instruction costs by itself, known once per kind and not once per use.
+
+Kernels issue the same few instructions 10^5 times; all that the timeline asks about one is worked
+out when the first of its kind comes, and kept with the Timing.
+Sources: aws-neuron-sdk nki/deep-dives/nki-dma-bandwidth-guide.rst and
+nki/get-started/about/nki-dma-overview.rst (a transfer is spread over the engines by its contiguous
+pieces).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glia.isa.engines import engine
+from glia.isa.stream import DmaWork, Instruction
+from glia.silicon.time.timing import Timing
+
+DMA = "dma"
+GENERATORS, TRIGGERS = "descriptor generators", "DMA triggers"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of one kind of instruction.
+
+    `seconds` is how long its engine executes it at full clock, or how long a transfer moves;
+    `alone_s` all of it where nothing waits. `share` is the part of the array or of the DMA engines
+    that it takes. `wait_s` is from the end of an instruction on another engine until this one may
+    start on its result. `least_s` is what no schedule avoids, by who must do it. The rest is about
+    DMAs: until a queue is free again, until the first byte, and how many DMA engines move it.
+    """
+
+    seconds: float
+    alone_s: float
+    share: float
+    wait_s: float
+    least_s: tuple[tuple[str, float], ...]
+    issue_s: float = 0.0
+    first_byte_s: float = 0.0
+    lanes: int = 0
+
+
+def cost_of(one: Instruction, timing: Timing) -> Cost:
+    """The cost of an instruction on this chip."""
+    work, dma = one.work, one.work.dma
+    key: tuple[object, ...]
+    if dma is None:
+        key = (one.engine, work.cycles, work.tile)
+    else:
+        pieces, from_hbm = (dma.num_elements, dma.element_bytes), dma.hbm_read_bytes > 0
+        key = (pieces, from_hbm, dma.transpose, dma.software, dma.static)
+    known = timing.costs.get(key)
+    if known is None:
+        known = _engine_cost(one, timing) if dma is None else dma_cost(dma, timing)
+        timing.costs[key] = known
+    return known  # type: ignore[return-value]
+
+
+def _engine_cost(one: Instruction, timing: Timing) -> Cost:
+    seconds, share = timing.engine_s(one), timing.share_of_array(one)
+    least = ((one.engine.name, seconds * share),)
+    return Cost(seconds, seconds, share, _wait_s(one.engine, 0.0, timing), least)
+
+
+def dma_cost(dma: DmaWork, timing: Timing) -> Cost:
+    """The cost of a transfer."""
+    seconds, lanes, share = transfer_s(dma, timing), timing.lanes_of(dma), _share(dma, timing)
+    issue, start = timing.issue_s(dma), timing.first_byte_s(dma)
+    wait = _wait_s(engine.dma, start, timing)
+    least = ((DMA, seconds * share), _issuer(dma, issue, timing))
+    return Cost(seconds, start + seconds, share, wait, least, issue, start, lanes)
+
+
+def _wait_s(on: engine, first_byte_s: float, timing: Timing) -> float:
+    """From the end of an instruction on another engine until one on this may start."""
+    if on is not engine.dma:
+        return timing.semaphore_s
+    # The published gap runs to the first byte, of which the start is counted with the transfer.
+    return max(timing.producer_latency_s - first_byte_s, timing.semaphore_s)
+
+
+def transfer_s(dma: DmaWork, timing: Timing) -> float:
+    """Contiguous pieces spread over the DMA engines; a small piece costs its descriptor."""
+    per_engine = timing.dma_bandwidth / timing.dma_engines
+    piece = max(dma.element_bytes / per_engine, timing.descriptor_s)
+    seconds = dma.num_elements / timing.lanes_of(dma) * piece
+    if dma.transpose:
+        from_hbm = dma.hbm_read_bytes > 0
+        seconds /= timing.transpose_from_hbm if from_hbm else timing.transpose_on_chip
+    return seconds
+
+
+def _share(dma: DmaWork, timing: Timing) -> float:
+    """Fraction of the DMA engines that a transfer uses."""
+    return timing.lanes_of(dma) / timing.dma_engines
+
+
+def _issuer(dma: DmaWork, issue_s: float, timing: Timing) -> tuple[str, float]:
+    """Who issues a transfer, and for how long when all share the work evenly."""
+    if dma.software:
+        return engine.gpsimd.name, issue_s
+    if dma.static:
+        return TRIGGERS, issue_s / timing.triggers
+    return GENERATORS, issue_s / timing.generators
+
+
+def latency(producer: Instruction, consumer: Instruction, timing: Timing) -> float:
+    """Seconds from the end of one instruction until another may start on its result."""
+    if producer.engine is engine.dma:
+        return timing.completion_latency_s
+    if producer.engine is consumer.engine:
+        return 0.0
+    return cost_of(consumer, timing).wait_s
