@@ -11,6 +11,7 @@ import glia.nki.language as nl
 from faults.planted import empty, fault, look_alike, psum, sbuf
 
 ISA = "nki/api/nki/isa/__init__.py"
+LANGUAGE = "nki/api/nki/language/__init__.py"
 ERRORS = "git:v2.26.1 nki/api/nki.errors.rst"
 ALU = "nki/api/nki.api.shared.rst: operators and engines"
 RELEASE = "release-notes/components/nki.rst"
@@ -263,10 +264,13 @@ def activate2_on_gen3(x: Any) -> None:
 @fault(r"trn2|trn3|gen4", f"{ISA} quantize_mx: NeuronCore-v4")
 def quantize_mx_on_gen3(x: Any) -> None:
     nisa.quantize_mx(  # here
-        empty(32, 4, kind=nl.uint32).view(nl.float8_e4m3fn_x4),
-        sbuf(32, 16, kind=BF16),
-        empty(32, 4, kind=U8),
+        empty(32, 4, kind=nl.uint32), sbuf(32, 16, kind=BF16), empty(32, 4, kind=U8)
     )
+
+
+@fault(r"float8_e4m3fn_x4 on trn2", f"{LANGUAGE}: packed formats are those of nc_matmul_mx")
+def view_of_a_packed_format_on_gen3(x: Any) -> None:
+    empty(32, 4, kind=nl.uint32).view(nl.float8_e4m3fn_x4)  # here
 
 
 @fault(r"trn2|trn3|gen4", f"{ISA} rand2: NeuronCore-v4")

@@ -60,3 +60,16 @@ def test_packed_formats_are_of_chips_with_mx(kind: str):
             nl.ndarray((128, 8), kind)
     with tracing(StreamBuilder("test", target_of("trn3"))):
         assert nl.ndarray((128, 8), kind).dtype.name == kind
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_nor_can_other_numbers_be_taken_for_them(kind: str):
+    for chip in ("trn1", "trn2"):
+        for look in (lambda t: t.view(kind), lambda t: t.ap([[32, 128], [1, 8]], dtype=kind)):
+            with (
+                pytest.raises(KernelError, match=f"got {kind} on {chip}"),
+                tracing(StreamBuilder("test", target_of(chip))),
+            ):
+                look(nl.ndarray((128, 32), nl.uint8))
+    with tracing(StreamBuilder("test", target_of("trn3"))):
+        assert nl.ndarray((128, 32), nl.uint8).view(kind).dtype.name == kind

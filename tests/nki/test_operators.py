@@ -210,7 +210,9 @@ def test_operations_that_no_engine_has(name: str):
 
 
 def test_two_numbers():
-    with pytest.raises(KernelError, match=r"nl\.add: got 1 and 2, expected at least one tile"):
+    with pytest.raises(
+        KernelError, match=r"nl\.add: got the number 1, the number 2, expected a tile"
+    ):
         on_tiles(lambda t: nl.add(1, 2), uniform(1, 2))
 
 

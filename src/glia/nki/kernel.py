@@ -26,6 +26,8 @@ from glia.isa.stream import Place, Stream
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor
 from glia.nki.arguments import TensorSpec, check_format, leaves, map_leaves
+from glia.nki.faults import explained
+from glia.nki.watch import watched
 from glia.silicon.execution.races import check_shared
 
 __all__ = ["Kernel", "TensorSpec", "jit"]
@@ -151,6 +153,7 @@ class Tracer:
             map_leaves(v, self._placed, k) for k, v in _positional(kernel.signature, bound)
         )
         self._kwargs = {k: map_leaves(v, self._placed, k) for k, v in bound.kwargs.items()}
+        self._given = dict(bound.arguments)
 
     def _placed(self, value: Any, key: str) -> Any:
         if not isinstance(value, TensorSpec):
@@ -168,9 +171,12 @@ class Tracer:
         return made
 
     def run(self) -> None:
-        """Call the kernel's function."""
-        with tracing(self.builder):
-            self.result = call_kernel(self.kernel.function, self._args, self._kwargs)
+        """Call the kernel's function; one that runs on without issuing anything is stopped."""
+        try:
+            with watched(self.builder), tracing(self.builder):
+                self.result = call_kernel(self.kernel.function, self._args, self._kwargs)
+        except KernelError as error:
+            raise explained(error, self.kernel.name, self._given) from error.__cause__
 
     def finish(self) -> Stream:
         """Declare what the kernel returned, and freeze the stream."""

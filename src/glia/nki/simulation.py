@@ -22,7 +22,7 @@ from glia.isa.launch.context import CURRENT
 from glia.isa.stream import Place, Stream
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor, Storage, on_show
-from glia.nki.arguments import HostArray, is_array, is_torch, map_leaves, to_host
+from glia.nki.arguments import DEVICE_FORMATS, HostArray, is_array, is_torch, map_leaves, to_host
 from glia.nki.kernel import Kernel, Tracer, outputs_of
 from glia.nki.target import current_target
 from glia.silicon.execution.core import Core, Hbm, fresh
@@ -159,11 +159,15 @@ class _Rank:
     def _taken(self, value: Any, key: str) -> Any:
         if not is_array(value):
             return value
+        what = f"kernel {self.kernel.name}, argument {key}"
         try:
             host = HostArray.of(value)
             spec = host.spec
-        except UsageError as error:
-            raise KernelError(f"kernel {self.kernel.name}, argument {key}: {error}") from None
+        except UsageError:
+            formats = ", ".join(DEVICE_FORMATS)
+            raise KernelError(
+                f"{what}: got an array of {value.dtype}, expected a format of the chip: {formats}"
+            ) from None
         self.arrays.append(host)
         self.names.append(key)
         return spec

@@ -28,6 +28,8 @@ def current_target(name: str | None = None) -> Target:
     Raises:
         UsageError: for a name that is neither; lists them.
     """
+    if name is not None and not isinstance(name, str):
+        raise UsageError(f"target: got {name!r}, expected a name such as 'trn2'")
     found = name or next((v for key in ENVIRONMENT if (v := os.environ.get(key))), _DEFAULT)
     target = target_of(_CHIP_OF[choose("target", found, _CHIP_OF)])
     return target if api_version() >= _NEW_MX_SCALES else replace(target, mx_scale_margin=0)

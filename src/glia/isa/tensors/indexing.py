@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from glia.core.dtypes import dtype as find_dtype
 from glia.isa.engines import engine
 from glia.isa.tensors import patterns
 from glia.isa.tensors.addressing import (
@@ -22,6 +21,7 @@ from glia.isa.tensors.addressing import (
     group_size,
     known_integer,
 )
+from glia.isa.tensors.formats import named
 from glia.isa.tensors.view import View
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Indexing(View):
         """
         if self.indirection is not None:
             raise self._already("an access pattern")
-        kind = self.dtype if dtype is None else find_dtype(dtype)
+        kind = self.dtype if dtype is None else named(f"access pattern {self!r}", dtype)
         pairs = patterns.checked_pairs(self, pattern)
         made = patterns.raw(self, pairs, patterns.checked_offset(self, offset), kind)
         if scalar_offset is not None and vector_offset is not None:

@@ -9,10 +9,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from glia.core.dtypes import dtype as find_dtype
 from glia.core.errors import KernelError
 from glia.isa.tensors import patterns
 from glia.isa.tensors.addressing import Rows
+from glia.isa.tensors.formats import named
 from glia.isa.tensors.view import View
 
 
@@ -119,7 +119,7 @@ class Layouts(View):
 
     def view(self, dtype: Any) -> Self:
         """Reinterpret the bits as another dtype; the last dim rescales."""
-        target = find_dtype(dtype)
+        target = named(f"reinterpreting {self!r}", dtype)
         what = f"reinterpreting as {target}"
         if self.indirection is not None:
             raise self.refused(what, "a run-time address", "a plain view", "reinterpret first")

@@ -16,6 +16,7 @@ from glia.isa.dma_engine import dma_copy
 from glia.isa.launch.builder import StreamBuilder
 from glia.isa.launch.context import current
 from glia.isa.target import PARTITIONS
+from glia.isa.tensors.formats import refuse_packed
 from glia.isa.tensors.storage import MemoryRegion
 from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine import memset
@@ -43,11 +44,8 @@ def ndarray(
     found = region(buffer, what)
     kind = find(dtype, what)
     builder = current(what)
-    if kind.is_packed and not builder.target.can.matmul_mx:
-        raise KernelError(
-            f"{what}: got {kind} on {builder.target.chip}, expected a chip that multiplies "
-            "matrices of shared scales (NeuronCore-v4); allocate float8 or bfloat16 numbers"
-        )
+    refuse_packed(what, kind)
+    builder.budget.spend()  # a loop that only allocates must end, too
     shared = found is shared_hbm
     return builder.storage(_sizes(shape, what), kind, found.memory, name or "", "scratch", address,
                            shared=shared)  # fmt: skip

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from glia.core.errors import KernelError
+from glia.isa.launch.misfit import misfit
 from glia.isa.operators.alu import ALU
 from glia.isa.operators.functions import FUNCTIONS
 from glia.isa.operators.tokens import Token
+from glia.isa.rules import described
 from glia.isa.scalar_engine import activation
 from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine import reciprocal as isa_reciprocal
@@ -47,8 +49,26 @@ class Operator(Token):
     function: Function
 
     def __call__(self, *args: Any, **kwargs: Any) -> NkiTensor:
-        """Compute a new tile."""
-        return self.function(*args, **kwargs)
+        """Compute a new tile.
+
+        Raises:
+            KernelError: for arguments that do not fit, or among which is no tile.
+        """
+        if not any(isinstance(value, NkiTensor) for value in (*args, *kwargs.values())):
+            got = ", ".join(map(described, (*args, *kwargs.values()))) or "no arguments"
+            raise KernelError(f"nl.{self.name}: got {got}, expected a tile; compute with Python")
+        try:
+            return self.function(*args, **kwargs)
+        except TypeError:
+            self._check_fit(args, kwargs)
+            raise
+
+    def _check_fit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            self.__signature__.bind(*args, **kwargs)
+        except TypeError:
+            wrong = misfit(self.name, self.__signature__, args, kwargs)
+            raise KernelError(f"nl.{self.name}: {wrong}") from None
 
     @property
     def __name__(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bdb
 import signal
 import threading
 import time
@@ -12,14 +11,11 @@ from pathlib import Path
 from types import FrameType
 
 from glia.isa.launch.located import LocatedError, error_place, kernel_place
+from glia.nki.watch import DeadlineError, at_prompt, frames_from
 
 DEFAULT_S = 600.0
 _TICK_S = 0.25
 _AGAIN_S = 1.0  # the kernel itself may catch the error
-
-
-class DeadlineError(LocatedError):
-    """A kernel that did not come to an end in time; it says nothing about legality."""
 
 
 @contextmanager
@@ -58,7 +54,7 @@ def _timer(seconds: float) -> Iterator[None]:
         nonlocal left, before_tick
         now = time.monotonic()
         passed, before_tick = now - before_tick, now
-        if frame is None or _is_at_prompt(frame):
+        if frame is None or at_prompt(frames_from(frame)):
             return
         left -= passed
         # A tick may come a little early by the other clock.
@@ -79,15 +75,6 @@ def _timer(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
-
-
-def _is_at_prompt(frame: FrameType | None) -> bool:
-    """True while a debugger asks its user something: its callbacks are on the stack."""
-    while frame is not None:
-        if frame.f_code.co_filename == bdb.__file__:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _place(frame: FrameType) -> tuple[str, int]:

@@ -1,0 +1,132 @@
+"""A kernel whose Python runs on and on without issuing anything: found by a thread that looks.
+
+A loop that issues instructions ends at their limit (isa/launch/limits.py); `while True: pass`
+issues none. A second thread looks now and then whether the launch still grows, and raises in the
+kernel's thread when it has not for long. It counts looks, not time, so that a machine that slept is
+not held against the kernel.
+"""
+
+from __future__ import annotations
+
+import bdb
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from glia.core.errors import KernelError
+from glia.isa.launch.builder import StreamBuilder
+from glia.isa.launch.located import LocatedError, error_place
+from glia.silicon.execution.turns import Turns
+
+VARIABLE = "GLIA_MAX_IDLE_S"
+DEFAULT_S = 60.0
+_LOOK_S = 0.5
+
+
+class DeadlineError(LocatedError):
+    """A kernel that did not come to an end in time; it says nothing about legality."""
+
+
+class _Idle(BaseException):
+    """Raised in the kernel's thread; no `except Exception` of the kernel keeps it."""
+
+
+@contextmanager
+def watched(builder: StreamBuilder) -> Iterator[None]:
+    """Inside, a DeadlineError once the launch has not grown for GLIA_MAX_IDLE_S (0: no limit).
+
+    Raises:
+        DeadlineError: with the line that was running.
+    """
+    limit_s = _limit()
+    if limit_s == 0:
+        yield
+        return
+    watch = _Watch(builder, limit_s)
+    try:
+        with watch:
+            yield
+    except _Idle as idle:
+        file, line = error_place(idle)
+        raise DeadlineError(
+            f"{Path(file).name}:{line}: tracing the kernel: got no instruction within "
+            f"{limit_s:g} s, expected one or an end; check the loops around this line, or raise "
+            f"the limit with {VARIABLE}"
+        ) from None
+
+
+def _limit() -> float:
+    text = os.environ.get(VARIABLE, "")
+    try:
+        limit_s = float(text or DEFAULT_S)
+    except ValueError:
+        limit_s = -1.0
+    if not 0 <= limit_s < float("inf"):
+        raise KernelError(f"reading {VARIABLE}: got {text!r}, expected seconds; 0 is no limit")
+    return limit_s
+
+
+class _Watch:
+    """The thread that looks, while its `with` block runs in the kernel's."""
+
+    def __init__(self, builder: StreamBuilder, limit_s: float) -> None:
+        self.builder = builder
+        self.look_s = min(_LOOK_S, limit_s)
+        self.num_looks = max(1, round(limit_s / self.look_s))
+        self.watched = threading.get_ident()
+        self.ended = threading.Event()
+        self.lock = threading.Lock()
+        self.raised = False
+        self.thread = threading.Thread(target=self._look, daemon=True, name="glia-watch")
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.ended.set()
+            if self.raised:  # it may be on its way still
+                _raise_in(self.watched, None)
+
+    def _look(self) -> None:
+        seen, idle = -1, 0
+        while not self.ended.wait(self.look_s):
+            now = self.builder.budget.spent
+            idle = 0 if now != seen or self._waits() else idle + 1
+            seen = now
+            if idle >= self.num_looks:
+                self._stop()
+
+    def _waits(self) -> bool:
+        """True at a debugger's prompt, and until another core is ready."""
+        frames = list(frames_from(sys._current_frames().get(self.watched)))
+        return at_prompt(frames) or any(f.f_code is Turns.wait.__code__ for f in frames)
+
+    def _stop(self) -> None:
+        with self.lock:
+            if not self.ended.is_set():
+                self.raised = True
+                _raise_in(self.watched, _Idle)
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raise in another thread at its next step of Python; None: no more."""
+    what = ctypes.py_object(error) if error is not None else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
+
+
+def at_prompt(frames: Iterable[FrameType]) -> bool:
+    """True while a debugger asks its user something: its callbacks are on the stack."""
+    return any(frame.f_code.co_filename == bdb.__file__ for frame in frames)
+
+
+def frames_from(frame: FrameType | None) -> Iterator[FrameType]:
+    """The frame and those that called it."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
