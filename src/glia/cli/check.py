@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glia.cli.options import Json, distinct, read_list
+from glia.cli.options import Json, targets_of
 from glia.cli.output import print_json, result_console, say
 from glia.cli.progress import progress_for
 from glia.core.check_records import EFFECTS
@@ -57,6 +58,10 @@ def check_verb(
     source_only: Annotated[
         bool, typer.Option("--source-only", help="Of a model, read the source; run nothing.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Also write one self-contained HTML page."),
+    ] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Show every place.")] = False,
     json: Json = False,
 ) -> None:
@@ -65,12 +70,15 @@ def check_verb(
     Source is only read. A model is also run once, on this machine's CPU, to see its graph.
     """
     level = _FAIL_ON[choose("--fail-on", fail_on, _FAIL_ON)]
-    targets = _read_targets(to)
-    if sarif is not None:
-        _check_file("--sarif", sarif)
+    targets = targets_of(to)
+    for option, file in (("--sarif", sarif), ("--html", html)):
+        if file is not None:
+            _check_file(option, file)
     report = _report(path, targets, source_only, progress_for(json))
     if sarif is not None:
         _write_sarif(report, sarif)
+    if html is not None:
+        _write_html(report, html)
     if json:
         print_json(report)
     else:
@@ -97,14 +105,6 @@ def _failing(level: int) -> tuple[str, ...]:
     return tuple(effect for effect in EFFECTS[:level] if effect != "works")
 
 
-def _read_targets(text: str) -> list[Target]:
-    from glia.port.targets import target_named
-
-    targets = [target_named(name) for name in read_list("--to", text)]
-    distinct("--to", [target.name for target in targets])
-    return targets
-
-
 def _check_file(option: str, path: Path) -> None:
     """Refuse a place that cannot be written, before any work is done."""
     folder = path.absolute().parent
@@ -122,6 +122,37 @@ def _write_sarif(report: CheckReport, path: Path) -> None:
     log = sarif_log(report, glia.__version__, Path.cwd())
     write_text_atomic(path, json.dumps(log, indent=2) + "\n")
     say(f"wrote {path}")
+
+
+def _write_html(report: CheckReport, path: Path) -> None:
+    import shlex
+    import sys
+    from datetime import UTC, datetime
+
+    import glia
+    from glia.report.check_page import render_check
+    from glia.report.files import write_text_atomic
+
+    facts = {
+        "Made with": f"glia {glia.__version__}",
+        "Command": shlex.join(["glia", *sys.argv[1:]]),
+        "Date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "Wall time, measured": f"{report.wall_s:.1f} s",
+    }
+    write_text_atomic(path, render_check(report, _lines_of, facts))
+    say(f"wrote {path}")
+
+
+@cache
+def _lines_of(file: str) -> list[str]:
+    """The lines of a file that was checked, for excerpts; none when it cannot be read any more."""
+    from glia.port.source.project import MAX_BYTES
+    from glia.port.source.text import read_text
+
+    try:
+        return read_text(Path(file), MAX_BYTES).splitlines()
+    except (OSError, ValueError):
+        return []
 
 
 def explain_verb(

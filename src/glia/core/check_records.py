@@ -32,7 +32,8 @@ class Consequence:
 class RuleSummary:
     """What a rule says; `on` maps each target to what it means there.
 
-    `grade` is how it is known (documented, seen, general), `autofix` yes, partly or no.
+    `grade` is how it is known (documented, seen, general), `autofix` yes, partly or no. It
+    speaks on the code `bad`, and is silent on `good`.
     """
 
     id: str
@@ -43,6 +44,8 @@ class RuleSummary:
     sources: tuple[str, ...]
     autofix: str
     on: Mapping[str, Consequence]
+    bad: str = ""
+    good: str = ""
 
     @property
     def worst(self) -> Effect:

@@ -166,5 +166,14 @@ def rule_summary(rule: Rule, targets: Sequence[Target]) -> RuleSummary:
         if family == target.family
     }
     return RuleSummary(
-        rule.id, rule.title, rule.category, rule.why, rule.grade, rule.sources, rule.autofix, on
+        rule.id,
+        rule.title,
+        rule.category,
+        rule.why,
+        rule.grade,
+        rule.sources,
+        rule.autofix,
+        on,
+        rule.bad,
+        rule.good,
     )

@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from glia.core.check_records import (
-    EFFECTS,
     CheckReport,
     CodeFinding,
     Effect,
@@ -19,16 +18,18 @@ from glia.core.check_records import (
     Unread,
 )
 from glia.core.figures import Estimate
+from glia.report.check_order import (
+    HEADS,
+    WEIGHTLESS,
+    by_consequence,
+    by_file,
+    by_rule,
+    counted,
+    lightness,
+)
 from glia.report.graph_console import graph_parts
 from glia.report.grid import columns, titled_table
 
-_HEADS: dict[Effect, str] = {
-    "silent": "Silent: it goes on and does the wrong thing",
-    "raises": "It stops with an error",
-    "unknown": "Not known what it does there",
-    "slower": "It works, slower",
-    "works": "It works, with something to do",
-}
 _STYLES: dict[Effect, str] = {
     "silent": "bold red",
     "raises": "yellow",
@@ -43,19 +44,17 @@ _VERDICT_STYLES = {
     "unknown": "bold magenta",
 }
 _SHOWN = 5  # places of a rule, unless all are asked for
+_LINES = 8  # lines of a file that are shown, of a rule with many places
 _MAX_UNREAD = 10
 _MAX_CODE = 80  # characters of a line that are shown
-_WEIGHTLESS = "Of no weight: guarded, accepted, in tests or in vendored code"
 
 
 def check_view(report: CheckReport, show_all: bool = False) -> RenderableType:
     """The whole report: findings by consequence, what could not be read, the verdicts last."""
     parts: list[RenderableType] = []
     weighty = [f for f in report.findings if f.weighs]
-    for effect in EFFECTS:
-        found = [f for f in weighty if report.rules[f.rule].worst == effect]
-        if found:
-            parts.append(_findings_table(_HEADS[effect], found, report, show_all))
+    for effect, groups in by_consequence(report):
+        parts.append(_findings_table(HEADS[effect], groups, report, show_all))
     light = [f for f in report.findings if not f.weighs]
     if light:
         parts.append(_light_table(light, report, show_all))
@@ -66,20 +65,12 @@ def check_view(report: CheckReport, show_all: bool = False) -> RenderableType:
     return Group(*parts, _verdict_table(report.targets), _foot(report, weighty))
 
 
-def _by_rule(findings: Sequence[CodeFinding]) -> list[list[CodeFinding]]:
-    """Grouped by rule, the rule with most places first."""
-    groups: dict[str, list[CodeFinding]] = defaultdict(list)
-    for finding in findings:
-        groups[finding.rule].append(finding)
-    return sorted(groups.values(), key=lambda group: (-len(group), group[0].rule))
-
-
 def _findings_table(
-    title: str, findings: Sequence[CodeFinding], report: CheckReport, show_all: bool
+    title: str, groups: Sequence[Sequence[CodeFinding]], report: CheckReport, show_all: bool
 ) -> Table:
     table = titled_table(title)
     columns(table, ("Rule", "What, what to do, where"))
-    for group in _by_rule(findings):
+    for group in groups:
         rule = report.rules[group[0].rule]
         what = Text.assemble((rule.title, "bold"), f": {rule.why}")
         table.add_row(Text(rule.id), Group(what, _advice(rule), _places(group, show_all)))
@@ -87,11 +78,25 @@ def _findings_table(
 
 
 def _places(group: Sequence[CodeFinding], show_all: bool) -> Text:
-    shown = group if show_all else group[:_SHOWN]
-    lines = [_place(finding) for finding in shown]
-    if len(group) > len(shown):
-        lines.append(Text(f"{len(group) - len(shown):,} more (--all shows them)", style="dim"))
+    """Every place when they are few; of many, how many and where in each file."""
+    if show_all or len(group) <= _SHOWN:
+        return Text("\n").join(_place(finding) for finding in group)
+    files = by_file(group)
+    lines = [Text(f"{counted(len(group), 'place')} in {counted(len(files), 'file')}", style="dim")]
+    lines += [_in_file(found) for found in files[:_SHOWN]]
+    if len(files) > _SHOWN:
+        lines.append(Text(f"{len(files) - _SHOWN:,} more files (--all shows them)", style="dim"))
     return Text("\n").join(lines)
+
+
+def _in_file(found: Sequence[CodeFinding]) -> Text:
+    """One file with the lines of its places; the only place with its code."""
+    if len(found) == 1:
+        return _place(found[0])
+    first, *others = (f.place for f in found)
+    shown = [place.removeprefix(found[0].file).lstrip(":") for place in others[: _LINES - 1]]
+    more = f" and {len(found) - _LINES:,} more" if len(found) > _LINES else ""
+    return Text.assemble((first, "cyan"), (f", {', '.join(shown)}{more}", "dim cyan"))
 
 
 def _place(finding: CodeFinding) -> Text:
@@ -113,33 +118,18 @@ def _advice(rule: RuleSummary) -> Text:
 
 
 def _light_table(findings: Sequence[CodeFinding], report: CheckReport, show_all: bool) -> Table:
-    table = titled_table(_WEIGHTLESS)
+    table = titled_table(WEIGHTLESS)
     columns(table, ("Rule", "What", "Why it does not weigh"), ("Places",))
-    for group in _by_rule(findings):
+    for group in by_rule(findings):
         why: dict[str, int] = defaultdict(int)
         for finding in group:
-            why[_lightness(finding)] += 1
+            why[lightness(finding)] += 1
         reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(why.items()))
         what: RenderableType = Text(report.rules[group[0].rule].title)
         if show_all:
             what = Group(what, _places(group, show_all))
         table.add_row(Text(group[0].rule), what, Text(reasons), Text(f"{len(group):,}"))
     return table
-
-
-_GUARDS = {
-    "cuda": "runs only where CUDA is",
-    "import": "may be absent",
-    "typing": "never runs",
-}
-
-
-def _lightness(finding: CodeFinding) -> str:
-    if finding.accepted_by:
-        return f"accepted ({finding.accepted})"
-    if finding.role in ("test", "vendored"):
-        return f"{finding.role} code"
-    return _GUARDS.get(finding.guard, finding.guard)
 
 
 def _unread_table(unread: Sequence[Unread], show_all: bool) -> Table:
