@@ -5,11 +5,14 @@ Closed sets suggest the nearest name; a list is separated by commas and never si
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glia.core.errors import UsageError, choose
+
+if TYPE_CHECKING:
+    from glia.port.targets import Target
 
 PRECISIONS = ("bf16", "fp32")
 
@@ -93,3 +96,16 @@ def read_target(option: str, text: str) -> str:
     if len(names) > 1:
         raise UsageError(f"{option}: got {len(names)} chips, expected one; run once per chip")
     return names[0]
+
+
+def targets_of(text: str) -> list[Target]:
+    """The targets of `--to`: chips, or families of them.
+
+    Raises:
+        UsageError: for a name that is unknown or given twice.
+    """
+    from glia.port.targets import target_named
+
+    targets = [target_named(name) for name in read_list("--to", text)]
+    distinct("--to", [target.name for target in targets])
+    return targets

@@ -19,6 +19,7 @@ from glia.core.check_records import (
 )
 from glia.core.progress import NullProgress, Progress
 from glia.port.check import with_neighbours
+from glia.port.fix.registry import autofix_of
 from glia.port.reading import scan_files, scan_one
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES
@@ -172,7 +173,7 @@ def rule_summary(rule: Rule, targets: Sequence[Target]) -> RuleSummary:
         rule.why,
         rule.grade,
         rule.sources,
-        rule.autofix,
+        autofix_of(rule.id),
         on,
         rule.bad,
         rule.good,

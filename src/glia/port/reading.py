@@ -24,7 +24,7 @@ def scan_files(files: Sequence[SourceFile], progress: Progress) -> list[FileScan
     """The scan of every file, in their order; several processes share many files."""
     workers = min(num_processors(), _MAX_WORKERS)
     with ExitStack() as stack:
-        shown = _Shown(stack, progress, len(files))
+        shown = Shown(stack, progress, len(files))
         if workers < 2 or len(files) < _FEW:
             return [_shown_scan(file, shown) for file in files]
         return _shared(files, workers, shown)
@@ -44,13 +44,13 @@ def num_processors() -> int:
     return os.cpu_count() or 1
 
 
-def _shown_scan(file: SourceFile, shown: _Shown) -> FileScan:
+def _shown_scan(file: SourceFile, shown: Shown) -> FileScan:
     scan = scan_one(file)
     shown.done(1)
     return scan
 
 
-def _shared(files: Sequence[SourceFile], workers: int, shown: _Shown) -> list[FileScan]:
+def _shared(files: Sequence[SourceFile], workers: int, shown: Shown) -> list[FileScan]:
     results: dict[int, FileScan] = {}
     with ProcessPoolExecutor(workers, initializer=_start_worker) as pool:
         waiting: dict[Future[list[FileScan]], int] = {}
@@ -85,7 +85,7 @@ def _scan_chunk(files: Sequence[SourceFile]) -> list[FileScan]:
     return scans
 
 
-class _Shown:
+class Shown:
     """A step of the progress that appears when reading takes long."""
 
     def __init__(self, stack: ExitStack, progress: Progress, total: int) -> None:

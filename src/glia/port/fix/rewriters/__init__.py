@@ -1,0 +1,1 @@
+"""What `glia fix` does for each rule: one function per rule, beside others of its kind."""

@@ -1,0 +1,36 @@
+"""Rewriters for device memory: the allocator's cache and its counters."""
+
+from __future__ import annotations
+
+from glia.port.fix.edits import Fix, Refusal
+from glia.port.fix.registry import rewrites
+from glia.port.fix.rewriters.common import renamed
+from glia.port.source.hits import Hit
+
+_COUNTERS = (
+    "memory_allocated", "memory_reserved", "max_memory_allocated", "max_memory_reserved",
+    "reset_peak_memory_stats",
+)  # fmt: skip
+
+
+@rewrites("C017", share="yes", always=True)
+def empty_cache(hit: Hit) -> Fix | Refusal | None:
+    """`torch.cuda.empty_cache()`."""
+    return renamed(hit, "empty_cache")
+
+
+@rewrites("C018", share="partly")
+def read_counter(hit: Hit) -> Fix | Refusal | None:
+    """The counters that every accelerator has, and the process on the CPU."""
+    name = hit.key.rsplit(".", 1)[1]
+    if name not in _COUNTERS:
+        return Refusal("what it counts, or how, is particular to CUDA's allocator")
+    return renamed(hit, name)
+
+
+@rewrites("C020", share="partly")
+def summarise(hit: Hit) -> Fix | Refusal | None:
+    """`torch.cuda.memory_summary()` is text to show; the history needs CUDA's own tools."""
+    if not hit.key.endswith(".memory_summary"):
+        return Refusal("the history is read by CUDA's own tools; leave it out elsewhere")
+    return renamed(hit, "memory_summary")

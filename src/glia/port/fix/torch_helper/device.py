@@ -1,0 +1,149 @@
+"""Which device the code runs on."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import os
+import platform
+from typing import Any
+
+import torch
+
+_CUDA = "cuda"  # glia: ignore[C003] the one place that names it
+_HOST = "cpu"
+_SINGLE = (_HOST, "mps", "xla")  # a process has one of these: they are named without an index
+
+
+def kind() -> str:
+    """`cuda` where there is CUDA (or ROCm), else what else accelerates here, else `cpu`."""
+    chosen = os.environ.get("ACCEL_DEVICE")
+    if chosen:
+        return chosen
+    return _CUDA if _has_cuda() else _other_kind()
+
+
+def _has_cuda() -> bool:
+    """Asks the driver's library, so that the question itself does not start CUDA: afterwards
+    CUDA_VISIBLE_DEVICES may still be set and processes may still be forked."""
+    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        return bool(torch.cuda.is_available())  # glia: ignore[C006] here the machine is asked
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _other_kind() -> str:
+    if _has_xla():
+        return "xla"
+    accelerator = getattr(torch, "accelerator", None)  # since PyTorch 2.6
+    if accelerator is not None:
+        return accelerator.current_accelerator().type if accelerator.is_available() else _HOST
+    return "mps" if torch.backends.mps.is_available() else _HOST
+
+
+@functools.cache
+def _has_xla() -> bool:
+    if importlib.util.find_spec("torch_xla") is None:
+        return False
+    from torch_xla import runtime
+
+    return runtime.device_type() in ("TPU", "NEURON")
+
+
+def _torch_accelerator() -> Any:
+    """`torch.accelerator` where it has a device, else None: its functions raise without one."""
+    accelerator = getattr(torch, "accelerator", None)
+    return accelerator if accelerator is not None and accelerator.is_available() else None
+
+
+def is_cuda() -> bool:
+    """True where the code runs on CUDA (or ROCm)."""
+    return kind() == _CUDA
+
+
+def is_available() -> bool:
+    """True where there is an accelerator of any kind."""
+    return kind() != _HOST
+
+
+def device(which: Any = None) -> str:
+    """The device as text: `cuda`, for 1 or "1" `cuda:1`; elsewhere the accelerator, or `cpu`."""
+    here = kind()
+    text = "" if which is None else str(which)
+    name, _, index = text.rpartition(":")
+    if here == _CUDA:
+        return f"{name or here}:{index}" if index.isdigit() else text or here
+    foreign = name not in ("", _CUDA)
+    return here if foreign or here in _SINGLE or not index.isdigit() else f"{here}:{index}"
+
+
+def accelerator_type() -> str:
+    """What to compare device types with: the accelerator here; `cuda` where there is none, so that
+    such comparisons stay false on the CPU."""
+    here = kind()
+    return _CUDA if here == _HOST else here
+
+
+def on_accelerator(tensor: Any) -> bool:
+    """True for a tensor that lies on the accelerator."""
+    if kind() == _CUDA:
+        return bool(tensor.is_cuda)
+    return is_available() and tensor.device.type == kind()
+
+
+def current_device() -> Any:
+    """The number of the current CUDA device; elsewhere a name that `.to()` takes."""
+    if kind() == _CUDA:
+        return torch.cuda.current_device()
+    return kind()
+
+
+def set_device(which: Any) -> None:
+    """Choose the device of this process; nothing to choose on the CPU and under XLA."""
+    if kind() == _CUDA:
+        torch.cuda.set_device(which)
+    elif kind() not in _SINGLE and (accelerator := _torch_accelerator()):
+        index = device(which).rpartition(":")[2]
+        if index.isdigit():
+            accelerator.set_device_index(int(index))
+
+
+def use_device(which: Any) -> Any:
+    """A block that runs on this device, for `with`."""
+    if kind() == _CUDA:
+        return torch.cuda.device(which)
+    accelerator = _torch_accelerator()
+    if isinstance(which, int) and kind() not in _SINGLE and hasattr(accelerator, "device_index"):
+        return accelerator.device_index(which)
+    return contextlib.nullcontext()
+
+
+def device_count() -> int:
+    """Devices that this process may use; the CPU counts as one."""
+    if kind() == _CUDA:
+        return torch.cuda.device_count()
+    if kind() == "xla":
+        from torch_xla import runtime
+
+        return int(runtime.global_runtime_device_count())
+    accelerator = _torch_accelerator()
+    return accelerator.device_count() if accelerator and kind() not in _SINGLE else 1
+
+
+def device_name(which: Any = None) -> str:
+    """A name to show."""
+    if kind() == _CUDA:
+        return torch.cuda.get_device_name(which)
+    return (platform.processor() or platform.machine()) if kind() == _HOST else kind()
+
+
+def if_cuda(value: Any) -> Any:
+    """The value where the code runs on CUDA, else None: for arguments that only CUDA knows."""
+    return value if kind() == _CUDA else None
