@@ -110,7 +110,7 @@ def _compare(outcome: Outcome, folder: Path) -> None:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             name = path.relative_to(folder).as_posix()
             text = path.read_text(encoding="utf-8")
-            labels += _labels(name, text)
+            labels += labels_of(name, text)
             copy = root / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_text(_LABEL.sub("", text), encoding="utf-8")
@@ -176,15 +176,15 @@ def _count(outcome: Outcome, project: str, label: Label, found: list[CodeFinding
         outcome.misweighed.append(f"{place} {'weighs' if label.is_light else 'weighs nothing'}")
 
 
-def _labels(name: str, text: str) -> Iterator[Label]:
-    for at, line in _lines(name, text):
+def labels_of(name: str, text: str) -> Iterator[Label]:
+    for at, line in lines_of(name, text):
         mark = _LABEL.search(line)
         for word in mark[1].split() if mark else ():
             rules, _, light = word.rstrip("?").partition(":")
             yield Label(name, at, tuple(rules.split("|")), light == "light", word.endswith("?"))
 
 
-def _lines(name: str, text: str) -> Iterator[tuple[Line, str]]:
+def lines_of(name: str, text: str) -> Iterator[tuple[Line, str]]:
     if not name.endswith(".ipynb"):
         yield from (((0, number), line) for number, line in enumerate(text.splitlines(), 1))
         return

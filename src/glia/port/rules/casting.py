@@ -11,10 +11,10 @@ from glia.port.rules.conditions import (
     in_torch_file,
     is_called,
     is_true,
+    is_value,
     last_name,
     names_cuda,
     no_arguments,
-    on_tensor,
     receiver,
 )
 from glia.port.rules.rule import (
@@ -51,7 +51,7 @@ _MODELS = ("model", "net", "network", "module", "unet", "vae", "encoder", "decod
 def _of_model(hit: Hit) -> bool:
     """Called on what is named like a model, in a file that makes an optimizer."""
     name = last_name(receiver(hit)).lower()
-    if not name.endswith(_MODELS):
+    if not (name.endswith(_MODELS) or name.startswith("net")):
         return False
     return any(n.startswith("torch.optim") for n in hit.module.used)
 
@@ -64,17 +64,16 @@ def _moves_model_to_bfloat16(hit: Hit) -> bool:
 
 
 def _turned_to_half(hit: Hit) -> bool:
-    return no_arguments(hit) and on_tensor(hit)
+    """`x.half()`: arrays of other libraries have no such method."""
+    return no_arguments(hit)
 
 
 def _is_chosen(hit: Hit) -> bool:
-    """Not where a type is compared with it, or where it is an entry of a table of types."""
+    """Not an entry of a table of types, nor where a type is compared with it."""
     parent = hit.module.parents.get(hit.node)
-    if isinstance(parent, (ast.Tuple, ast.List, ast.Set)):
-        parent = hit.module.parents.get(parent)
     if isinstance(parent, ast.Dict):
         return len(parent.values) == 1
-    return not isinstance(parent, ast.Compare)
+    return is_value(hit)
 
 
 def _is_cuda_scaler(hit: Hit) -> bool:
@@ -115,6 +114,11 @@ _PRECISIONS = (
 def _names_half(hit: Hit) -> bool:
     """`precision="16-mixed"`, `torch_dtype="float16"`, `precision=16`."""
     value = given_value(hit)
+    choices = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+    return any(_is_half(hit, choice) for choice in choices)
+
+
+def _is_half(hit: Hit, value: ast.expr | None) -> bool:
     if isinstance(value, ast.Constant) and value.value == 16:
         return "precision" in hit.key
     return hit.module.string(value) in _HALVES

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 
-from glia.port.rules.conditions import all_of, argument_of, in_torch_file, is_true
+from glia.port.rules.conditions import (
+    all_of,
+    argument_of,
+    in_forward,
+    in_torch_file,
+    is_true,
+    last_name,
+    likely_tensor,
+)
 from glia.port.rules.rule import (
     LEAVE,
     Advice,
@@ -46,18 +55,28 @@ def _dynamic(hit: Hit) -> bool:
 _CUT = "leave it out"
 
 
+_LOSSES = re.compile(r"(^|_)(loss\w*|kl|kld|elbo|penalty|regulari\w+|aux|entropy)(_|$)")
+
+
 def _sometimes_0_or_1(hit: Hit) -> bool:
     """`weight * loss`, where the file gives `weight` a number that is 0 or 1 for a while."""
     node = hit.node
     if not isinstance(node, ast.BinOp):
         return False
     for number, other in ((node.left, node.right), (node.right, node.left)):
-        if not isinstance(number, ast.Name) or isinstance(other, ast.Constant):
+        if not isinstance(number, ast.Name) or not _is_loss(hit, other):
             continue
         given = hit.module.scopes.given(number, number.id)
         if given and any(_switches(value) for value in given):
             return True
     return False
+
+
+def _is_loss(hit: Hit, node: ast.expr) -> bool:
+    """A tensor, a name in a forward, or what is called a loss."""
+    if likely_tensor(hit, node) or bool(_LOSSES.search(last_name(node))):
+        return True
+    return in_forward(hit) and isinstance(node, (ast.Name, ast.Attribute))
 
 
 def _switches(value: ast.expr) -> bool:

@@ -114,6 +114,39 @@ def in_forward(hit: Hit) -> bool:
     return hit.module.scopes.in_forward(hit.node)
 
 
+def in_dataset(hit: Hit) -> bool:
+    """Where samples are read and batches put together, on the host: `__getitem__`, `collate`."""
+    name = getattr(hit.module.scopes.function_of(hit.node), "name", "")
+    return name == "__getitem__" or "collate" in name
+
+
+def in_constructor(hit: Hit) -> bool:
+    """In an `__init__`, which runs once."""
+    return getattr(hit.module.scopes.function_of(hit.node), "name", "") == "__init__"
+
+
+def in_annotation(hit: Hit) -> bool:
+    """`-> torch.LongTensor`, `x: torch.HalfTensor`: said to the reader only."""
+    inner: ast.AST = hit.node
+    for outer in hit.module.enclosing(hit.node):
+        if isinstance(outer, (ast.arg, ast.AnnAssign)):
+            return outer.annotation is inner
+        if isinstance(outer, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return outer.returns is inner
+        if isinstance(outer, ast.stmt):
+            return False
+        inner = outer
+    return False
+
+
+def is_value(hit: Hit) -> bool:
+    """A type that is used, and not only annotated or compared with."""
+    parent = hit.module.parents.get(hit.node)
+    if isinstance(parent, (ast.Tuple, ast.List, ast.Set)):
+        parent = hit.module.parents.get(parent)
+    return not isinstance(parent, ast.Compare) and not in_annotation(hit)
+
+
 def in_loop(hit: Hit) -> bool:
     """In a loop of its function."""
     return hit.module.scopes.in_loop(hit.node)

@@ -7,8 +7,8 @@ import ast
 from glia.port.rules.conditions import (
     all_of,
     argument_of,
+    given_value,
     is_called,
-    is_given,
     is_off,
     is_true,
 )
@@ -25,6 +25,7 @@ from glia.port.rules.rule import (
     use,
 )
 from glia.port.rules.sources import GENERAL, PADDING_THREAD, PROBE, RECOMPILATION, XLA
+from glia.port.source.guards import asks_for_cuda
 from glia.port.source.hits import Hit
 
 _LOADERS = ("torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader")
@@ -36,6 +37,26 @@ def _pins(hit: Hit) -> bool:
     return hit.call is not None and len(hit.call.args) <= 1
 
 
+def _may_pin(hit: Hit) -> bool:
+    """True, or what a name stands for, unless it is False or asks for CUDA."""
+    value = given_value(hit)
+    if not isinstance(value, ast.Name):
+        return is_true(hit)
+    given = hit.module.scopes.given(value, value.id)
+    return bool(given) and not any(
+        isinstance(v, ast.Compare | ast.BoolOp)
+        or (isinstance(v, ast.Constant) and not v.value)
+        or asks_for_cuda(hit.module, v)
+        for v in given
+        if not _is_switch(v)
+    )
+
+
+def _is_switch(value: ast.expr) -> bool:
+    """`os.getenv("PIN", "true") == "true"`."""
+    return any(getattr(n, "attr", "") in ("getenv", "environ") for n in ast.walk(value))
+
+
 def _moves(hit: Hit) -> bool:
     """An argument of `x.to(...)`, `x.cuda(...)` or `x.copy_(...)`."""
     func = hit.call.func if hit.call is not None else None
@@ -44,11 +65,37 @@ def _moves(hit: Hit) -> bool:
 
 def _keeps_the_rest(hit: Hit) -> bool:
     """Batches of more than one, and the last may be smaller."""
-    if hit.call is None or not is_called(hit) or any(k.arg is None for k in hit.call.keywords):
+    if hit.call is None or not is_called(hit) or _hides_more(hit):
         return False
     if hit.argument("batch_sampler") is not None or is_off(hit.argument("batch_size", 1)):
         return False
     return is_off(hit.argument("drop_last", 8))
+
+
+def _hides_more(hit: Hit) -> bool:
+    """Arguments behind `**` that reading does not tell, or that speak of the last batch."""
+    for given_name in hit.call.keywords if hit.call is not None else ():
+        if given_name.arg is not None:
+            continue
+        name = given_name.value
+        given = hit.module.scopes.given(name, name.id) if isinstance(name, ast.Name) else ()
+        entries = [n for value in given for n in ast.walk(value) if isinstance(n, ast.Dict)]
+        names = {hit.module.string(k) for entry in entries for k in entry.keys}
+        if not names or names & {"drop_last", "batch_sampler", None}:
+            return True
+    return False
+
+
+def _has_workers(hit: Hit) -> bool:
+    """Any number but 0; one worker is a process as well."""
+    value = given_value(hit)
+    return not (isinstance(value, ast.Constant) and not value.value)
+
+
+def _of_an_entry(hit: Hit) -> bool:
+    """`{"num_workers": 4, "pin_memory": True}` is meant for a loader."""
+    parent = hit.module.parents.get(hit.node)
+    return _has_workers(hit) and isinstance(parent, ast.Dict)
 
 
 RULES: tuple[Rule, ...] = (
@@ -58,7 +105,7 @@ RULES: tuple[Rule, ...] = (
         category="data",
         why="pinning speeds up copies to CUDA; without an accelerator pin_memory() raises",
         triggers=(
-            keyword("pin_memory", when=is_true),
+            keyword("pin_memory", when=_may_pin),
             setting("pin_memory", "dataloader_pin_memory", when=is_true),
             keyword("dataloader_pin_memory", when=is_true),
             method("pin_memory", when=_pins),
@@ -98,8 +145,9 @@ RULES: tuple[Rule, ...] = (
         category="data",
         why="there are fewer host cores per device, and a fork after the runtime has begun hangs",
         triggers=(
-            keyword("num_workers", when=all_of(_of_loader, is_given)),
-            keyword("dataloader_num_workers", when=is_given),
+            keyword("num_workers", when=all_of(_of_loader, _has_workers)),
+            keyword("dataloader_num_workers", when=_has_workers),
+            setting("num_workers", when=_of_an_entry),
         ),
         on=per_family(
             Advice("unknown", "start the workers before the device; cap them by cores per device"),

@@ -148,9 +148,17 @@ def _names_cpu(text: str | None) -> bool:
     return text == "cpu"
 
 
+def _lists_devices(hit: Hit, node: ast.Set | ast.List | ast.Tuple) -> bool:
+    """`{"cpu", "cuda", "mps"}` says what may be; `{"bias", "cuda"}` is about something else."""
+    texts = [hit.module.string(part) or "" for part in node.elts]
+    return "cpu" in texts or not all(names_cuda(text) for text in texts)
+
+
 def _is_label(hit: Hit) -> bool:
     """A key of a dict, an index, or part of `Literal[...]`: it names one case of several."""
     inner, outer = hit.node, hit.module.parents.get(hit.node)
+    if isinstance(outer, (ast.Set, ast.List, ast.Tuple)) and _lists_devices(hit, outer):
+        return True
     if isinstance(outer, ast.Tuple):
         inner, outer = outer, hit.module.parents.get(outer)
     if isinstance(outer, ast.Dict):

@@ -8,6 +8,7 @@ import re
 from glia.port.rules.conditions import (
     all_of,
     argument_of,
+    given_value,
     in_loop,
     in_torch_file,
     is_called,
@@ -77,6 +78,11 @@ def _over_heads(hit: Hit) -> bool:
     return "head" in heads and bool(_DEGREE.search(degree))
 
 
+def _is_written(hit: Hit) -> bool:
+    """Not what a function of the project gives: it decides elsewhere."""
+    return not isinstance(given_value(hit), ast.Call)
+
+
 def _in_distributed(hit: Hit) -> bool:
     return is_true(hit) and argument_of("torch.distributed.*")(hit)
 
@@ -118,7 +124,7 @@ RULES: tuple[Rule, ...] = (
             keyword(
                 "device_ids",
                 "output_device",
-                when=lambda hit: is_not_none(hit) and argument_of(*_DDP)(hit),
+                when=all_of(is_not_none, argument_of(*_DDP), _is_written),
             ),
         ),
         on=per_family(

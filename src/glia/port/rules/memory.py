@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from glia.port.rules.conditions import is_given
+import ast
+
+from glia.port.rules.conditions import given_value, is_given
 from glia.port.rules.rule import (
     HIP,
     Advice,
@@ -20,12 +22,26 @@ from glia.port.rules.sources import (
     XLA_MODEL,
     neuron_sdk,
 )
+from glia.port.source.hits import Hit
 
 _OFFLOADERS = (
     "enable_model_cpu_offload",
     "enable_sequential_cpu_offload",
     "enable_group_offload",
 )
+
+
+def _offloads(hit: Hit) -> bool:
+    """Not `{"device": "none"}`."""
+    value = given_value(hit)
+    if not isinstance(value, ast.Dict):
+        return is_given(hit)
+    given = {
+        hit.module.string(k): hit.module.string(v)
+        for k, v in zip(value.keys, value.values, strict=True)
+    }
+    return given.get("device") != "none"
+
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -145,7 +161,7 @@ RULES: tuple[Rule, ...] = (
         why="it counts on pinned memory and on copies beside the computation",
         triggers=(
             keyword("cpu_offload", "offload_to_cpu", when=is_given),
-            setting("offload_param", "offload_optimizer"),
+            setting("offload_param", "offload_optimizer", when=_offloads),
             method(*_OFFLOADERS),
             use(
                 "torch.distributed.fsdp.CPUOffload",

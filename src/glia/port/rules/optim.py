@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import is_called, is_true
+from glia.port.rules.conditions import is_called, is_given, is_true
 from glia.port.rules.rule import LEAVE, Advice, Rule, keyword, method, per_family, use
 from glia.port.rules.sources import EXPORT_PROBE, NATIVE, PROBE, TROUBLESHOOT, XLA_AMP
 from glia.port.source.hits import Hit
@@ -14,7 +14,16 @@ _OPTIMIZERS = ("Adam", "AdamW", "SGD", "Adagrad", "Adamax", "NAdam", "RAdam", "A
 
 def _of_optimizer(hit: Hit) -> bool:
     """An argument of an optimizer of PyTorch, or of the `dict(...)` that is meant for one."""
-    if hit.call is None or not is_true(hit):
+    return is_true(hit) and _is_for_optimizer(hit)
+
+
+def _may_fuse(hit: Hit) -> bool:
+    """`fused=True`, `fused=use_fused`, `fused=torch.cuda.is_available()`."""
+    return is_given(hit) and _is_for_optimizer(hit)
+
+
+def _is_for_optimizer(hit: Hit) -> bool:
+    if hit.call is None:
         return False
     name = hit.module.dotted(hit.call.func)
     if name:
@@ -45,7 +54,7 @@ RULES: tuple[Rule, ...] = (
         title="an optimizer is asked for its fused kernel",
         category="optim",
         why="which devices have one differs",
-        triggers=(keyword("fused", when=_of_optimizer),),
+        triggers=(keyword("fused", when=_may_fuse),),
         on=per_family(
             Advice("unknown", "fused=False; torch.compile fuses"),
             Advice("raises", "the optimizers of torch_xla.amp.syncfree"),

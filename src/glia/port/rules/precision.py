@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import no_arguments, of_integers, on_tensor
+from glia.port.rules.conditions import is_value, no_arguments, of_integers
 from glia.port.rules.rule import Advice, Rule, method, operator, per_family, use
 from glia.port.rules.sources import CODES, COMPILER, DIFFUSERS_TORCH, PROBE, error_code
 from glia.port.source.hits import Hit
@@ -14,7 +14,8 @@ _INTEGER_TYPES = ("torch.int64", "torch.long", "torch.LongTensor")
 
 
 def _is_turned(hit: Hit) -> bool:
-    return no_arguments(hit) and on_tensor(hit)
+    """`x.long()`: arrays of other libraries have no such method."""
+    return no_arguments(hit)
 
 
 def _product_of_integers(hit: Hit) -> bool:
@@ -31,7 +32,7 @@ RULES: tuple[Rule, ...] = (
         category="precision",
         why="the chips have no float64, or emulate it slowly",
         triggers=(
-            use("torch.float64", "torch.double", "torch.DoubleTensor"),
+            use("torch.float64", "torch.double", "torch.DoubleTensor", when=is_value),
             method("double", when=_is_turned),
         ),
         on={
@@ -92,7 +93,7 @@ RULES: tuple[Rule, ...] = (
         why="the compiler makes 32 bits of them: values over 2**31 come out wrong",
         triggers=(
             method("long", when=_is_turned),
-            use(*_INTEGER_TYPES),
+            use(*_INTEGER_TYPES, when=is_value),
         ),
         on=per_family(
             Advice("silent", "torch.int32 where values fit, else --native-int64=enabled"),

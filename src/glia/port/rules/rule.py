@@ -6,6 +6,7 @@ example, which its test runs: it must speak on the one and be silent on the othe
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -92,8 +93,17 @@ def imports(*keys: str) -> Trigger:
 
 
 def library(*packages: str) -> tuple[Trigger, Trigger]:
-    """A package: where it is imported, and every place that uses it, which must change too."""
-    return imports(*packages), use(*(f"{package}.*" for package in packages))
+    """A package: where it is imported, and where it is called, which must change too."""
+    used = tuple(f"{package}.*" for package in packages)
+    return imports(*packages), use(*used, when=_is_at_work)
+
+
+def _is_at_work(hit: Hit) -> bool:
+    """Called, inherited from, or put before a function; not merely passed on or asked for."""
+    parent = hit.module.parents.get(hit.node)
+    return hit.call is not None or isinstance(
+        parent, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    )
 
 
 def method(*keys: str, when: Callable[[Hit], bool] | None = None) -> Trigger:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 
-from glia.port.rules.conditions import likely_tensor, on_tensor, receiver
+from glia.port.rules.conditions import in_dataset, last_name, likely_tensor, on_tensor, receiver
 from glia.port.rules.rule import Advice, Rule, index, method, operator, per_family, use
 from glia.port.rules.sources import EXPORT_PROBE, NATIVE, TROUBLESHOOT, neuron_sdk
 from glia.port.source.hits import Hit
@@ -57,18 +58,32 @@ _IN_PLACE = tuple(
     )
 )
 _FRESH = tuple(f"torch.{name}" for name in ("empty", "zeros", "ones", "full", "tensor", "Tensor"))
-_BEFORE_THE_RUN = {"__init__", "reset_parameters", "reset_buffers", "init_weights"}
+_STATE = {"data", "grad", "weight", "bias", "weights", "running_mean", "running_var"}
+_STATES = re.compile(r"^(sd|state_dict|\w*_state|ema\w*|params?|p|w|bias|weights?)$")
+_BEFORE_THE_RUN = {"__init__", "reset_parameters", "reset_buffers", "from_pretrained", "step"}
 
 
 def _while_running(hit: Hit) -> bool:
     """Not where weights get their first values."""
     function = hit.module.scopes.function_of(hit.node)
     name = getattr(function, "name", "")
-    return not (name in _BEFORE_THE_RUN or name.startswith(("_init", "init_")))
+    if in_dataset(hit) or name in _BEFORE_THE_RUN:
+        return False
+    return not name.lstrip("_").startswith(("init", "load", "convert", "copy_weights", "ema"))
 
 
 def _changed(hit: Hit) -> bool:
-    return on_tensor(hit) and _while_running(hit) and not _is_fresh(hit)
+    if not on_tensor(hit) or not _while_running(hit):
+        return False
+    return not (_is_fresh(hit) or _holds_state(receiver(hit)))
+
+
+def _holds_state(node: ast.expr | None) -> bool:
+    """`layer.weight`, `p.data`, `state["w"]`: values that are loaded or averaged between steps."""
+    while isinstance(node, (ast.Subscript, ast.Call)):
+        node = node.value if isinstance(node, ast.Subscript) else node.func
+    names = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)} if node else set()
+    return bool(names & _STATE) or bool(_STATES.search(last_name(node)))
 
 
 def _is_fresh(hit: Hit) -> bool:
@@ -96,12 +111,21 @@ def _written(hit: Hit) -> bool:
         return False
     if isinstance(node.ctx, ast.Del) or not _while_running(hit):
         return False
+    if _is_number(hit.module.parents.get(node)):
+        return False
     where = node.slice
     if isinstance(where, ast.Compare) and "numpy" not in hit.module.roots:
         return True
     if isinstance(where, ast.Tuple) and any(_is_slice(part) for part in where.elts):
         return "numpy" not in hit.module.roots or not _may_be_array(hit, node.value)
     return is_tensor(hit.module, node.value)
+
+
+def _is_number(statement: ast.AST | None) -> bool:
+    """`losses[k] = loss.item()` keeps books on the host."""
+    value = statement.value if isinstance(statement, (ast.Assign, ast.AugAssign)) else None
+    func = value.func if isinstance(value, ast.Call) else None
+    return isinstance(func, ast.Attribute) and func.attr == "item"
 
 
 def _is_slice(node: ast.expr) -> bool:

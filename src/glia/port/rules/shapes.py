@@ -124,7 +124,25 @@ def _grows(hit: Hit) -> bool:
     outer = hit.module.parents.get(hit.call) if hit.call is not None else None
     if not isinstance(outer, ast.Assign) or not in_loop(hit):
         return False
-    return ast.unparse(outer.targets[0]) == ast.unparse(first)
+    if ast.unparse(outer.targets[0]) != ast.unparse(first):
+        return False
+    return not _starts_anew(hit, outer, parts)
+
+
+def _starts_anew(hit: Hit, outer: ast.Assign, parts: ast.List | ast.Tuple) -> bool:
+    """`z = torch.cat([z, z])`, or a name that the same loop gives a new value each time."""
+    if len({ast.unparse(part) for part in parts.elts}) == 1:
+        return True
+    name = ast.unparse(outer.targets[0])
+    loops = (ast.For, ast.While, ast.AsyncFor)
+    loop = next((n for n in hit.module.enclosing(outer) if isinstance(n, loops)), None)
+    return any(
+        isinstance(node, ast.Assign)
+        and node is not outer
+        and ast.unparse(node.targets[0]) == name
+        and not any(getattr(n, "id", "") == name for n in ast.walk(node.value))
+        for node in (ast.walk(loop) if loop is not None else ())
+    )
 
 
 _FIXED = "torch.where(mask, x, 0), and weigh the sum"

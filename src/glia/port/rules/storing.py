@@ -20,8 +20,12 @@ from glia.port.rules.rule import (
 from glia.port.rules.sources import PROBE, XLA_MODEL
 from glia.port.source.hits import Hit
 
-_CONVERTS = re.compile(r"(^|_)convert(_|$)|_to_(hf|nxd|neuron|maxtext|megatron|llama|gpt)(_|$)")
-_OF_CHECKPOINTS = re.compile(r"checkpoint|ckpt|state_dict|weights?(_|$)|(^|_)hf(_|$)|hugging_?face")
+_CONVERTS = re.compile(
+    r"(^|_)(convert|permute|remap)(_|$)|_(to|from)_(nxd|neuron|maxtext|megatron)"
+)
+_OF_CHECKPOINTS = re.compile(
+    r"checkpoint|ckpt|state_dict|(^|_)(hf|weights_from|weights_to_hf)(_|$)|hugging_?face|safetensors"
+)
 _PLACERS = ("auto", "balanced", "balanced_low_0", "sequential", "cuda")
 
 
@@ -57,7 +61,7 @@ def _maps_to_devices(hit: Hit, value: ast.expr | None) -> bool:
     if not isinstance(value, ast.Dict):
         return False
     return any(
-        isinstance(part, ast.Call)
+        hit.module.dotted(getattr(part, "func", part)).startswith("torch.cuda")
         or (
             isinstance(part, ast.Constant)
             and (type(part.value) is int or names_cuda(str(part.value)))

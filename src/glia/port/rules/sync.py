@@ -5,7 +5,14 @@ from __future__ import annotations
 import ast
 import re
 
-from glia.port.rules.conditions import first_is_tensor, no_arguments, of_tensor, on_tensor
+from glia.port.rules.conditions import (
+    first_is_tensor,
+    in_constructor,
+    no_arguments,
+    of_tensor,
+    on_tensor,
+    receiver,
+)
 from glia.port.rules.rule import Advice, Rule, method, per_family, test, use
 from glia.port.rules.sources import (
     EXPORT_PROBE,
@@ -16,13 +23,19 @@ from glia.port.rules.sources import (
 from glia.port.source.hits import Hit
 from glia.port.source.values import is_array, is_tensor
 
+_ARRAYS = {"numpy", "pandas", "polars", "scipy", "xarray", "jax", "tensorflow"}
 _REDUCTIONS = {"mean", "sum", "max", "min", "norm", "any", "all", "std", "var"}
+_SAME_METHODS = {"tensorflow", "keras", "paddle", "mxnet"}
 _FINITE = {"isnan", "isinf", "isfinite"}
 _END = re.compile(r"(^|_)(eos|eot|stop_token|stop_ids|end_of_\w+)(_|$)|finished|all_done")
 
 
 def _reads_one(hit: Hit) -> bool:
-    return no_arguments(hit) and on_tensor(hit)
+    """Each step: not when a model is built, nor by another library's tensors of that name."""
+    if not no_arguments(hit) or not on_tensor(hit) or in_constructor(hit):
+        return False
+    others = hit.module.roots & _SAME_METHODS
+    return not others or is_tensor(hit.module, receiver(hit)) or hit.key == "item"
 
 
 def _asks_for_finite(hit: Hit) -> bool:
@@ -50,8 +63,8 @@ def _asks_a_tensor(hit: Hit) -> bool:
 
 
 def _reduces(hit: Hit, node: ast.AST) -> bool:
-    """`h.mean() > 0` in a forward: what has a mean there is a tensor."""
-    if not hit.module.scopes.in_forward(node):
+    """`h.mean() > 0`: what has a mean in a forward, or where no arrays are, is a tensor."""
+    if not hit.module.scopes.in_forward(node) and hit.module.roots & _ARRAYS:
         return False
     sides = (node.left, *node.comparators) if isinstance(node, ast.Compare) else (node,)
     return any(

@@ -14,7 +14,7 @@ Guard = Literal["", "cuda", "import", "typing"]
 
 _ASKS = ("torch.cuda.is_available", "torch.cuda.device_count", "torch.version.cuda")
 _DEEPEST = 8  # names are followed that far: `ok = ok and ...` leads to itself
-_MISSING = {"ImportError", "ModuleNotFoundError", "Exception"}
+_MISSING = {"ImportError", "ModuleNotFoundError"}
 
 
 def guard_of(module: Module, node: ast.AST) -> Guard:
@@ -32,7 +32,7 @@ def guard_of(module: Module, node: ast.AST) -> Guard:
                 return "cuda"
         elif _left_before(module, outer, inner):
             return "cuda"
-        elif isinstance(outer, ast.Try) and inner in outer.body and _expects_absence(outer):
+        elif isinstance(outer, ast.Try) and inner in outer.body and _expects_absence(outer, inner):
             return "import"
         inner = outer
     return ""
@@ -101,10 +101,14 @@ def _compares(module: Module, test: ast.Compare) -> bool:
     return any(isinstance(s, ast.Call) and module.dotted(s.func) in _ASKS for s in sides)
 
 
-def _expects_absence(outer: ast.Try) -> bool:
+def _expects_absence(outer: ast.Try, inner: ast.AST) -> bool:
+    """A handler for a missing package; one for everything counts for the import itself only."""
     for handler in outer.handlers:
         caught = handler.type
         kinds = caught.elts if isinstance(caught, ast.Tuple) else [caught]
-        if caught is None or any(isinstance(k, ast.Name) and k.id in _MISSING for k in kinds):
+        names = {kind.id for kind in kinds if isinstance(kind, ast.Name)}
+        if names & _MISSING:
             return True
+        if caught is None or "Exception" in names:
+            return isinstance(inner, (ast.Import, ast.ImportFrom))
     return False

@@ -22,7 +22,7 @@ def moe(x, sizes):
     y = torch.empty_like(x)
     a2a(y, x, sizes, sizes)  # ~ C115
     h = D.all_gather_into_tensor(y, x, async_op=True)  # ~ C113
-    D.reduce_scatter(y, list(x.chunk(2)))  # ~ C116
+    D.reduce_scatter(y, list(x.chunk(2)))  # ~ C116?
     return y, h
 
 

@@ -12,7 +12,7 @@ os.putenv("CUDA_VISIBLE_DEVICES", "1")  # ~ C105
 
 assert torch.cuda.is_available(), "this script needs a GPU"  # ~ C006
 DEV = f"cuda:{os.getenv('LOCAL_RANK', 0)}"  # ~ C003|C004|C002
-device = torch.device(DEV)  # ~ C004
+device = torch.device(DEV)  # ~ C004?
 torch.set_default_device(device)  # ~ none
 
 quant = BnB(load_in_8bit=True)  # ~ C064

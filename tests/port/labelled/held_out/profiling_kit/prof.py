@@ -17,7 +17,7 @@ def go(m, x):
     before = mem()  # ~ C018
     free, _ = torch.cuda.mem_get_info()  # ~ C019
     torch.cuda.memory._snapshot()  # ~ C020
-    torch.cuda.ipc_collect()  # ~ C017?
+    torch.cuda.ipc_collect()  # ~ C138
     torch.cuda.profiler.stop()  # ~ C131
     nvmlInit()  # ~ C132
     import os
@@ -34,7 +34,7 @@ def go(m, x):
 
 
 def dtype_for(dev):
-    if dev.type == "cuda" and torch.cuda.is_bf16_supported():  # ~ C012 C023
+    if dev.type == "cuda" and torch.cuda.is_bf16_supported():  # ~ C012 C023:light
         return torch.bfloat16
     if torch.version.cuda and dev.type != "cpu":  # ~ C014
         return torch.float16  # ~ C042?

@@ -24,7 +24,7 @@ def build_loaders(train, val, cfg):
 
 def prepare(cfg, model):
     set_device(cfg.rank % gpus())  # ~ C009 C007
-    model.to(device=CUDA)  # ~ C002
+    model.to(device=CUDA)  # ~ C002?
     for p in model.parameters():
         p.requires_grad_(True)  # ~ none
     if cfg.sync_bn:
