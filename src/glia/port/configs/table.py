@@ -77,8 +77,9 @@ def _is_enabled_under(name: str) -> Condition:
 
 
 def _names_cuda(clue: Clue) -> bool:
-    """`device: cuda`, under whatever key that is not one of words about the project."""
-    return _CUDA.fullmatch(clue.value.strip()) is not None and clue.key not in _LABELS
+    """`device: cuda`, under whatever key; not `pytest -k cuda`, nor words about the project."""
+    is_device = _CUDA.fullmatch(clue.value.strip()) is not None
+    return is_device and len(clue.key) > 1 and clue.key not in _LABELS
 
 
 def _is_cuda_item(clue: Clue) -> bool:

@@ -234,13 +234,14 @@ class _TomlWalk:
 
     def __init__(self) -> None:
         self.table: Path = ()
-        self.keys: list[list[str]] = []  # of the tables in braces that are open
+        self.levels: list[_Level] = []  # the lists and tables in brackets that are open
+        self.names: list[list[str]] = []  # the key of each of those tables
         self.name: list[str] = []  # the key before `=`
         self.offset = 0
         self.has_value = False
-        self.places: list[int] = []  # of each list that is open, where one is
 
     def scalars(self, text: str) -> Iterator[Scalar]:
+        """The scalars in the order of the text."""
         header: list[str] | None = None
         for match in _TOML.finditer(text):
             token, mark = match[0], match["mark"]
@@ -259,20 +260,22 @@ class _TomlWalk:
                 self._mark(mark)
 
     def _mark(self, mark: str) -> None:
+        inside = self.levels[-1] if self.levels else None
         if mark == "=":
             self.has_value = True
         elif mark == "[":
-            self.places.append(0)
-        elif mark == "]" and self.places:
-            self.places.pop()
+            self.levels.append(_Level(is_mapping=False))
         elif mark == "{":
-            self.keys.append(self.name)
+            self.levels.append(_Level(is_mapping=True))
+            self.names.append(self.name)
             self.name, self.has_value = [], False
-        elif mark == "}" and self.keys:
-            self.name, self.has_value = self.keys.pop(), True
-        elif mark == "," and self.places and self.has_value:
-            self.places[-1] += 1
-        elif (mark == "," and self.keys) or (mark == "\n" and not (self.places or self.keys)):
+        elif mark in "]}" and inside is not None:
+            self.levels.pop()
+            if inside.is_mapping:
+                self.name, self.has_value = self.names.pop(), True
+        elif mark == "," and inside is not None and not inside.is_mapping:
+            inside.place += 1
+        elif mark == "," or (mark == "\n" and inside is None):
             self.name, self.has_value = [], False
 
     def _token(self, token: str, start: int) -> Iterator[Scalar]:
@@ -281,8 +284,9 @@ class _TomlWalk:
                 self.offset = start
             self.name += _toml_names(token)
             return
-        above = [name for names in self.keys for name in names]
-        index = self.places[-1] if self.places else None
+        above = [name for names in self.names for name in names]
+        in_list = bool(self.levels) and not self.levels[-1].is_mapping
+        index = self.levels[-1].place if in_list else None
         offset = self.offset if index is None else start
         yield Scalar((*self.table, *above, *self.name), _toml_text(token), offset, index)
 
