@@ -7,6 +7,7 @@ from typing import Any
 
 from glia.isa.objects import NKIObject
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.unspecified import UnspecifiedWarning
 from glia.nki import dtype
 from glia.nki import names as _names
 from glia.nki.kernel import Kernel, jit
@@ -23,6 +24,7 @@ __all__ = [
     "Kernel",
     "NKIObject",
     "NkiTensor",
+    "UnspecifiedWarning",
     "cpu_simulate",
     "dtype",
     "jit",

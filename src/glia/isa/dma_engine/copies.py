@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from glia.isa.dma_engine.descriptors import (
@@ -24,6 +26,7 @@ from glia.isa.rules import refusal, require
 from glia.isa.stream import Instruction, Work
 from glia.isa.tensors.addressing import Rows
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.unspecified import warner
 
 
 @instruction
@@ -83,12 +86,28 @@ def _gather(dst: NkiTensor, src: NkiTensor, oob: OobMode, work: Work) -> Instruc
 
 
 def _scatter(dst: NkiTensor, src: NkiTensor, oob: OobMode, work: Work) -> Instruction:
-    what, index = "dma_copy", row_tile("dma_copy", dst)
+    what, index, warn = "dma_copy", row_tile("dma_copy", dst), warner()
 
     def meaning(table: np.ndarray, data: np.ndarray, numbers: np.ndarray) -> None:
         picked, keep = picked_rows(what, dst, numbers, oob)
         value = np.empty((keep.size, *table.shape[1:]), table.dtype)
         convert(value, data.reshape(dst.shape[0], -1)[keep])
-        table[picked] = value
+        row = _row_written_twice(picked, value)
+        if row >= 0:
+            warn(
+                f"dma_copy scattering to {dst.storage.name}: row {row} is written twice with "
+                "different values; the queues keep no order between rows: the last one is kept here"
+            )
+        last = {int(number): at for at, number in enumerate(picked)}
+        table[list(last)] = value[list(last.values())]
 
     return current().emit(what, Engine.dma, (dst,), (src, index), work, meaning)
+
+
+def _row_written_twice(rows: np.ndarray, values: np.ndarray) -> int:
+    """The first row number that stands there twice with values that differ; -1: none."""
+    order = np.argsort(rows, kind="stable")
+    for one, other in pairwise(order):
+        if rows[one] == rows[other] and values[one].tobytes() != values[other].tobytes():
+            return int(rows[one])
+    return -1

@@ -202,9 +202,16 @@ def dma_work(
 
     Left to the compiler, descriptors come from the hardware generator where there is one.
     """
-    total, out_size = dst.size, dst.dtype.itemsize
     run = min(map(_run_bytes, srcs)) if transpose else min(map(_run_bytes, (dst, *srcs)))
+    queue, builder = _queue(dst, on, software), current()
+    static = not software and (mode is DgeMode.none or not builder.target.can.hwdge)
+    sides = tuple((v.size, v.dtype.itemsize, v.storage.memory) for v in (dst, *srcs))
+    alike = ("dma", sides, run, queue, software, static, transpose)
+    work = builder.works.get(alike)
+    if work is not None:
+        return work
     run = min(run, PACKET_BYTES)
+    total, out_size = dst.size, dst.dtype.itemsize
     in_sizes = [s.dtype.itemsize for s in srcs]
     num_bytes = total * max(out_size, sum(in_sizes))
     moved = DmaWork(
@@ -213,12 +220,13 @@ def dma_work(
         element_bytes=run,
         hbm_read_bytes=total * sum(n for n, s in zip(in_sizes, srcs, strict=True) if not s.on_chip),
         hbm_write_bytes=0 if dst.on_chip else total * out_size,
-        queue=_queue(dst, on, software),
+        queue=queue,
         software=software,
-        static=not software and (mode is DgeMode.none or not current().target.can.hwdge),
+        static=static,
         transpose=transpose,
     )
-    return Work(dma=moved, sram=traffic(dst, *srcs))
+    work = builder.works[alike] = Work(dma=moved, sram=traffic(dst, *srcs))
+    return work
 
 
 def _queue(dst: NkiTensor, on: Engine, software: bool) -> str:

@@ -3,9 +3,9 @@
 The hardware evaluates piecewise polynomials whose coefficients are not public; here each function
 is evaluated in float64 and rounded once to float32 (erf and gelu: see `erf.py`). Outside its
 documented range a function's result is invalid on hardware, and here an error. Exceptions: sin,
-whose extrapolation is documented; and what gives no number anyway (zero, infinities, NaN, the
-root or logarithm of a negative), which follows IEEE 754, because public kernels meet it (the root
-of a row of zeros, the logarithm of a masked probability).
+whose extrapolation is documented; and zero, infinities, and the root or logarithm of a negative,
+which follow IEEE 754 with a warning, because public kernels meet them (the logarithm of a masked
+probability, the reciprocal of a row that is padding). The root of zero is zero, and NaN stays NaN.
 Source of names, ranges and the rule for sin: aws-neuron-sdk nki/api/nki.api.shared.rst.
 """
 
@@ -52,6 +52,16 @@ class Activation:
     def table(self) -> str:
         """The table that must be loaded first: one per function; which share one is not public."""
         return "" if self.plain else self.name
+
+    def open_input(self, x: np.ndarray) -> str:
+        """The first input that is no number of the documented range and follows IEEE 754, or ""."""
+        if self.high == np.inf:
+            return ""
+        size = x if self.positive else np.abs(x)
+        beyond = (size < 0) | (size == np.inf)
+        if self.low > 0 and self.name != "sqrt":
+            beyond |= size == 0
+        return str(x[beyond][0]) if beyond.any() else ""
 
     def __call__(self, x: np.ndarray, parameter: Any = 0.0) -> np.ndarray:
         """The function of a float32 array.

@@ -13,7 +13,7 @@ from glia.isa.operators.alu import AluOp, alu
 from glia.isa.operators.functions import function
 from glia.isa.rules import column, on_chip, refusal, require, same_shape, scalar_or_column
 from glia.isa.scalar_engine.accumulator import accumulation
-from glia.isa.scalar_engine.issue import emit
+from glia.isa.scalar_engine.issue import emit, telling
 from glia.isa.stream import Instruction
 from glia.isa.tensors.tensor import NkiTensor
 
@@ -65,6 +65,7 @@ def activate2(
     if len({t.dtype for t in tiles}) > 1:
         raise refusal(f"{what} imm0, imm1", f"{tiles[0].dtype} and {tiles[1].dtype}", "one dtype")
     tiles += scalar_or_column(what, "relu_param", relu_param, rows)
+    apply = telling(what, fn)
     accumulator = accumulation(what, data, reduce_op, _REDUCTIONS, reduce_cmd, reduce_res)
 
     def function_of(value: np.ndarray, columns: list[np.ndarray]) -> np.ndarray:
@@ -72,7 +73,7 @@ def activate2(
             if token.name != "bypass":
                 other = column(operand, columns, value.ndim)
                 value = token.apply(other, value) if reverse else token.apply(value, other)
-        return fn(value, column(relu_param, columns, value.ndim))
+        return apply(value, column(relu_param, columns, value.ndim))
 
     return emit(what, fn, dst, data, tiles, function_of, accumulator, engine)
 

@@ -12,7 +12,7 @@ from glia.isa.launch.builder import current, instruction
 from glia.isa.operators.functions import Activation, function
 from glia.isa.rules import column, on_chip, refusal, same_shape, scalar_or_column
 from glia.isa.scalar_engine.accumulator import accumulation
-from glia.isa.scalar_engine.issue import emit
+from glia.isa.scalar_engine.issue import emit, telling
 from glia.isa.stream import Instruction
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor
@@ -80,7 +80,8 @@ def _activation(
     if bias is not None:
         _check_bias(what, fn, bias, current().target)
         columns += scalar_or_column(what, "bias", bias, rows)
-    apply = fn.narrow if fn.narrow is not None and dst.dtype.itemsize <= 2 else fn
+    narrow = fn.narrow if dst.dtype.itemsize <= 2 else None
+    apply = narrow or telling(what, fn)
     accumulator = accumulation(what, data, reduce_op, ("add",), reduce_cmd, reduce_res)
 
     def function_of(value: np.ndarray, tiles: list[np.ndarray]) -> np.ndarray:

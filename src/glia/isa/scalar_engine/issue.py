@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from glia.isa.scalar_engine.accumulator import NOTHING, Accumulation
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.unspecified import warner
 
 
 def scalar_cycles(target: Target, dst: NkiTensor, data: NkiTensor, reads_out: bool) -> float:
@@ -42,6 +44,24 @@ def _gpsimd_cycles(target: Target, fn: Activation, n: int) -> float:
     return max(
         n * (target.gpsimd_rsqrt_cycles if fn.table else target.gpsimd_cycles), target.gpsimd_min
     )
+
+
+def telling(what: str, fn: Activation) -> Callable[..., np.ndarray]:
+    """The function; with a warning where it takes what its documented range leaves out."""
+    if fn.high == np.inf:
+        return fn
+    warn = warner()
+
+    def apply(x: np.ndarray, parameter: Any = 0.0) -> np.ndarray:
+        got = fn.open_input(x)
+        if got:
+            warn(
+                f"{what} {fn.name}: got {got} (after scale and bias), outside the documented "
+                "range; the chip's result may be invalid, here it is that of IEEE 754"
+            )
+        return fn(x, parameter)
+
+    return apply
 
 
 def emit(

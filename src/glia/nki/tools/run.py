@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from glia.core.kernel_records import KernelRun, TensorSummary
 from glia.core.progress import Progress
+from glia.isa.unspecified import UnspecifiedWarning
 from glia.nki.arguments import HostArray, is_array, leaves, map_leaves
 from glia.nki.simulation import Run
 from glia.nki.tools.launch import Launch
@@ -29,7 +32,7 @@ def run_kernel(launch: Launch, progress: Progress) -> tuple[KernelRun, dict[str,
         KernelError: for whatever the chip refuses, with the kernel's file and line.
     """
     began = time.perf_counter()
-    with progress.step("run") as step:
+    with progress.step("run") as step, _unspecified() as met:
         run, outputs = launch_values(launch)
         num = sum(len(stream.instructions) for stream in run.streams)
         step.note(f"{num:,} instructions")
@@ -45,10 +48,25 @@ def run_kernel(launch: Launch, progress: Progress) -> tuple[KernelRun, dict[str,
         num_instructions=num,
         time=found.time,
         energy=found.energy,
-        notes=found.notes,
+        notes=(*found.notes, *met),
         wall_s=time.perf_counter() - began,
     )
     return record, outputs
+
+
+@contextmanager
+def _unspecified() -> Iterator[list[str]]:
+    """The warnings of what the public record leaves open, as lines; others pass."""
+    met: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnspecifiedWarning)
+        yield met
+    for one in caught:
+        if issubclass(one.category, UnspecifiedWarning):
+            met.append(f"{Path(one.filename).name}:{one.lineno}: {one.message}")
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    met[:] = dict.fromkeys(met)
 
 
 def launch_values(launch: Launch) -> tuple[Run, dict[str, np.ndarray]]:

@@ -1,0 +1,84 @@
+"""What the public record leaves open is met with a warning that names the kernel's line."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import glia.nki as nki
+import glia.nki.isa as nisa
+import glia.nki.language as nl
+from glia.nki import UnspecifiedWarning
+
+OPEN = [
+    ("log", 0.0), ("log", -1.0), ("log", np.inf), ("sqrt", -1.0), ("sqrt", np.inf), ("rsqrt", 0.0),
+    ("rsqrt", -4.0), ("rsqrt", np.inf), ("reciprocal", 0.0), ("reciprocal", -np.inf),
+    ("arctan", np.inf),
+]  # fmt: skip
+IEEE = {
+    "log": np.log, "sqrt": np.sqrt, "rsqrt": lambda x: 1 / np.sqrt(x),
+    "reciprocal": lambda x: 1 / x, "arctan": np.arctan,
+}  # fmt: skip
+
+
+def activated(name: str, value: float) -> np.ndarray:
+    def kernel(x):
+        out = nl.ndarray(x.shape, x.dtype, buffer=nl.shared_hbm)
+        tile = nl.load(x)
+        nisa.activation(tile, getattr(nl, name), tile)
+        nl.store(out, tile)
+        return out
+
+    return nki.simulate(kernel, target="trn2")(np.array([[1.0, value]], np.float32))
+
+
+@pytest.mark.parametrize(("name", "value"), OPEN)
+def test_activations_outside_their_range_follow_ieee_754(name: str, value: float):
+    text = rf"activation {name}: got {value} .*outside the documented range"
+    with pytest.warns(UnspecifiedWarning, match=text) as caught:
+        found = activated(name, value)
+    assert caught[0].filename == __file__
+    assert caught[0].lineno == activated.__code__.co_firstlineno + 4
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(found[0, 1], IEEE[name](np.float32(value)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("sqrt", 0.0), ("log", np.nan), ("exp", -np.inf), ("tanh", np.inf)]
+)
+def test_values_that_leave_nothing_open(name: str, value: float):
+    activated(name, value)  # warnings are errors
+
+
+def scattered(rows: list[int], values: Any, oob: Any = nisa.oob_mode.error) -> np.ndarray:
+    def kernel(data, numbers):
+        out = nl.zeros((8, 2), nl.float32, buffer=nl.shared_hbm)
+        index, tile = nl.load(numbers), nl.load(data)
+        nisa.dma_copy(
+            out.ap([[2, len(rows)], [1, 2]], vector_offset=index, indirect_dim=0), tile,
+            oob_mode=oob,
+        )  # fmt: skip
+        return out
+
+    data = np.repeat(np.array(values, np.float32)[:, None], 2, axis=1)
+    return nki.simulate(kernel, target="trn2")(data, np.array(rows, np.int32)[:, None])
+
+
+def test_a_row_that_a_scatter_writes_twice():
+    with pytest.warns(UnspecifiedWarning, match="row 3 is written twice with different values"):
+        found = scattered([3, 1, 3, 2], [10, 20, 30, 40])
+    assert found[:, 0].tolist() == [0, 20, 40, 30, 0, 0, 0, 0]
+
+
+def test_equal_values_and_skipped_rows_are_no_conflict():
+    assert scattered([3, 1, 3], [10, 20, 10])[3, 0] == 10
+    assert scattered([9, 1, 9], [10, 20, 30], nisa.oob_mode.skip)[1, 0] == 20
+
+
+def test_it_can_be_made_an_error():
+    with warnings.catch_warnings(), pytest.raises(UnspecifiedWarning):
+        warnings.simplefilter("error", UnspecifiedWarning)
+        activated("log", 0.0)
