@@ -7,22 +7,22 @@ The function takes nothing and returns `(module, inputs)`. Inputs are a tensor, 
 from __future__ import annotations
 
 import importlib.util
-import inspect
-import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from glia.core.errors import GliaError, ModelError, UsageError
+from glia.core.errors import ModelError, UsageError
 from glia.core.records import Finding
 from glia.frontends.inputs import num_sequences
-
-INSTALL_TORCH = "install PyTorch with: pip install 'glia[torch]'"
+from glia.frontends.user_code import (
+    INSTALL_TORCH,
+    call,
+    find_function,
+    import_file,
+    importable,
+    split_spec,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,127 +55,16 @@ def load_model(spec: str) -> LoadedModel:
 
         module, kwargs, findings = load_folder(folder)
         return _loaded(spec, folder.resolve().name, (module, kwargs), str(folder), findings)
-    file, function_name = _split(spec)
-    with _importable(file.parent):
-        function = _function(spec, _imported(spec, file), function_name)
-        result = _called(spec, function)
-    name = f"{file.stem}.{function_name}"
+    file, name = split_spec(spec)
+    with importable(file.parent):
+        result = call(spec, find_function(spec, import_file(spec, file), name))
+    name = f"{file.stem}.{name}"
     return _loaded(spec, name, result, str(file))
 
 
 def _require_torch(spec: str) -> None:
     if importlib.util.find_spec("torch") is None:
         raise UsageError(f"loading {spec}: got no PyTorch, expected it; {INSTALL_TORCH}")
-
-
-def _split(spec: str) -> tuple[Path, str]:
-    path, colon, function = spec.rpartition(":")
-    if not colon or not function or not path:
-        file = Path(spec)
-        if file.suffix == ".py" and file.is_file():
-            found = "; add the name of the function that returns the model"
-        else:
-            found = f"; there is no file or folder {spec!r}" if not file.exists() else ""
-        raise UsageError(
-            f"loading a model: got {spec!r}, expected file.py:function or a model folder{found}"
-        )
-    file = Path(path)
-    if not file.is_file():
-        raise UsageError(
-            f"loading {spec}: got no file {path!r}, expected a Python file; {_nearest_file(file)}"
-        )
-    return file, function
-
-
-def _nearest_file(file: Path) -> str:
-    if not file.parent.is_dir():
-        return f"the folder {str(file.parent)!r} does not exist either; check the path"
-    near = get_close_matches(file.name, [p.name for p in file.parent.glob("*.py")], n=1)
-    return f"did you mean {str(file.parent / near[0])!r}?" if near else "check the path"
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Inside, the folder's own modules can be imported, as when the file is run as a script."""
-    saved = list(sys.path)
-    sys.path.insert(0, str(folder.resolve()))
-    try:
-        yield
-    finally:
-        sys.path[:] = saved
-
-
-def _imported(spec: str, file: Path) -> ModuleType:
-    name = f"glia_model_{file.stem}"
-    found = importlib.util.spec_from_file_location(name, file.resolve())
-    if found is None or found.loader is None:
-        raise UsageError(f"loading {spec}: got {file.name!r}, expected a Python file ending in .py")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    try:
-        found.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        sys.modules.pop(name, None)
-        raise _user_error(f"importing {file}", error, file) from error
-    return module
-
-
-def _function(spec: str, module: ModuleType, name: str) -> Callable[[], Any]:
-    function = getattr(module, name, None)
-    if callable(function):
-        return _without_parameters(spec, name, function)
-    own = [n for n, v in vars(module).items() if inspect.isfunction(v) and not n.startswith("_")]
-    own = [n for n in own if vars(module)[n].__module__ == module.__name__]
-    near = get_close_matches(name, own, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(
-        f"loading {spec}: got no function {name!r} in the file; {hint}"
-        f"its functions: {', '.join(own) or 'none'}"
-    )
-
-
-def _without_parameters(spec: str, name: str, function: Callable[..., Any]) -> Callable[[], Any]:
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    needed = [
-        p.name
-        for p in inspect.signature(function).parameters.values()
-        if p.default is p.empty and p.kind not in kinds
-    ]
-    if inspect.isclass(function) or needed:
-        takes = f"parameters {', '.join(needed)}" if needed else "a class"
-        raise UsageError(
-            f"loading {spec}: got {takes}, expected a function without parameters; write a "
-            f"function that calls {name} and returns (module, inputs)"
-        )
-    return function
-
-
-def _called(spec: str, function: Callable[[], Any]) -> Any:
-    try:
-        return function()
-    except GliaError:
-        raise
-    except (Exception, SystemExit) as error:
-        file = Path(inspect.getsourcefile(function) or spec)
-        raise _user_error(f"calling {spec}", error, file) from error
-
-
-def _user_error(doing: str, error: BaseException, file: Path) -> ModelError:
-    """The user's exception in one line, with the line of their file that it came from."""
-    text = " ".join(str(error).split()) or "no message"
-    where = file.name
-    if isinstance(error, SyntaxError):
-        where = f"{file}:{error.lineno}"
-    else:
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [f for f in frames if Path(f.filename).name == file.name]
-        if own:
-            where = f"{file}:{own[-1].lineno} ({own[-1].line})"
-    do = "mend that line"
-    if isinstance(error, ModuleNotFoundError):
-        is_torch = error.name in ("torch", "transformers")
-        do = INSTALL_TORCH if is_torch else f"install the package that provides {error.name!r}"
-    return ModelError(f"{doing}: got {type(error).__name__}: {text}, at {where}; {do}")
 
 
 def _loaded(

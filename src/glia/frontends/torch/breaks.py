@@ -36,7 +36,7 @@ def cuts(module: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, A
         with torch.no_grad():
             found = torch._dynamo.explain(module)(*args, **dict(kwargs))
     except Exception as error:  # whatever stops it is the answer
-        return Cuts(None, (Break(_words(str(error), error), source_of_error(error)),))
+        return Cuts(None, (Break(reason_of(error), source_of_error(error)),))
     finally:
         torch._dynamo.reset()
     reasons = [Break(_words(r.reason), _place(r.user_stack)) for r in found.break_reasons]
@@ -48,6 +48,11 @@ def _place(stack: Any) -> SourceLine | None:
     if found is None:
         return None
     return SourceLine(found.file, found.line, linecache.getline(found.file, found.line).strip())
+
+
+def reason_of(error: Exception) -> str:
+    """Why torch.compile gave up, in one sentence."""
+    return _words(str(error), error)
 
 
 def _words(text: str, error: Exception | None = None) -> str:

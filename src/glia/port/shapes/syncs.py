@@ -1,0 +1,78 @@
+"""The lines at which the host waits: what a call showed, and what the source rules say."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from glia.core.shape_records import SyncPlace
+from glia.frontends.operations import Observation
+from glia.frontends.torch.export import quiet
+from glia.frontends.torch.observe import observe
+from glia.port.scan import parse, places
+from glia.port.source.project import shown_path
+
+_CATEGORIES = ("sync", "control")
+_RULES = ("C081", "C082", "C083", "C084")  # rules about shapes at which the host asks for a size
+_WORDS = {
+    "bool": "decides by a value",
+    "number": "reads one value",
+    "list": "reads all values",
+    "numpy": "copies to NumPy",
+    "copy": "copies to the CPU",
+    "text": "prints values",
+    "hidden": "an operation reads a value",
+}
+
+
+def sync_places(
+    module: torch.nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    files: Sequence[Path],
+) -> tuple[SyncPlace, ...]:
+    """What one call of the module showed and what the files say, by file and line."""
+    with quiet():
+        seen = observe(module, args, kwargs, calls=1)
+    found = {(p.file, p.line): p for p in _of_call(seen)}
+    for place in _of_source(files):
+        key = (place.file, place.line)
+        known = found.get(key)
+        both = None if known is None else replace(known, found_by="run and source")
+        found[key] = both or place
+    return tuple(found[key] for key in sorted(found))
+
+
+def _of_call(seen: Observation) -> list[SyncPlace]:
+    places_ = [(s.kind, s.source, s.count) for s in seen.syncs]
+    sized = [o for o in seen.operations if "dynamic_output_shape" in o.tags and _is_sized(o)]
+    named = [(_WORDS[kind], source, count) for kind, source, count in places_]
+    named += [(f"{o.name}: a size depends on the data", o.source, 1) for o in sized]
+    return [
+        SyncPlace(kind, shown_path(Path(s.file)), s.line, s.code, count, "run")
+        for kind, s, count in named
+        if s is not None
+    ]
+
+
+def _is_sized(operation: Any) -> bool:
+    """Indexing has a fixed size unless a mask says which."""
+    return operation.name != "index" or any(f.dtype == "bool" for f in operation.inputs[1:])
+
+
+def _of_source(files: Sequence[Path]) -> list[SyncPlace]:
+    found = []
+    for file in dict.fromkeys(f.resolve() for f in files):
+        module = parse(str(file), file.read_text(encoding="utf-8"))
+        for place in places(module):
+            if place.rule.category in _CATEGORIES or place.rule.id in _RULES:
+                code = linecache.getline(str(file), place.line).strip()
+                words = f"{place.rule.id} {place.rule.title}"
+                name = shown_path(file)
+                found.append(SyncPlace(words, name, place.line, code, 0, "source"))
+    return found
