@@ -5,9 +5,23 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from glia.port.rules.conditions import argument_of, in_torch_file, is_choice, names_cuda
-from glia.port.rules.rule import HIP, Advice, Family, Rule, attribute, method, string, use
-from glia.port.rules.sources import NATIVE, PROBE, TORCH_LINTER, XLA
+from glia.port.rules.conditions import (
+    argument_of,
+    in_torch_file,
+    is_choice,
+    names_cuda,
+)
+from glia.port.rules.rule import (
+    HIP,
+    Advice,
+    Family,
+    Rule,
+    attribute,
+    method,
+    string,
+    use,
+)
+from glia.port.rules.sources import NATIVE, PROBE, XLA
 from glia.port.source.hits import Hit
 
 _HELPER = "take the device from one helper of the project"
@@ -65,6 +79,8 @@ def _compared(hit: Hit) -> bool:
     parent = hit.module.parents.get(hit.node)
     if isinstance(parent, (ast.Tuple, ast.List, ast.Set)):
         parent = hit.module.parents.get(parent)
+    if isinstance(parent, ast.MatchValue):
+        return True
     if isinstance(parent, ast.Compare):
         sides = (parent.left, *parent.comparators)
         return not all(isinstance(side, ast.Constant) for side in sides)
@@ -168,7 +184,9 @@ def _is_label(hit: Hit) -> bool:
 
 def _elsewhere(hit: Hit) -> bool:
     """A keyword, a default, an assignment, an entry of a dict: wherever no other rule speaks."""
-    if not names_cuda(hit.key) or _OTHERS(hit) or is_choice(hit) or _is_label(hit):
+    if not names_cuda(hit.key) or _OTHERS(hit) or is_choice(hit) or _is_getattr(hit):
+        return False
+    if _is_label(hit):
         return False
     if _compares_texts(hit) or not (in_torch_file(hit) or _is_for_a_device(hit)):
         return False
@@ -193,14 +211,10 @@ def _is_for_a_device(hit: Hit) -> bool:
     return any(word in outer for word in _DEVICE_WORDS)
 
 
-def _unasked(hit: Hit) -> bool:
-    """Not behind `if torch.accelerator.is_available()`."""
-    asks = ("torch.accelerator.is_available", "torch.accelerator.current_accelerator")
-    return not any(
-        isinstance(outer, (ast.If, ast.IfExp))
-        and any(hit.module.dotted(n) in asks for n in ast.walk(outer.test))
-        for outer in hit.module.enclosing(hit.node)
-    )
+def _is_getattr(hit: Hit) -> bool:
+    """`getattr(torch, "cuda")`."""
+    call = hit.call
+    return call is not None and getattr(call.func, "id", "") in ("getattr", "hasattr", "setattr")
 
 
 RULES: tuple[Rule, ...] = (
@@ -209,7 +223,10 @@ RULES: tuple[Rule, ...] = (
         title="a tensor or module is moved with .cuda()",
         category="device",
         why="a build without CUDA raises AssertionError: Torch not compiled with CUDA enabled",
-        triggers=(method("cuda", when=_cuda_call),),
+        triggers=(
+            method("cuda", when=_cuda_call),
+            use("torch.Tensor.cuda", "torch.nn.Module.cuda"),
+        ),
         on=_MOVES,
         bad="import torch\nmodel = torch.nn.Linear(2, 2).cuda()\n",
         good="import torch\nmodel = torch.nn.Linear(2, 2).to(device)\n",
@@ -309,71 +326,5 @@ RULES: tuple[Rule, ...] = (
         grade="seen",
         sources=(PROBE,),
         autofix="yes",
-    ),
-    Rule(
-        id="C015",
-        title="torch.accelerator is called without asking whether there is one",
-        category="device",
-        why="renaming torch.cuda is not enough: without an accelerator these calls raise",
-        triggers=(
-            use(
-                *(
-                    f"torch.accelerator.{name}"
-                    for name in (
-                        "synchronize",
-                        "empty_cache",
-                        "empty_host_cache",
-                        "memory_allocated",
-                        "memory_reserved",
-                        "memory_stats",
-                        "max_memory_allocated",
-                        "max_memory_reserved",
-                        "reset_peak_memory_stats",
-                        "reset_accumulated_memory_stats",
-                        "get_memory_info",
-                        "set_device_index",
-                        "set_device_idx",
-                        "current_device_index",
-                        "current_device_idx",
-                        "current_stream",
-                        "set_stream",
-                        "device_index",
-                    )
-                ),
-                when=_unasked,
-            ),
-        ),
-        on={
-            "neuron": Advice(
-                "unknown", "right with TorchNeuron; torch-neuronx (XLA) is no accelerator to it"
-            ),
-            "tpu": Advice("raises", "torch_xla has its own calls: it is no accelerator to torch"),
-            "rocm": HIP,
-            "cpu": Advice("raises", "guard it with torch.accelerator.is_available()"),
-        },
-        bad="import torch\ntorch.accelerator.synchronize()\n",
-        good="import torch\nif torch.accelerator.is_available():\n"
-        "    torch.accelerator.synchronize()\n",
-        grade="seen",
-        sources=(PROBE, TORCH_LINTER, "https://github.com/ultralytics/ultralytics/pull/26202"),
-        autofix="partly",
-    ),
-    Rule(
-        id="C138",
-        title="torch.cuda is called",
-        category="device",
-        why="without CUDA the call raises, or does nothing, or says 0",
-        triggers=(use("torch.cuda.*", "torch.cuda"),),
-        on={
-            "neuron": Advice("raises", "guard it, or call torch.accelerator where there is one"),
-            "tpu": Advice("raises", "guard it, or call torch_xla"),
-            "rocm": HIP,
-            "cpu": Advice("raises", "guard it with torch.cuda.is_available()"),
-        },
-        bad="import torch\ntorch.cuda.ipc_collect()\n",
-        good="import torch\ncuda = pick()\ncuda.synchronize()\n",
-        grade="seen",
-        sources=(NATIVE, PROBE),
-        autofix="partly",
     ),
 )

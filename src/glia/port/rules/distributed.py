@@ -23,6 +23,7 @@ from glia.port.rules.rule import (
     LEAVE,
     Advice,
     Rule,
+    imports,
     keyword,
     operator,
     per_family,
@@ -289,6 +290,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             use(*_dist("isend", "irecv", "send", "recv", "batch_isend_irecv", "P2POp")),
             use("torch.distributed.pipelining.*"),
+            imports("torch.distributed.pipelining"),
         ),
         on=per_family(
             Advice("raises", "the pipelines of NxD, or another way to split", "days"),

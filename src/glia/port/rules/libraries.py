@@ -134,6 +134,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             *library("bitsandbytes"),
             use("transformers.BitsAndBytesConfig", "diffusers.BitsAndBytesConfig"),
+            use("peft.prepare_model_for_kbit_training"),
             keyword("load_in_8bit", "load_in_4bit", when=is_true),
             setting("load_in_8bit", "load_in_4bit", when=is_true),
         ),

@@ -57,7 +57,16 @@ def _unchecked_positions(hit: Hit) -> bool:
     function = hit.module.scopes.function_of(hit.node)
     if function is None or not in_forward(hit) or not _POSITIONS.search(last_name(hit.node)):
         return False
-    return not any(isinstance(node, (ast.Assert, ast.Raise)) for node in ast.walk(function))
+    return not any(_refuses_lengths(node) for node in ast.walk(function))
+
+
+def _refuses_lengths(node: ast.AST) -> bool:
+    """`raise`, or an `assert` that one thing is smaller than another."""
+    if not isinstance(node, ast.Assert):
+        return isinstance(node, ast.Raise)
+    orders = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+    compares = (n for n in ast.walk(node.test) if isinstance(n, ast.Compare))
+    return any(isinstance(op, orders) for compare in compares for op in compare.ops)
 
 
 def _accumulates(hit: Hit) -> bool:

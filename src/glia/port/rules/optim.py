@@ -117,6 +117,7 @@ RULES: tuple[Rule, ...] = (
                 when=_reentrant,
             ),
             method("gradient_checkpointing_enable"),
+            keyword("gradient_checkpointing", when=is_true),
         ),
         on=per_family(
             Advice("unknown", "use_reentrant=False"),

@@ -19,6 +19,10 @@ from glia.port.source.hits import Hit
 
 _ON_DEVICE = tuple(f"torch.{name}" for name in ("rand", "randn", "randint", "randperm", "normal"))
 _LIKE = ("torch.rand_like", "torch.randn_like", "torch.randint_like", "torch.bernoulli")
+_DROPOUTS = tuple(
+    f"torch.nn.functional.{name}"
+    for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
+)
 _HOST_RANDOM = (
     "random.random",
     "random.randint",
@@ -139,7 +143,8 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             use(*_ON_DEVICE, when=_on_a_device),
             use(*_LIKE, when=_of_another),
-            use("torch.nn.functional.dropout", when=_drops_while_training),
+            use(*_DROPOUTS, when=_drops_while_training),
+            use("torch.nn.functional.gumbel_softmax"),
         ),
         on=per_family(
             Advice("unknown", "draw on the CPU, then move, where runs are compared"),

@@ -24,6 +24,7 @@ from glia.port.source.values import is_array, is_tensor
 
 _LENGTHS = re.compile(r"(^|_)(lengths?|lens|counts?|repeats|durations?|sizes|seqlens)$")
 _POSITIONS = ("i_", "idx_", "index_", "id_", "n_", "num_")
+_ARRAYS = {"numpy", "pandas", "polars", "datasets", "xarray"}
 _PAST = re.compile(r"(^|_)(past|cache|cached|prev|kv)(_|$)")
 
 
@@ -41,7 +42,13 @@ def _by_mask(hit: Hit) -> bool:
         where = where.operand
     if isinstance(where, ast.Compare):
         same = ast.dump(where.left) == ast.dump(node.value)
-        return is_tensor(hit.module, where) or (same and not _is_text(where))
+        if _is_text(where):
+            return False
+        if same or is_tensor(hit.module, where) or "mask" in last_name(where.left):
+            return True
+        return not hit.module.roots & _ARRAYS
+    if isinstance(where, ast.Call) and isinstance(where.func, ast.Attribute):
+        return where.func.attr == "bool" and not where.args
     if isinstance(where, ast.Name) and _is_comparison(hit, where):
         return True
     name = last_name(where)

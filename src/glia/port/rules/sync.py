@@ -6,8 +6,10 @@ import ast
 import re
 
 from glia.port.rules.conditions import (
+    first_argument,
     first_is_tensor,
     in_constructor,
+    last_name,
     no_arguments,
     of_tensor,
     on_tensor,
@@ -25,6 +27,8 @@ from glia.port.source.values import is_array, is_tensor
 
 _ARRAYS = {"numpy", "pandas", "polars", "scipy", "xarray", "jax", "tensorflow"}
 _REDUCTIONS = {"mean", "sum", "max", "min", "norm", "any", "all", "std", "var"}
+_ANSWERS = {"torch.equal", "torch.allclose", "torch.is_nonzero"}
+_LOSS = re.compile(r"^(loss_fn|criterion|loss_func|loss_function|\w*_loss)$")
 _SAME_METHODS = {"tensorflow", "keras", "paddle", "mxnet"}
 _FINITE = {"isnan", "isinf", "isfinite"}
 _END = re.compile(r"(^|_)(eos|eot|stop_token|stop_ids|end_of_\w+)(_|$)|finished|all_done")
@@ -59,7 +63,23 @@ def _asks_a_tensor(hit: Hit) -> bool:
     node = hit.node
     parts = node.values if isinstance(node, ast.BoolOp) else [node]
     parts = [p.operand if isinstance(p, ast.UnaryOp) else p for p in parts]
-    return any(is_tensor(hit.module, part) or _reduces(hit, part) for part in parts)
+    return any(_is_asked(hit, part) for part in parts)
+
+
+def _is_asked(hit: Hit, node: ast.AST) -> bool:
+    if isinstance(node, ast.Call) and hit.module.dotted(node.func) in _ANSWERS:
+        return True
+    return is_tensor(hit.module, node) or _reduces(hit, node)
+
+
+def _first_is_read(hit: Hit) -> bool:
+    """`float(loss)`, `int(lengths.max())`, `float(loss_fn(p, y))`."""
+    value = first_argument(hit)
+    if value is None or len(hit.call.args if hit.call else ()) != 1:
+        return False
+    if isinstance(value, ast.Call) and _LOSS.search(last_name(value.func)):
+        return not hit.module.dotted(value.func).startswith(("numpy", "math"))
+    return first_is_tensor(hit) or _reduces(hit, value)
 
 
 def _reduces(hit: Hit, node: ast.AST) -> bool:
@@ -98,7 +118,7 @@ RULES: tuple[Rule, ...] = (
         why="the host waits for all work; where work is lazy it cuts the graph",
         triggers=(
             method("item", when=_reads_one),
-            use("float", "int", "bool", when=first_is_tensor, torch_only=True),
+            use("float", "int", "bool", when=_first_is_read, torch_only=True),
         ),
         on=per_family(_STEP, Advice("slower", "xm.add_step_closure")),
         bad="import torch\ntotal += loss.item()\n",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from glia.port.rules import (
+    accelerators,
     casting,
     compiling,
     data,
@@ -31,10 +32,11 @@ from glia.port.rules import (
 )
 from glia.port.rules.conditions import in_torch_file
 from glia.port.rules.rule import Rule, Trigger
-from glia.port.source.hits import Hit
+from glia.port.source.hits import Hit, Kind
 
 _CATEGORIES = (
     devices,
+    accelerators,
     queries,
     memory,
     streams,
@@ -58,6 +60,7 @@ _CATEGORIES = (
     setup,
 )
 
+WIDE = "cuda"  # rules that look at every text look for this in it; a test holds them to it
 RULES: dict[str, Rule] = {rule.id: rule for part in _CATEGORIES for rule in part.RULES}
 
 
@@ -73,6 +76,19 @@ def rules_at(hit: Hit) -> Iterator[Rule]:
             continue
         if trigger.when is None or trigger.when(hit):
             yield rule
+
+
+def is_watched(kind: Kind, key: str) -> bool:
+    """False when no rule looks at places of this kind and key, so that none speaks there."""
+    if kind in ("use", "import"):
+        return bool(_named(kind, key))
+    table = _index()
+    if (kind, key) in table or kind == "function":
+        return True
+    if kind != "string":
+        return False
+    first = f"{key.partition('_')[0]}_*", f"{key.partition(' ')[0]} *"
+    return WIDE in key or any((kind, wide) in table for wide in first)
 
 
 def _places(hit: Hit) -> Iterator[tuple[str, str]]:

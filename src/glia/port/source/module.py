@@ -102,7 +102,9 @@ class Module:
         """`self.cuda = torch.cuda`, `rng = torch.cuda.manual_seed` of a class: name -> dotted."""
         found: dict[str, str] = {}
         for node in self.nodes:
-            if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Attribute):
+            if not isinstance(node, ast.Assign):
+                continue
+            if not isinstance(node.value, (ast.Attribute, ast.Name)):
                 continue
             dotted = _dotted(node.value, self.names)
             for target in node.targets if dotted.startswith("torch.cuda") else ():

@@ -32,6 +32,7 @@ _KEEPERS = {
     "eq", "ne", "gt", "lt", "ge", "le", "cumsum", "masked_fill", "softmax", "type_as", "repeat",
     "gather", "index_select", "t", "nonzero", "logical_not", "round", "floor",
 }  # fmt: skip
+_NEW = {"new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"}
 _PARTS = {"T", "data", "grad", "mT", "real", "values", "indices"}
 _NOT_TENSORS = ("torch.nn.functional.has_torch_function",)
 _INTEGERS = {
@@ -91,6 +92,10 @@ def _continues(value: ast.expr, name: str) -> bool:
     """`x * 2`, `x.float()`, given to `x`: whatever it was, it stays."""
     if isinstance(value, ast.BinOp):
         return _continues(value.left, name) or _continues(value.right, name)
+    if isinstance(value, ast.UnaryOp):
+        return _continues(value.operand, name)
+    if isinstance(value, ast.Subscript):
+        return _continues(value.value, name)
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
         return value.func.attr in _KEEPERS and _continues(value.func.value, name)
     return isinstance(value, ast.Name) and value.id == name
@@ -104,6 +109,8 @@ def _makes(module: Module, call: ast.Call, depth: int) -> bool:
             return last in _MAKERS
         return name.startswith("torch.nn.functional.") and name not in _NOT_TENSORS
     func = call.func
+    if isinstance(func, ast.Attribute) and func.attr in _NEW:
+        return True
     if isinstance(func, ast.Attribute) and func.attr in _KEEPERS:
         return is_tensor(module, func.value, depth)
     return False

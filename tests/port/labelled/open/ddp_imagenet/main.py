@@ -40,7 +40,7 @@ def worker(gpu, args):
     if os.path.isfile(args.resume):
         loc = f"cuda:{gpu}"  # ~ C003|C004|C002
         ckpt = torch.load(args.resume, map_location=loc)  # ~ none
-        best = ckpt["best_acc1"].to(gpu)  # ~ none
+        best = ckpt["best_acc1"].to(gpu)  # ~ C139
     loader = DataLoader(dataset, batch_size=256, shuffle=False, num_workers=8, pin_memory=True,  # ~ C035 C033 C036?
                         sampler=DistributedSampler(dataset))
     val_loader = DataLoader(val, batch_size=256, num_workers=8, pin_memory=True, drop_last=True)  # ~ C035 C033

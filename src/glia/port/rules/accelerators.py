@@ -1,0 +1,140 @@
+"""Rules about accelerators by number or by torch's own names, and what else torch.cuda has."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from glia.port.rules.conditions import first_argument, given_value, last_name
+from glia.port.rules.rule import HIP, Advice, Rule, keyword, method, per_family, string, use
+from glia.port.rules.sources import NATIVE, PROBE, TORCH_LINTER
+from glia.port.source.hits import Hit
+
+_BY_NUMBER = re.compile(r"^(local_)?rank$|^gpu(_?(id|idx|index|rank))?$|^device_(id|idx|index)$")
+
+
+def _unasked(hit: Hit) -> bool:
+    """Not behind `if torch.accelerator.is_available()`."""
+    asks = ("torch.accelerator.is_available", "torch.accelerator.current_accelerator")
+    return not any(
+        isinstance(outer, (ast.If, ast.IfExp))
+        and any(hit.module.dotted(n) in asks for n in ast.walk(outer.test))
+        for outer in hit.module.enclosing(hit.node)
+    )
+
+
+def _by_number(hit: Hit) -> bool:
+    """`x.to(0)`, `model.to(rank)`, `device=local_rank`."""
+    if hit.kind == "keyword":
+        value = given_value(hit)
+        func = hit.call.func if hit.call is not None else None
+        if last_name(func) != "pipeline" and not hit.module.dotted(func or hit.node).startswith(
+            "torch."
+        ):
+            return False
+    else:
+        value = first_argument(hit)
+    if isinstance(value, ast.Constant):
+        return type(value.value) is int
+    if value is None or hit.module.string(value) is not None:
+        return False
+    return bool(_BY_NUMBER.match(last_name(value)))
+
+
+def _got(hit: Hit) -> bool:
+    """`getattr(torch, "cuda")`."""
+    func = hit.call.func if hit.call is not None else None
+    return hit.key == "cuda" and getattr(func, "id", "") == "getattr"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="C015",
+        title="torch.accelerator is called without asking whether there is one",
+        category="device",
+        why="renaming torch.cuda is not enough: without an accelerator these calls raise",
+        triggers=(
+            use(
+                *(
+                    f"torch.accelerator.{name}"
+                    for name in (
+                        "synchronize",
+                        "empty_cache",
+                        "empty_host_cache",
+                        "memory_allocated",
+                        "memory_reserved",
+                        "memory_stats",
+                        "max_memory_allocated",
+                        "max_memory_reserved",
+                        "reset_peak_memory_stats",
+                        "reset_accumulated_memory_stats",
+                        "get_memory_info",
+                        "set_device_index",
+                        "set_device_idx",
+                        "current_device_index",
+                        "current_device_idx",
+                        "current_stream",
+                        "set_stream",
+                        "device_index",
+                    )
+                ),
+                when=_unasked,
+            ),
+        ),
+        on={
+            "neuron": Advice(
+                "unknown", "right with TorchNeuron; torch-neuronx (XLA) is no accelerator to it"
+            ),
+            "tpu": Advice("raises", "torch_xla has its own calls: it is no accelerator to torch"),
+            "rocm": HIP,
+            "cpu": Advice("raises", "guard it with torch.accelerator.is_available()"),
+        },
+        bad="import torch\ntorch.accelerator.synchronize()\n",
+        good="import torch\nif torch.accelerator.is_available():\n"
+        "    torch.accelerator.synchronize()\n",
+        grade="seen",
+        sources=(PROBE, TORCH_LINTER, "https://github.com/ultralytics/ultralytics/pull/26202"),
+        autofix="partly",
+    ),
+    Rule(
+        id="C139",
+        title="a device is given by its number",
+        category="device",
+        why="a number counts accelerators: without one it raises, and XLA's are not counted",
+        triggers=(
+            method("to", when=_by_number),
+            keyword("device", when=_by_number),
+        ),
+        on=per_family(
+            Advice("unknown", "right with TorchNeuron; with torch-neuronx (XLA) name the device"),
+            Advice("raises", "name the device: torch_xla counts its own"),
+            HIP,
+            Advice("raises", "take the device from one helper of the project"),
+        ),
+        bad="import torch\nmodel = model.to(local_rank)\n",
+        good="import torch\nmodel = model.to(device)\nx = torch.ones(2).to(torch.int8)\n",
+        grade="seen",
+        sources=(PROBE,),
+    ),
+    Rule(
+        id="C138",
+        title="torch.cuda is called",
+        category="device",
+        why="without CUDA the call raises, or does nothing, or says 0",
+        triggers=(
+            use("torch.cuda.*", "torch.cuda"),
+            string("*", when=_got),
+        ),
+        on={
+            "neuron": Advice("raises", "guard it, or call torch.accelerator where there is one"),
+            "tpu": Advice("raises", "guard it, or call torch_xla"),
+            "rocm": HIP,
+            "cpu": Advice("raises", "guard it with torch.cuda.is_available()"),
+        },
+        bad="import torch\ntorch.cuda.ipc_collect()\n",
+        good="import torch\ncuda = pick()\ncuda.synchronize()\n",
+        grade="seen",
+        sources=(NATIVE, PROBE),
+        autofix="partly",
+    ),
+)
