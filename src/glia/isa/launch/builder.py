@@ -102,20 +102,29 @@ def _declared(function: F, table: dict[str, Callable[..., Any]], module: str) ->
     names = tuple(signature.parameters)
     known = frozenset(names)
     required = frozenset(n for n, p in signature.parameters.items() if p.default is p.empty)
+    full_name = f"{module}.{name}"
+    seen: set[tuple[int, tuple[str, ...]]] = set()  # ways to call it that fit, of those tried
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        builder = current(f"{module}.{name}")
+        builder = current(full_name)
         # What Signature.bind does, without its cost: 10^5 instructions are common.
-        arguments = dict(zip(names, args, strict=False))
-        arguments.update(kwargs)
-        fits = len(arguments) == len(args) + len(kwargs) and known >= arguments.keys() >= required
+        way, arguments = (len(args), tuple(kwargs)), kwargs
+        if args:
+            arguments = dict(zip(names, args, strict=False))
+            arguments.update(kwargs)
+        fits = way in seen
+        if not fits:
+            once = len(arguments) == len(args) + len(kwargs)
+            fits = once and known >= arguments.keys() >= required
+            if fits:
+                seen.add(way)
         at = kernel_place(sys._getframe(1))
         if not fits and _only_dst_dtype(arguments, known, required):
             del arguments["dtype"]
         elif not fits:
             wrong = misfit(name, signature, args, kwargs)
-            raise located(KernelError(f"{module}.{name}: {wrong}"), *at)
+            raise located(KernelError(f"{full_name}: {wrong}"), *at)
         return builder.issue(name, function, arguments, at)
 
     table[name] = call
@@ -147,6 +156,7 @@ class StreamBuilder(LaunchMemory):
         self.name = name
         self.calls: list[Call] = []
         self.instructions: list[Instruction] = []
+        self.works: dict[tuple[object, ...], Work] = {}  # made once for instructions that are alike
         self.schedule = Schedule()
         self.budget = Budget()
 

@@ -27,12 +27,15 @@ class Shadow:
         "_size",
         "_started",
         "_started_missing",
+        "_steps",
+        "_storage",
         "_unwritten",
         "full",
     )
 
     def __init__(self, storage: Storage) -> None:
         self.full = storage.role in ("input", "constant")
+        self._storage, self._steps = storage, storage.steps
         self._size = storage.dtype.itemsize
         self._num_bytes = storage.num_bytes
         self._pitch = max(storage.partition_bytes // self._size, 1)
@@ -49,7 +52,7 @@ class Shadow:
         """Record a write; one with a run-time address counts for all that it may touch."""
         if self.full:
             return
-        if _is_whole(view):
+        if self._is_whole(view):
             self.full, self._flags = True, _NONE
             return
         flags = self._select(view, "_flags")
@@ -108,7 +111,7 @@ class Shadow:
 
     def mark_started(self, view: NkiTensor, started: bool) -> None:
         """A matmul wrote here (True), or something else did (False)."""
-        if started and _is_whole(view):
+        if started and self._is_whole(view):
             self._started, self._started_missing = _NONE, 0
         if (self._started is None and not started) or (started and self._started_missing == 0):
             return
@@ -150,11 +153,10 @@ class Shadow:
         self._pitch *= parts
         self._size = size
 
-
-def _is_whole(view: NkiTensor) -> bool:
-    """True for the whole storage as it was declared, each element once."""
-    storage = view.storage
-    if view.shape != storage.shape or view.dtype.itemsize != storage.dtype.itemsize:
-        return False
-    plain = not view.start and not view.partition and view.indirection is None
-    return plain and view.steps == storage.steps
+    def _is_whole(self, view: NkiTensor) -> bool:
+        """True for the whole storage as it was declared, each element once."""
+        storage = self._storage
+        if view.shape != storage.shape or view.dtype.itemsize != storage.dtype.itemsize:
+            return False
+        plain = not view.start and not view.partition and view.indirection is None
+        return plain and view.steps == self._steps

@@ -70,15 +70,19 @@ def nc_matmul(
     check_moving(what, dst, columns, rows, b.target)
     hints = (is_stationary_onezero, is_moving_onezero)
     passes = _passes(b.target, stationary, moving, hints)
-    work = Work(
-        cycles=stream_cycles(b.target, columns, passes, rows),
-        flops=2.0 * stationary.shape[0] * depth * rows * columns,
-        flop_kind=stationary.dtype.name,
-        cell_rate=(b.target.double_row_rate if double else 1.0) / passes,
-        useful=not is_transpose,
-        sram=traffic(dst, stationary, moving),
-        tile=tile,
-    )
+    sizes, types = (stationary.shape[0], rows, columns), (dst.dtype, stationary.dtype, moving.dtype)
+    alike = ("nc_matmul", sizes, types, double, passes, is_transpose, tile)
+    work = b.works.get(alike)
+    if work is None:
+        work = b.works[alike] = Work(
+            cycles=stream_cycles(b.target, columns, passes, rows),
+            flops=2.0 * stationary.shape[0] * depth * rows * columns,
+            flop_kind=stationary.dtype.name,
+            cell_rate=(b.target.double_row_rate if double else 1.0) / passes,
+            useful=not is_transpose,
+            sram=traffic(dst, stationary, moving),
+            tile=tile,
+        )
     adds = accumulates(what, dst, accumulate)
     meaning = _meaning(stationary, moving, hints, double, adds)
     reads = (stationary, moving, dst) if adds else (stationary, moving)

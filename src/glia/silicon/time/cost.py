@@ -104,10 +104,8 @@ def _issuer(dma: DmaWork, issue_s: float, timing: Timing) -> tuple[str, float]:
     return GENERATORS, issue_s / timing.generators
 
 
-def latency(producer: Instruction, consumer: Instruction, timing: Timing) -> float:
-    """Seconds from the end of one instruction until another may start on its result."""
+def latency(producer: Instruction, consumer: Instruction, cost: Cost, timing: Timing) -> float:
+    """Seconds from the end of one instruction until another, of this cost, may use its result."""
     if producer.engine is engine.dma:
         return timing.completion_latency_s
-    if producer.engine is consumer.engine:
-        return 0.0
-    return cost_of(consumer, timing).wait_s
+    return 0.0 if producer.engine is consumer.engine else cost.wait_s

@@ -96,7 +96,7 @@ class _Issue:
     def step(self, one: Instruction, extra: float = 0.0, extra_path: float = 0.0) -> None:
         """Issue the next instruction, which may have to wait for things outside."""
         cost = cost_of(one, self.scheduler.timing)
-        ready, path = self.ready(one)
+        ready, path = self.ready(one, cost)
         start, end = self.scheduler.place(one, cost, max(extra, ready))
         self.record(start, end, max(extra_path, path) + cost.alone_s)
 
@@ -106,17 +106,17 @@ class _Issue:
         self.times.ends_s.append(end)
         self.times.paths_s.append(path)
 
-    def ready(self, one: Instruction) -> tuple[float, float]:
+    def ready(self, one: Instruction, cost: Cost) -> tuple[float, float]:
         """When the results that the next instruction awaits are visible: as written, dataflow."""
         needs, after = self.deps.needs[one.index], self.deps.after[one.index]
-        ends, made, timing = self.times.ends_s, self.made, self.scheduler.timing
-        ready = path = 0.0
+        ends, paths, made = self.times.ends_s, self.times.paths_s, self.made
+        timing, ready, path = self.scheduler.timing, 0.0, 0.0
         for index in needs:
-            wait = latency(made[index], one, timing)
+            wait = latency(made[index], one, cost, timing)
             ready = max(ready, ends[index] + wait)
-            path = max(path, self.times.paths_s[index] + wait)
+            path = max(path, paths[index] + wait)
         for index in after:
-            ready = max(ready, ends[index] + latency(made[index], one, timing))
+            ready = max(ready, ends[index] + latency(made[index], one, cost, timing))
         return ready, path
 
     def timeline(self, bound: float) -> Timeline:
@@ -181,7 +181,7 @@ def _meet(meeting: Meeting, issues: Mapping[Member, _Issue], timing: Timing) -> 
     """All come, then all go: a member's engine or queue is held from its coming to the end."""
     come, paths = [], []
     for member, one in zip(meeting.members, meeting.instructions, strict=True):
-        ready, path = issues[member].ready(one)
+        ready, path = issues[member].ready(one, cost_of(one, timing))
         come.append(issues[member].scheduler.engines.free_at(one, ready))
         paths.append(path)
     together, path = max(come) + timing.semaphore_s, max(paths)
