@@ -1,0 +1,1 @@
+"""The families of models: each reads its config keys and composes blocks."""

@@ -1,0 +1,120 @@
+"""DeepSeek-V2 and V3: latent attention, and experts beside shared ones."""
+
+from __future__ import annotations
+
+from glia.cost.memory import blocks
+from glia.cost.memory.architecture import (
+    Architecture,
+    Attention,
+    Block,
+    Kept,
+    Layer,
+    joined,
+)
+from glia.cost.memory.config import Config
+from glia.cost.memory.families.common import embedding, head_of, lm_head
+
+
+def read(config: Config) -> Architecture:
+    """The architecture of a DeepSeek config.
+
+    Raises:
+        ModelError: for a key that is missing or makes no sense.
+        UnknownFamily: for a head that is not known here.
+    """
+    hidden, vocab = config.size("hidden_size"), config.size("vocab_size")
+    num_layers = config.size("num_hidden_layers")
+    dense = _layer(config, sparse=False)
+    has_experts = config.maybe_size("n_routed_experts") is not None
+    sparse = _layer(config, sparse=True) if has_experts else dense
+    first_dense = config.size("first_k_dense_replace", default=0, least=0)
+    every = config.size("moe_layer_freq", default=1)
+    layers = tuple(
+        sparse if has_experts and i >= first_dense and i % every == 0 else dense
+        for i in range(num_layers)
+    )
+    head = head_of(config, vocab, "lm")
+    top = blocks.rms_norm("norm", hidden)
+    if head.kind == "lm":
+        top += lm_head(hidden, vocab, config.flag("tie_word_embeddings"))
+    elif head.num_logits:
+        top += blocks.linear("score", head.num_logits, hidden, "all")
+    notes: tuple[str, ...] = ()
+    if config.maybe_size("num_nextn_predict_layers"):
+        notes = ("layers for multi-token prediction are not counted; transformers leaves them out",)
+    return Architecture(
+        family=config.model_type,
+        hidden=hidden,
+        vocab_size=vocab,
+        layers=layers,
+        embedding=embedding(vocab, hidden),
+        head=top,
+        num_logits=head.num_logits,
+        pools=head.kind == "classes",
+        num_positions=config.maybe_size("max_position_embeddings"),
+        notes=notes,
+    )
+
+
+def _layer(config: Config, sparse: bool) -> Layer:
+    hidden, heads = config.size("hidden_size"), config.size("num_attention_heads")
+    rope, nope = config.size("qk_rope_head_dim"), config.size("qk_nope_head_dim")
+    value, rank = config.size("v_head_dim"), config.size("kv_lora_rank")
+    feed, widths, inner = _feed_forward(config, hidden, sparse)
+    block = joined(
+        [
+            blocks.rms_norm("input_layernorm", hidden),
+            blocks.rms_norm("post_attention_layernorm", hidden),
+            _attention(config, hidden, heads),
+            feed,
+        ]
+    )
+    spec = Attention(heads, heads, nope + rope, value, latent_size=rank + rope)
+    return Layer(block, (spec,), widths, inner)
+
+
+def _attention(config: Config, hidden: int, heads: int) -> Block:
+    rope, nope = config.size("qk_rope_head_dim"), config.size("qk_nope_head_dim")
+    value, rank = config.size("v_head_dim"), config.size("kv_lora_rank")
+    bias, q = config.flag("attention_bias"), heads * (rope + nope)
+    query_rank = config.maybe_size("q_lora_rank")
+    parts = []
+    if query_rank is None:
+        parts.append(blocks.linear("q_proj", q, hidden, "heads"))
+    else:
+        parts += [
+            blocks.linear("q_a_proj", query_rank, hidden, "all", bias=bias),
+            blocks.rms_norm("q_a_layernorm", query_rank),
+            blocks.linear("q_b_proj", q, query_rank, "heads"),
+        ]
+    probability = config.fraction("attention_dropout")
+    parts += [
+        blocks.linear("kv_a_proj_with_mqa", rank + rope, hidden, "all", bias=bias),
+        blocks.rms_norm("kv_a_layernorm", rank),
+        blocks.linear("kv_b_proj", heads * (nope + value), rank, "heads"),
+        blocks.output_linear("o_proj", hidden, heads * value, "heads", bias),
+        blocks.math_attention(
+            heads,
+            heads,
+            nope + rope,
+            probability=probability,
+            is_cached=False,
+            value_dim=value,
+        ),
+        Block(kept=(Kept("cached latent", rank + rope),)),
+    ]
+    return joined(parts)
+
+
+def _feed_forward(config: Config, hidden: int, sparse: bool) -> tuple[Block, tuple[int, ...], int]:
+    if not sparse:
+        width = config.size("intermediate_size")
+        return blocks.gated_mlp(hidden, width), (width,), 3 * width
+    width, active = config.size("moe_intermediate_size"), config.size("num_experts_per_tok")
+    block = blocks.experts(hidden, width, config.size("n_routed_experts"), active)
+    block += Block(kept=(Kept("router input", hidden, kind="widened"),))
+    shared = config.size("n_shared_experts", default=0, least=0) * width
+    if not shared:
+        return block, (width,), 3 * active * width
+    block += blocks.gated_mlp(hidden, shared, prefix="mlp.shared_experts")
+    return block, (width, shared), 3 * (active * width + shared)
