@@ -43,8 +43,10 @@ def _by_number(hit: Hit) -> bool:
 
 def _got(hit: Hit) -> bool:
     """`getattr(torch, "cuda")`."""
-    func = hit.call.func if hit.call is not None else None
-    return hit.key == "cuda" and getattr(func, "id", "") == "getattr"
+    call = hit.call
+    if hit.key != "cuda" or call is None or getattr(call.func, "id", "") != "getattr":
+        return False
+    return len(call.args) > 1 and call.args[1] is hit.node
 
 
 RULES: tuple[Rule, ...] = (

@@ -214,7 +214,9 @@ def _is_for_a_device(hit: Hit) -> bool:
 def _is_getattr(hit: Hit) -> bool:
     """`getattr(torch, "cuda")`."""
     call = hit.call
-    return call is not None and getattr(call.func, "id", "") in ("getattr", "hasattr", "setattr")
+    if call is None or len(call.args) < 2 or call.args[1] is not hit.node:
+        return False
+    return getattr(call.func, "id", "") in ("getattr", "hasattr", "setattr")
 
 
 RULES: tuple[Rule, ...] = (

@@ -148,7 +148,7 @@ def _starts_anew(hit: Hit, outer: ast.Assign, parts: ast.List | ast.Tuple) -> bo
         and node is not outer
         and ast.unparse(node.targets[0]) == name
         and not any(getattr(n, "id", "") == name for n in ast.walk(node.value))
-        for node in (ast.walk(loop) if loop is not None else ())
+        for node in getattr(loop, "body", ())
     )
 
 

@@ -67,9 +67,13 @@ def _asks_a_tensor(hit: Hit) -> bool:
 
 
 def _is_asked(hit: Hit, node: ast.AST) -> bool:
+    if is_tensor(hit.module, node):
+        return True
+    if hit.key == "assert" and not hit.module.scopes.in_forward(node):
+        return False  # a check beside the run, of which tests are full
     if isinstance(node, ast.Call) and hit.module.dotted(node.func) in _ANSWERS:
         return True
-    return is_tensor(hit.module, node) or _reduces(hit, node)
+    return _reduces(hit, node)
 
 
 def _first_is_read(hit: Hit) -> bool:
