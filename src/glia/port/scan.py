@@ -17,7 +17,7 @@ from glia.core.errors import FormatError
 from glia.port.rules.conditions import TORCH_ROOTS
 from glia.port.rules.devices import choice_of
 from glia.port.rules.rule import Rule
-from glia.port.rules.table import RULES, rules_at
+from glia.port.rules.table import RULES, WIDE, is_watched, rules_at
 from glia.port.source.guards import guard_of
 from glia.port.source.hits import Hit, hits
 from glia.port.source.imports import eager_imports
@@ -32,7 +32,6 @@ _PYTHON_2 = re.compile(
     r"""|<>|\bur["']|`[^`]*`|\b0\d+\b|\b\d+L\b""",
     re.MULTILINE,
 )
-_WIDE = "cuda"  # rules that look at every text look for this in it; a test holds them to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def places(module: Module) -> list[Place]:
     """Every place where a rule speaks, once per rule and line, in reading order."""
     found: dict[tuple[int, int, str], Place] = {}
     seen: set[tuple[int, str]] = set()
-    for hit in hits(module):
+    for hit in hits(module, is_watched):
         for rule in rules_at(hit):
             line = getattr(hit.node, "lineno", 1)
             if (line, rule.id) in seen:
@@ -192,7 +191,7 @@ def _words() -> Iterator[str]:
                 if trigger.torch_only:
                     continue
                 if key == "*":
-                    yield _WIDE
+                    yield WIDE
                 elif trigger.kind in ("use", "import"):
                     yield key.split(".")[0]
                 else:

@@ -19,9 +19,9 @@ One walk of the tree yields them all, so that the number of rules costs nothing.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from glia.port.source.module import Module
 
@@ -61,75 +61,136 @@ class Hit:
         return None
 
 
-def hits(module: Module) -> Iterator[Hit]:
-    """Every place of the module, in reading order of the tree."""
+Wanted = Callable[[Kind, str], bool]
+
+
+def hits(module: Module, wanted: Wanted = lambda kind, key: True) -> Iterator[Hit]:
+    """Every place of the module in reading order, or those under a kind and key that is `wanted`.
+
+    To ask first is quicker: few of the names of a file are those that a rule looks for.
+    """
     for node in module.nodes:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield from _imports(module, node)
-        elif isinstance(node, (ast.Attribute, ast.Name)):
-            yield from _names(module, node)
-        elif isinstance(node, ast.Call):
-            yield from _keywords(module, node)
-        elif isinstance(node, (ast.Constant, ast.JoinedStr)):
-            yield from _strings(module, node)
-        elif isinstance(node, ast.Subscript):
-            is_read = isinstance(node.ctx, ast.Load)
-            yield Hit("index", "load" if is_read else "store", module, node)
-        elif isinstance(node, ast.BinOp):
-            if type(node.op) in _OPERATORS:
-                yield Hit("operator", _OPERATORS[type(node.op)], module, node)
-        elif isinstance(node, ast.AugAssign):
-            yield Hit("operator", "+=", module, node)
-        else:
-            yield from _statements(module, node)
+        places = _PLACES.get(node.__class__)
+        if places is None:
+            continue
+        for kind, key, place, call in places(module, node):
+            if wanted(kind, key):
+                yield Hit(kind, key, module, place, call)
 
 
-def _imports(module: Module, node: ast.Import | ast.ImportFrom) -> Iterator[Hit]:
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            yield Hit("import", alias.name, module, node)
-    elif node.module and not node.level:
-        for alias in node.names:
-            yield Hit("import", f"{node.module}.{alias.name}", module, node)
+# What a kind of node gives: kind, key, node and call of each hit.
+_Found = tuple[Kind, str, ast.AST, ast.Call | None]
+_Places = Iterable[_Found]
 
 
-def _names(module: Module, node: ast.Attribute | ast.Name) -> Iterator[Hit]:
+def _import(module: Module, node: ast.Import) -> _Places:
+    return [("import", alias.name, node, None) for alias in node.names]
+
+
+def _import_from(module: Module, node: ast.ImportFrom) -> _Places:
+    if not node.module or node.level:
+        return ()
+    return [("import", f"{node.module}.{alias.name}", node, None) for alias in node.names]
+
+
+def _name(module: Module, node: ast.Name) -> _Places:
+    """An import that is read, or a builtin; what is only part of a dotted name is told by that."""
+    name = node.id
+    if name not in module.names and name not in _BUILTINS:
+        return ()
+    parent = module.parents.get(node)
+    if parent.__class__ is ast.Attribute or node.ctx.__class__ is not ast.Load:
+        return ()
+    return [("use", module.names.get(name, name), node, _called(parent, node))]
+
+
+def _attribute(module: Module, node: ast.Attribute) -> _Places:
     """The whole of a dotted name, not its parts; switches that are set count as read."""
     parent = module.parents.get(node)
-    if isinstance(parent, ast.Attribute):
-        return
-    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-        return
-    call = parent if isinstance(parent, ast.Call) and parent.func is node else None
-    dotted = module.dotted(node) or _builtin(node)
+    if parent.__class__ is ast.Attribute:
+        return ()
+    call = _called(parent, node)
+    dotted = module.dotted(node)
     if dotted:
-        yield Hit("use", dotted, module, node, call)
-    elif isinstance(node, ast.Attribute):
-        yield Hit("method" if call is not None else "attribute", node.attr, module, node, call)
+        return [("use", dotted, node, call)]
+    return [("attribute" if call is None else "method", node.attr, node, call)]
 
 
-def _builtin(node: ast.Attribute | ast.Name) -> str:
-    return node.id if isinstance(node, ast.Name) and node.id in _BUILTINS else ""
+def _called(parent: ast.AST | None, node: ast.AST) -> ast.Call | None:
+    return parent if isinstance(parent, ast.Call) and parent.func is node else None
 
 
-def _keywords(module: Module, node: ast.Call) -> Iterator[Hit]:
-    for keyword in node.keywords:
-        if keyword.arg is not None:
-            yield Hit("keyword", keyword.arg, module, keyword, node)
+def _call(module: Module, node: ast.Call) -> _Places:
+    return [("keyword", k.arg, k, node) for k in node.keywords if k.arg is not None]
 
 
-def _statements(module: Module, node: ast.AST) -> Iterator[Hit]:
-    if isinstance(node, (ast.If, ast.IfExp)):
-        yield Hit("test", "if", module, node.test)
-    elif isinstance(node, ast.While):
-        yield Hit("test", "while", module, node.test)
-    elif isinstance(node, ast.Assert):
-        yield Hit("test", "assert", module, node.test)
-    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        yield Hit("function", node.name, module, node)
-    else:
-        for name, value in _settings(node):
-            yield Hit("setting", name, module, value)
+def _text(module: Module, node: ast.Constant | ast.JoinedStr) -> _Places:
+    if isinstance(node, ast.Constant) and node.value.__class__ is not str:
+        return ()
+    parent = module.parents.get(node)
+    if isinstance(parent, (ast.Expr, ast.JoinedStr, ast.FormattedValue)):
+        return ()  # a docstring, or a part of a text
+    text = module.string(node)
+    if text is None or len(text) >= _LONGEST or "\n" in text:
+        return ()
+    return [("string", text, node, _argument_of(module, node))]
+
+
+def _subscript(module: Module, node: ast.Subscript) -> _Places:
+    return [("index", "load" if isinstance(node.ctx, ast.Load) else "store", node, None)]
+
+
+def _operation(module: Module, node: ast.BinOp) -> _Places:
+    operator = _OPERATORS.get(node.op.__class__)
+    return () if operator is None else [("operator", operator, node, None)]
+
+
+def _in_place(module: Module, node: ast.AugAssign) -> _Places:
+    return [("operator", "+=", node, None)]
+
+
+def _if(module: Module, node: ast.If | ast.IfExp) -> _Places:
+    return [("test", "if", node.test, None)]
+
+
+def _while(module: Module, node: ast.While) -> _Places:
+    return [("test", "while", node.test, None)]
+
+
+def _assert(module: Module, node: ast.Assert) -> _Places:
+    return [("test", "assert", node.test, None)]
+
+
+def _function(module: Module, node: ast.FunctionDef | ast.AsyncFunctionDef) -> _Places:
+    return [("function", node.name, node, None)]
+
+
+def _setting(module: Module, node: ast.AST) -> _Places:
+    return [("setting", name, value, None) for name, value in _settings(node)]
+
+
+_PLACES: dict[type[ast.AST], Callable[[Module, Any], _Places]] = {
+    ast.Import: _import,
+    ast.ImportFrom: _import_from,
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.Call: _call,
+    ast.Constant: _text,
+    ast.JoinedStr: _text,
+    ast.Subscript: _subscript,
+    ast.BinOp: _operation,
+    ast.AugAssign: _in_place,
+    ast.If: _if,
+    ast.IfExp: _if,
+    ast.While: _while,
+    ast.Assert: _assert,
+    ast.FunctionDef: _function,
+    ast.AsyncFunctionDef: _function,
+    ast.arguments: _setting,
+    ast.Assign: _setting,
+    ast.AnnAssign: _setting,
+    ast.Dict: _setting,
+}
 
 
 def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
@@ -150,15 +211,6 @@ def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
                 yield key.value, value
-
-
-def _strings(module: Module, node: ast.Constant | ast.JoinedStr) -> Iterator[Hit]:
-    parent = module.parents.get(node)
-    if isinstance(parent, (ast.Expr, ast.JoinedStr, ast.FormattedValue)):
-        return  # a docstring, or a part of a text
-    text = module.string(node)
-    if text is not None and "\n" not in text and len(text) < _LONGEST:
-        yield Hit("string", text, module, node, _argument_of(module, node))
 
 
 def _argument_of(module: Module, node: ast.AST) -> ast.Call | None:

@@ -6,16 +6,25 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
+from glia.port.source.tree import inside
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.GeneratorExp)
 
 
 class Scopes:
-    """The scopes of one tree, given its nodes and who encloses whom."""
+    """The scopes of one tree, given its nodes, those that give names a value, and who encloses
+    whom."""
 
-    def __init__(self, nodes: Iterable[ast.AST], parents: Mapping[ast.AST, ast.AST]) -> None:
+    def __init__(
+        self,
+        nodes: Iterable[ast.AST],
+        bindings: Iterable[ast.AST],
+        parents: Mapping[ast.AST, ast.AST],
+    ) -> None:
         self._nodes = nodes
+        self._bindings = bindings
         self._parents = parents
 
     def function_of(self, node: ast.AST) -> Function | None:
@@ -75,7 +84,7 @@ class Scopes:
     @cached_property
     def _given(self) -> dict[tuple[Function | None, str], list[ast.expr]]:
         found: dict[tuple[Function | None, str], list[ast.expr]] = {}
-        for node in self._nodes:
+        for node in self._bindings:
             for target, value in _bindings(node):
                 if isinstance(target, ast.Name):
                     found.setdefault((self.function_of(node), target.id), []).append(value)
@@ -85,7 +94,7 @@ class Scopes:
     def _differentiated(self) -> dict[Function | None, set[str]]:
         found: dict[Function | None, set[str]] = {}
         for node in self._nodes:
-            if not (isinstance(node, ast.Attribute) and node.attr == "backward"):
+            if not isinstance(node, ast.Attribute) or node.attr != "backward":
                 continue
             if isinstance(node.value, ast.Name):
                 found.setdefault(self.function_of(node), set()).add(node.value.id)
@@ -127,7 +136,7 @@ def _bindings(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
 
 def _called(function: ast.AST) -> Iterator[str]:
     """`f(...)` and `self.f(...)`."""
-    for node in ast.walk(function):
+    for node in inside(function):
         if isinstance(node, ast.Call):
             func = node.func
             if isinstance(func, ast.Name):
