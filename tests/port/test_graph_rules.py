@@ -1,12 +1,10 @@
-"""Each rule about graphs speaks on its bad example and is silent on its good one, run by PyTorch."""
+"""Each rule about graphs speaks on its bad example and is silent on its good one."""
 
 import pytest
 
-from glia.core.errors import ModelError
 from glia.port.graph_check.job import check_model
 from glia.port.graph_check.table import GRAPH_RULES
 from glia.port.rules.rule import FAMILIES
-from glia.port.rules.table import RULES
 from glia.port.targets import target_named
 
 

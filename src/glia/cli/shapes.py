@@ -53,14 +53,9 @@ def shapes_verb(
     The model and the loader run on this machine's CPU. Exit code 1: the second step does not
     repeat the first.
     """
-    _at_least_one("--limit", limit)
-    _at_least_one("--multiple", multiple)
-    if max_graphs is not None:
-        _at_least_one("--max-graphs", max_graphs)
-    if not 0 <= max_waste < 1:
-        raise UsageError(f"--max-waste: got {max_waste:g}, expected 0 to below 1; 0.1 is 10 %")
-    if compile_minutes is not None and not 0 < compile_minutes < 1e6:
-        raise UsageError(f"--compile-minutes: got {compile_minutes:g}, expected minutes above 0")
+    most = 1 if max_graphs is None else max_graphs
+    _check_counts({"--limit": limit, "--multiple": multiple, "--max-graphs": most})
+    _check_fractions(max_waste, compile_minutes)
     if html is not None and html.is_dir():
         raise UsageError(f"--html: got {html}, which is a folder; name a file in it")
     from glia.port.shapes.job import Wishes, check_shapes
@@ -82,6 +77,14 @@ def shapes_verb(
         raise typer.Exit(1)
 
 
-def _at_least_one(option: str, value: int) -> None:
-    if value < 1:
-        raise UsageError(f"{option}: got {value}, expected 1 or more; give another number")
+def _check_counts(counts: dict[str, int]) -> None:
+    for option, value in counts.items():
+        if value < 1:
+            raise UsageError(f"{option}: got {value}, expected 1 or more; give another number")
+
+
+def _check_fractions(max_waste: float, compile_minutes: float | None) -> None:
+    if not 0 <= max_waste < 1:
+        raise UsageError(f"--max-waste: got {max_waste:g}, expected 0 to below 1; 0.1 is 10 %")
+    if compile_minutes is not None and not 0 < compile_minutes < 1e6:
+        raise UsageError(f"--compile-minutes: got {compile_minutes:g}, expected minutes above 0")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from glia.port.shapes.batch import Leaf
-from glia.port.shapes.census import Census
+from glia.port.shapes.census import Census, Leaf
 
 _PADDED_BY = ("mask", "length", "lens", "seqlen", "cu_seq")
 

@@ -7,7 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from glia.core.shape_records import DistinctGraph, InputShapes, Sizes, VaryingDim
-from glia.port.shapes.batch import Leaf, Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A tensor, or a plain value, among the model's inputs. A value has no shape."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return f"{self.name}={self.kind}"
+        return f"{self.name}: {self.kind}[{', '.join(map(str, self.shape))}]"
+
+
+Signature = tuple[Leaf, ...]
 
 
 @dataclass(slots=True)

@@ -106,7 +106,7 @@ class _Read:
     """One reading of the loader, and what was kept of it."""
 
     def __init__(self, found: LoadedModel, loader: Data, limit: int) -> None:
-        from glia.port.shapes.batch import parameter_names
+        from glia.port.shapes.torch_batch import parameter_names
 
         self._found, self._loader, self._limit = found, loader, limit
         self._names = parameter_names(found.module)
@@ -118,7 +118,7 @@ class _Read:
 
     def all(self, step: Step) -> None:
         """Read the batches, find out how the model takes them, count their shapes."""
-        from glia.port.shapes.batch import find_call
+        from glia.port.shapes.torch_batch import find_call
 
         start = time.perf_counter()
         for number, batch in enumerate(self._loader.batches(self._limit + 1)):
@@ -141,7 +141,7 @@ class _Read:
             self._read_again()
 
     def _add(self, batch: Any, census: Census) -> None:
-        from glia.port.shapes.batch import arguments, signature_of
+        from glia.port.shapes.torch_batch import arguments, signature_of
 
         given = arguments(self.call, batch)
         signature = signature_of(*given, self._names)

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from glia.core.shape_records import SyncPlace
 from glia.frontends.operations import Observation
 from glia.frontends.torch.export import quiet
@@ -31,7 +29,7 @@ _WORDS = {
 
 
 def sync_places(
-    module: torch.nn.Module,
+    module: Any,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     files: Sequence[Path],
