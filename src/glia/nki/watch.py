@@ -12,19 +12,25 @@ import bdb
 import ctypes
 import os
 import sys
+import sysconfig
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import walk_tb
 from types import FrameType
 
 from glia.core.errors import KernelError
 from glia.isa.launch.builder import StreamBuilder
-from glia.isa.launch.located import LocatedError, error_place
+from glia.isa.launch.located import LocatedError
 from glia.silicon.execution.turns import Turns
 
 VARIABLE = "GLIA_MAX_IDLE_S"
 DEFAULT_S = 60.0
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
+_KERNELS = f"{_PACKAGE}kernels{os.sep}"
+_INSTALLED = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+_PYTHON = (sysconfig.get_path("stdlib"), sysconfig.get_path("scripts"))
 _LOOK_S = 0.5
 
 
@@ -52,9 +58,9 @@ def watched(builder: StreamBuilder) -> Iterator[None]:
         with watch:
             yield
     except _Idle as idle:
-        file, line = error_place(idle)
+        place = place_of(frame for frame, _ in reversed(list(walk_tb(idle.__traceback__))))
         raise DeadlineError(
-            f"{Path(file).name}:{line}: tracing the kernel: got no instruction within "
+            f"{place or 'kernel'}: tracing the kernel: got no instruction within "
             f"{limit_s:g} s, expected one or an end; check the loops around this line, or raise "
             f"the limit with {VARIABLE}"
         ) from None
@@ -118,6 +124,24 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     """Raise in another thread at its next step of Python; None: no more."""
     what = ctypes.py_object(error) if error is not None else None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
+
+
+def place_of(frames: Iterable[FrameType]) -> str:
+    """`file:line` of the innermost frame that is the kernel's own, given innermost first, or "".
+
+    Neither glia, Python nor an installed package is meant, unless the kernel lies in one; code that
+    has no file (methods that Python makes) is nobody's.
+    """
+    installed = ""
+    for frame in frames:
+        file = frame.f_code.co_filename
+        inside = file.startswith(_PACKAGE) and not file.startswith(_KERNELS)
+        place = f"{Path(file).name}:{frame.f_lineno}"
+        if not inside and file.startswith(_INSTALLED):
+            installed = installed or place
+        elif not (inside or file.startswith(("<", *_PYTHON))):
+            return place
+    return installed
 
 
 def at_prompt(frames: Iterable[FrameType]) -> bool:

@@ -162,3 +162,23 @@ def test_integers_that_leave_32_bits_by_arithmetic(tmp_path, value):
 @pytest.mark.parametrize("value", ["2147483647", "-2147483647 - 1", "2.0**40", "1 << 30", "2**-1"])
 def test_integers_that_stay(tmp_path, value):
     assert findings(tmp_path, kernel(f"y = {value}")) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("nisa.tensr_copy(x, x)", "did you mean tensor_copy?"),
+        ("y = nl.loadd(x)", "did you mean load?"),
+        ("y = nl.float33", "did you mean float32?"),
+        ("nisa.dma_copy(x, x, dge_mode=nisa.dge_mode.hwgde)", "did you mean hwdge?"),
+        ("nki.collectives.all_redoos(x)", r"did you mean"),
+    ],
+)
+def test_names_that_do_not_exist(tmp_path, line, said):
+    (found,) = findings(tmp_path, kernel(line))
+    assert found.rule == "unknown-name" and said in found.what
+
+
+def test_names_that_exist_are_left_alone(tmp_path):
+    body = "y = nl.tile_size.pmax\nz = nl.bool_\nw = nisa.engine.vector.name\nn = nl.num_programs()"
+    assert findings(tmp_path, kernel(body)) == []

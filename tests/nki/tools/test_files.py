@@ -31,7 +31,7 @@ def test_kernels_of_other_files_are_not_this_files(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("kernels.py:double", "double"), ("kernels.py", ""), ("kernels.py:", "")],
+    [("kernels.py:double", "double"), ("kernels.py", "")],
 )
 def test_file_and_kernel(text, name, monkeypatch):
     monkeypatch.chdir(KERNELS.parent)
@@ -42,6 +42,7 @@ def test_file_and_kernel(text, name, monkeypatch):
     ("text", "message"),
     [
         ("kernel.py:double", "did you mean 'kernels.py'"),
+        ("kernels.py:", "no kernel after the colon, expected kernels.py:KERNEL"),
         ("nowhere/kernels.py:double", "the folder 'nowhere' does not exist"),
         (".", "got a folder"),
         ("notes.txt:double", "expected a Python file ending in .py"),

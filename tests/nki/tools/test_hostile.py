@@ -77,3 +77,15 @@ def test_a_link_to_itself_leads_nowhere(tmp_path):
     for run in (lambda: prepare(f"{path}:k", ()), lambda: check(str(path), (), 1, NullProgress())):
         with pytest.raises(GliaError, match="a link that leads to no file"):
             run()
+
+
+def test_the_limit_names_the_line_of_the_kernel(tmp_path):
+    path = tmp_path / "long.py"
+    path.write_text(
+        "import nki\nimport nki.isa as nisa\nimport nki.language as nl\n\n\n@nki.jit\ndef k(x):\n"
+        "    t = nl.load(x)\n    for _ in range(10**9):\n"
+        "        nisa.tensor_scalar(t, t, nl.add, 1.0)\n    return x\n"
+    )
+    launch = prepare(f"{path}:k", ("x=4x4:f32",), time_limit_s=1.0)
+    with pytest.raises(DeadlineError, match=r"^long.py:(9|10): running it"):
+        launch.streams()

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from enum import EnumType
+from functools import cache
+from types import ModuleType
+from typing import Any
 
 from glia.nki.subset.rule import Hit, Rule, Scope
-from glia.nki.subset.sources import CONSTRAINT, MIGRATION, PARSER, SIMULATOR
+from glia.nki.subset.sources import API, CONSTRAINT, MIGRATION, PARSER, SIMULATOR
 from glia.nki.subset.statements import example
 
 # Old name -> what to write.
@@ -56,6 +61,32 @@ def _gone(node: ast.AST, scope: Scope) -> Iterator[Hit]:
         instead = _GONE.get(scope.called(node))
         if instead:
             yield Hit(node, f"`{ast.unparse(node)}` (now: {instead})")
+
+
+def _unknown(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+    if isinstance(node, ast.Attribute):
+        name = scope.called(node)
+        wrong = unknown_name(name) if name.startswith("nki.") and name not in _GONE else ""
+        if wrong:
+            yield Hit(node, f"`{ast.unparse(node)}` ({wrong})")
+
+
+@cache
+def unknown_name(name: str) -> str:
+    """What is wrong with a dotted name of `nki`: a module or enum in it lacks the last part."""
+    import glia.nki.collectives
+    import glia.nki.isa
+    import glia.nki.language
+
+    *parents, last = name.split(".")[1:]
+    owner: Any = glia.nki
+    for part in parents:
+        owner = getattr(owner, part, None)
+    checked = isinstance(owner, (ModuleType, EnumType))
+    if not checked or hasattr(owner, last):
+        return ""
+    near = get_close_matches(last, dir(owner), n=1)
+    return f"did you mean {near[0]}?" if near else f"see dir({'.'.join(['nki', *parents])})"
 
 
 def _gone_argument(node: ast.AST, scope: Scope) -> Iterator[Hit]:
@@ -134,6 +165,16 @@ NAMES = (
         _gone,
         example("i = nl.arange(128)"),
         example("y = x[0:128]"),
+    ),
+    Rule(
+        "unknown-name",
+        "error",
+        "a name that the API does not have",
+        "check its spelling",
+        API,
+        _unknown,
+        example("nisa.dma_cpy(dst=x, src=x)"),
+        example("nisa.dma_copy(dst=x, src=x)"),
     ),
     Rule(
         "removed-argument",

@@ -153,6 +153,7 @@ def deltas(a: KernelProfile, b: KernelProfile) -> tuple[Delta, ...]:
         ("energy", "J", a.energy.likely, b.energy.likely, "lower"),
         ("average power", "W", a.power.likely, b.power.likely, ""),
         ("MFU", "fraction", a.mfu.likely, b.mfu.likely, "higher"),
+        ("MFU, adjusted", "fraction", a.adjusted_mfu.likely, b.adjusted_mfu.likely, "higher"),
         ("HFU", "fraction", a.hfu.likely, b.hfu.likely, "higher"),
         ("MBU", "fraction", a.mbu.likely, b.mbu.likely, ""),
         ("instructions", "count", a.num_instructions, b.num_instructions, "lower"),

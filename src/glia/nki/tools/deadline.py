@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 
-from glia.isa.launch.located import LocatedError, error_place, kernel_place
-from glia.nki.watch import DeadlineError, at_prompt, frames_from
+from glia.isa.launch.located import LocatedError, error_place
+from glia.nki.watch import DeadlineError, at_prompt, frames_from, place_of
 
 DEFAULT_S = 600.0
 _TICK_S = 0.25
+_SMALLER = "its instructions are being executed: take smaller arguments"
 _AGAIN_S = 1.0  # the kernel itself may catch the error
 
 
@@ -61,10 +62,11 @@ def _timer(seconds: float) -> Iterator[None]:
         if left > 0.01 * seconds:
             return
         left = _AGAIN_S
-        file, line = _place(frame)
+        place = place_of(frames_from(frame))
+        where, do = (f"{place}: ", "check the loops around this line") if place else ("", _SMALLER)
         raise DeadlineError(
-            f"{Path(file).name}:{line}: running it: got no end within {seconds:g} s, "
-            "expected one; check the loops around this line, or raise --time-limit"
+            f"{where}running it: got no end within {seconds:g} s, expected one; {do}, or raise "
+            "--time-limit"
         )
 
     before = signal.signal(signal.SIGALRM, tick)
@@ -75,12 +77,3 @@ def _timer(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
-
-
-def _place(frame: FrameType) -> tuple[str, int]:
-    """The kernel's line; code that has no file (methods that Python makes) is nobody's."""
-    file, line = kernel_place(frame)
-    while file.startswith("<") and frame.f_back is not None:
-        frame = frame.f_back
-        file, line = kernel_place(frame)
-    return file, line

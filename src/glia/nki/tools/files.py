@@ -86,9 +86,14 @@ def split_name(text: str) -> tuple[Path, str]:
     """The file and the kernel (empty when none is named) of `FILE.py[:KERNEL]`.
 
     Raises:
-        UsageError: when there is no such Python file; suggests the nearest one.
+        UsageError: when there is no such Python file (suggests the nearest one), or no kernel after
+            the colon.
     """
     path, colon, kernel = text.rpartition(":")
+    if colon and not kernel:
+        raise UsageError(
+            f"{text}: got no kernel after the colon, expected {path}:KERNEL, or {path}"
+        )
     if not colon or "/" in kernel or kernel.endswith(".py"):
         path, kernel = text, ""
     file = Path(path)
