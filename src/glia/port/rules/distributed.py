@@ -147,7 +147,7 @@ RULES: tuple[Rule, ...] = (
         category="distributed",
         why="without CUDA it uses one device, and says nothing",
         triggers=(
-            use("torch.nn.DataParallel", "torch.nn.parallel.DataParallel"),
+            use("torch.nn.DataParallel", "torch.nn.parallel.DataParallel", when=is_called),
             use("torch.nn.parallel.data_parallel"),
         ),
         on=per_family(
@@ -183,7 +183,8 @@ RULES: tuple[Rule, ...] = (
                     f"{package}.strategies.{name}"
                     for package in ("lightning.pytorch", "pytorch_lightning", "lightning.fabric")
                     for name in ("FSDPStrategy", "FSDP2Strategy", "ModelParallelStrategy")
-                )
+                ),
+                when=is_called,
             ),
             use("accelerate.FullyShardedDataParallelPlugin"),
             use("accelerate.utils.FullyShardedDataParallelPlugin"),

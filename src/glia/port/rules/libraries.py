@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 from glia.port.rules.conditions import all_of, given_value, in_torch_file, is_given, is_true
 from glia.port.rules.rule import (
     Advice,
@@ -17,6 +19,14 @@ from glia.port.rules.rule import (
 )
 from glia.port.rules.sources import GENERAL, NATIVE, PROBE, error_code
 from glia.port.source.hits import Hit
+
+
+def _is_a_provider(hit: Hit) -> bool:
+    """Where ONNX Runtime is used, or a list of providers is given."""
+    return "onnxruntime" in hit.module.roots or not isinstance(
+        hit.module.parents.get(hit.node), ast.Compare
+    )
+
 
 _FOUR_BITS = {"awq", "gptq", "awq_marlin", "gptq_marlin", "marlin", "squeezellm", "hqq"}
 
@@ -299,5 +309,24 @@ RULES: tuple[Rule, ...] = (
         good="import onnxruntime as ort\n",
         grade="general",
         sources=(GENERAL, "https://github.com/ROCm/AMDMIGraphX/issues/4846"),
+    ),
+    Rule(
+        id="C140",
+        title="ONNX Runtime is told to run on CUDA",
+        category="libs",
+        why="a build without CUDA leaves that provider out, warns, and runs on the host",
+        triggers=(
+            string("CUDAExecutionProvider", "TensorrtExecutionProvider", when=_is_a_provider),
+        ),
+        on=per_family(
+            Advice("silent", "compile the PyTorch model for Neuron; there is no provider", "days"),
+            Advice("silent", "StableHLO from the PyTorch model; there is no provider", "days"),
+            Advice("silent", "ROCMExecutionProvider or MIGraphXExecutionProvider"),
+            Advice("silent", "CPUExecutionProvider"),
+        ),
+        bad='import onnxruntime as ort\nkinds = ["CUDAExecutionProvider"]\n',
+        good='import onnxruntime as ort\nkinds = ["CPUExecutionProvider"]\n',
+        grade="general",
+        sources=(GENERAL,),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import given_value, is_given
+from glia.port.rules.conditions import given_value, is_given, last_name
 from glia.port.rules.rule import (
     HIP,
     Advice,
@@ -29,6 +29,12 @@ _OFFLOADERS = (
     "enable_sequential_cpu_offload",
     "enable_group_offload",
 )
+
+
+def _keeps_on_host(hit: Hit) -> bool:
+    """While it runs: a state dict that is gathered on the host to be saved is no offload."""
+    name = last_name(hit.call.func) if hit.call is not None else ""
+    return is_given(hit) and "StateDict" not in name
 
 
 def _offloads(hit: Hit) -> bool:
@@ -160,7 +166,7 @@ RULES: tuple[Rule, ...] = (
         category="memory",
         why="it counts on pinned memory and on copies beside the computation",
         triggers=(
-            keyword("cpu_offload", "offload_to_cpu", when=is_given),
+            keyword("cpu_offload", "offload_to_cpu", when=_keeps_on_host),
             setting("offload_param", "offload_optimizer", when=_offloads),
             method(*_OFFLOADERS),
             use(

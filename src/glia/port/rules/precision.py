@@ -118,6 +118,7 @@ RULES: tuple[Rule, ...] = (
                 "torch.float8_e5m2fnuz",
                 "torch.float8_e8m0fnu",
                 "torch._scaled_mm",
+                when=is_value,
             ),
         ),
         on=per_family(

@@ -59,7 +59,7 @@ _IN_PLACE = tuple(
 )
 _FRESH = tuple(f"torch.{name}" for name in ("empty", "zeros", "ones", "full", "tensor", "Tensor"))
 _STATE = {"data", "grad", "weight", "bias", "weights", "running_mean", "running_var"}
-_STATES = re.compile(r"^(sd|state_dict|\w*_state|ema\w*|params?|p|w|bias|weights?)$")
+_STATES = re.compile(r"^(sd|lr|state_dict|\w*_state|ema\w*|params?|p|w|bias|weights?)$")
 _BEFORE_THE_RUN = {"__init__", "reset_parameters", "reset_buffers", "from_pretrained", "step"}
 
 
