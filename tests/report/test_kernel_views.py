@@ -69,7 +69,7 @@ def profile() -> KernelProfile:
         time=estimate(4e-7, "s"), as_written=estimate(4e-7, "s"), dataflow=estimate(3e-7, "s"),
         bounds_s={"dma": 1e-7, "tensor": 3e-7}, flops=1e6,
         mfu=estimate(0.25, "fraction"), hfu=estimate(0.3, "fraction"),
-        mbu=estimate(0.125, "fraction"),
+        adjusted_mfu=estimate(0.25, "fraction"), mbu=estimate(0.125, "fraction"),
         engines=(EngineUse("tensor", 40, 3e-7, estimate(0.4, "fraction")),),
         dma=DmaUse(40, 4096, 16, 256.0, 4096, estimate(0.1, "fraction"), 4000, 96),
         reloads=(Reload("weights", 3072, 1024, ("k.py:4",)),),

@@ -12,7 +12,7 @@ from typing import Literal
 
 from glia.core.figures import Estimate
 
-PROFILE_FORMAT = 1
+PROFILE_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +153,10 @@ class KernelProfile:
 
     `time` runs from the dataflow bound with fast constants to the program as written with slow
     ones. `bounds_s` names lower limits: what one resource alone would take. MFU and HFU are
-    over the peak of the mode that each product runs in, MBU over that of the HBM stacks. `untried`
-    says why no advice was looked for; empty when it was.
+    as the public profiler prints them, over the bf16 peak whatever the format: full use of fp32 is
+    0.25, of fp8 double rows 2. `adjusted_mfu` weighs each FLOP by its format, so that full use is
+    1 in all of them. MBU is over the bandwidth of the HBM stacks. `untried` says why no advice was
+    looked for; empty when it was.
     """
 
     kernel: str
@@ -171,6 +173,7 @@ class KernelProfile:
     flops: float
     mfu: Estimate
     hfu: Estimate
+    adjusted_mfu: Estimate
     mbu: Estimate
     engines: tuple[EngineUse, ...]
     dma: DmaUse

@@ -117,6 +117,8 @@ def _summary(p: KernelProfile) -> Table:
     table.add_row(*_row("  dataflow bound", p.dataflow))
     for name, fraction in (("MFU", p.mfu), ("HFU", p.hfu), ("MBU", p.mbu)):
         table.add_row(*_row(name, fraction) if fraction.high else _none(name, fraction))
+        if name == "MFU" and p.adjusted_mfu.likely != fraction.likely:
+            table.add_row(*_row("  adjusted", p.adjusted_mfu))
     table.add_row(*_row("Energy", p.energy, _causes(p)))
     table.add_row(*_row("Average power", p.power))
     table.add_row(

@@ -272,6 +272,7 @@ def _numbers(p: KernelProfile, index: SourceIndex) -> Markup:
         ("As written", p.as_written),
         ("Dataflow bound", p.dataflow),
         ("MFU", p.mfu),
+        ("MFU, adjusted", p.adjusted_mfu),
         ("HFU", p.hfu),
         ("MBU", p.mbu),
         ("DMA efficiency", p.dma.efficiency),

@@ -213,7 +213,7 @@ def test_a_saved_profile_beside_a_kernel_has_no_values(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d | {"format": 99}, "got format 99, expected 1"),
+        (lambda d: d | {"format": 99}, "got format 99, expected 2"),
         (lambda d: d | {"num_cores": "many"}, "got a bad num_cores"),
         (lambda d: {k: v for k, v in d.items() if k != "time"}, "got a bad time"),
         (lambda d: [], "got format None"),

@@ -51,10 +51,11 @@ def test_mfu_hfu_and_mbu_by_their_definitions():
     assert profile.bounds_s["dma"] == pytest.approx(moved / (16 * 27.2e9))
 
 
-def test_fp32_counts_over_its_own_peak_of_four_passes():
+def test_fp32_counts_over_the_bf16_peak_and_adjusted_by_its_four_passes():
     profile, _ = profiled("float32")
     assert profile.flops == FLOPS
-    assert profile.mfu.likely == pytest.approx(4 * FLOPS / (PEAK * profile.time.likely))
+    assert profile.mfu.likely == pytest.approx(FLOPS / (PEAK * profile.time.likely))
+    assert profile.adjusted_mfu.likely == pytest.approx(4 * profile.mfu.likely)
     assert profile.hfu.likely == pytest.approx(profile.mfu.likely)
 
 

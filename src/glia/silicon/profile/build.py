@@ -1,12 +1,12 @@
 """A `KernelProfile` from the streams of a launch: times, shares, counts, lines, advice.
 
 Time: low is the dataflow bound with fast constants, likely the program as written, high the same
-with slow constants. MFU and HFU are the ideal Tensor-engine time of the useful products and of all
-over the time; MBU = HBM bytes / time / stack bandwidth (see counts).
+with slow constants. MFU, HFU and MBU are those of the public profiler (see counts).
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -202,7 +202,8 @@ def build_profile(
     cores = len(streams)
     slowest = max(range(cores), key=lambda i: found.timed.likely[i].makespan_s)
     stream, timeline = streams[slowest], found.timed.likely[slowest]
-    peak, bandwidth = _peak(silicon, cores), stack_bandwidth(silicon, cores)
+    peak, bandwidth = peak_flops(silicon, cores), stack_bandwidth(silicon, cores)
+    over = f"{format_quantity(peak, 'FLOP/s')}, the bf16 peak: rows x columns x 2 x clock"
     profile = KernelProfile(
         kernel=stream.name,
         file=file,
@@ -216,10 +217,9 @@ def build_profile(
         dataflow=found.timed.dataflow(),
         bounds_s=_bounds(found, streams, silicon),
         flops=found.counts.flops,
-        mfu=_fraction(
-            found.counts.useful_tensor_s, cores, found.time, _MFU + _peak(silicon, cores)
-        ),
-        hfu=_fraction(found.counts.tensor_s, cores, found.time, _HFU + peak),
+        mfu=_fraction(found.counts.flops, peak, found.time, _MFU + over, most=math.inf),
+        hfu=_fraction(found.counts.all_flops, peak, found.time, _HFU + over, most=math.inf),
+        adjusted_mfu=_fraction(found.counts.useful_tensor_s, cores, found.time, _ADJUSTED + over),
         mbu=_fraction(
             found.counts.hbm_bytes,
             bandwidth,
@@ -247,20 +247,19 @@ def build_profile(
     return profile, spans(found.timed)
 
 
-_MFU = "useful FLOPs over the peak of the mode each runs in: rows x columns x 2 x clock x rate"
-_HFU = "all Tensor-engine work, transposes too, over the same peaks"
+_MFU = "useful FLOPs of any format over "
+_HFU = "all Tensor-engine FLOPs, transposes too, over "
+_ADJUSTED = "useful FLOPs, each weighed by the passes that its format takes, over "
 _MBU = "HBM bytes read and written over {}, the bandwidth of the stacks used"
 
 
-def _peak(silicon: Silicon, cores: int) -> str:
-    return f" ({format_quantity(peak_flops(silicon, cores), 'FLOP/s')} in bf16)"
-
-
-def _fraction(amount: float, peak: float, time: Estimate, reason: str) -> Estimate:
+def _fraction(
+    amount: float, peak: float, time: Estimate, reason: str, most: float = 1.0
+) -> Estimate:
     if not amount or time.low <= 0:
         return exact(0.0, "fraction", reason)
     found = time.per(amount / peak, "fraction")
-    high = max(found.likely, min(1.0, found.high))
+    high = max(found.likely, min(most, found.high))
     return Estimate(found.low, found.likely, high, "fraction", reason, time.sources)
 
 

@@ -1,8 +1,9 @@
 """What a stream does, counted: FLOPs, bytes, DMA pieces. No time in here.
 
-MFU, HFU and MBU follow aws-neuron-sdk tools/neuron-explorer/profile-schema-reference.rst, but each
-FLOP counts against the peak of the mode it runs in: its ideal time on a full array. The public
-profiler's MFU has the bf16 peak throughout, above which double rows and MX formats go.
+MFU, HFU and MBU follow aws-neuron-sdk tools/neuron-explorer/profile-schema-reference.rst
+(mfu_estimated_percent, hfu_estimated_percent, mbu_estimated_percent): FLOPs over the bf16 peak,
+rows x columns x 2 x clock, in every format. Its adjusted FLOPs weigh a FLOP by how long its format
+takes (fp32 4, fp8 double rows 0.5, MX 0.25); here that is the ideal time on a full array.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ SMALL_PIECE_BYTES = 512  # below it a DMA mostly pays for its pieces (nki-dma-ov
 class Counts:
     """Totals over all cores of a launch.
 
-    `flops` are useful multiply and add operations of the Tensor engine. `useful_tensor_s` is the
+    `flops` are useful multiply and add operations of the Tensor engine, `all_flops` those of all
+    it does, transposes too. `useful_tensor_s` is the
     ideal time of those: a full array, at full clock, in the mode of each instruction; `tensor_s`
     that of all its work, transposes too.
     """
 
     flops: float = 0.0
+    all_flops: float = 0.0
     useful_tensor_s: float = 0.0
     tensor_s: float = 0.0
     hbm_read_bytes: int = 0
@@ -43,7 +46,7 @@ class Counts:
 
 def count(streams: Sequence[Stream], silicon: Silicon) -> Counts:
     """Count all instructions of all cores."""
-    flops = useful = every = 0.0
+    flops = all_flops = useful = every = 0.0
     peak = peak_flops(silicon, 1)
     read = written = transfers = moved = pieces = small = 0
     for stream in streams:
@@ -52,6 +55,7 @@ def count(streams: Sequence[Stream], silicon: Silicon) -> Counts:
             if work.flops:
                 ideal_s = work.flops / (peak * work.cell_rate)
                 every += ideal_s
+                all_flops += work.flops
                 if work.useful:
                     flops += work.flops
                     useful += ideal_s
@@ -63,7 +67,7 @@ def count(streams: Sequence[Stream], silicon: Silicon) -> Counts:
                 pieces += work.dma.num_elements
                 if work.dma.element_bytes < SMALL_PIECE_BYTES:
                     small += work.dma.num_bytes
-    return Counts(flops, useful, every, read, written, transfers, moved, pieces, small)
+    return Counts(flops, all_flops, useful, every, read, written, transfers, moved, pieces, small)
 
 
 def peak_flops(silicon: Silicon, num_cores: int) -> float:
