@@ -11,6 +11,7 @@ import io
 import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import libcst as cst
@@ -174,9 +175,18 @@ class ImportLine:
 class Placer:
     """Edits with libcst's nodes in place of Python's; a fix is taken whole or not at all."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, module: Module, text: str) -> None:
+        self._module, self._text = module, text
         self._replaced: dict[cst.CSTNode, Replace] = {}
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Made when the first fix asks for it, which takes a while.
+
+        Raises:
+            Unplaced: see `Layout`.
+        """
+        return Layout(self._module, self._text)
 
     def add(self, fix: Fix) -> str:
         """Take a fix; else say why it cannot be done."""
@@ -188,7 +198,7 @@ class Placer:
         return ""
 
     def _check(self, edit: Edit) -> tuple[cst.CSTNode, Replace] | None:
-        layout = self._layout
+        layout = self.layout
         node = layout.find(edit.node)
         if isinstance(edit, (DropArgument, NameArgument)):
             layout.find(edit.value)

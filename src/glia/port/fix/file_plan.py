@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from glia.port.fix.edits import Fix, Refusal, Replace
-from glia.port.fix.engine import Layout, Placer
+from glia.port.fix.engine import Placer
 from glia.port.fix.protect import Group, groups_of, is_shadowed
 from glia.port.fix.registry import Rewriter, rewriters
 from glia.port.rules.devices import choice_of
@@ -21,6 +21,7 @@ from glia.port.source.guards import guard_of
 from glia.port.source.hits import Hit, hits
 from glia.port.source.module import Module
 
+_LABELLED = Refusal('it is the entry "cuda" of a table; add one for the new kind')
 _SHADOWED = Refusal("the name is given another meaning in this function")
 
 
@@ -70,9 +71,8 @@ class Scope:
     is_accepted: Callable[[Rule, int], bool]
 
 
-def plan_file(module: Module, layout: Layout, scope: Scope) -> FilePlan:
+def plan_file(module: Module, placer: Placer, scope: Scope) -> FilePlan:
     """Decide for every place of a file."""
-    placer = Placer(layout)
     proposals = list(_proposals(module, placer, scope))
     left_to_cuda = _guards_left(module, proposals)
     plan = FilePlan()
@@ -126,6 +126,8 @@ def _outcome(
 ) -> Fix | Refusal | None:
     if rewriter is None:
         return Refusal(scope.by_hand(rule))
+    if _is_labelled(hit):
+        return _LABELLED
     outcome = rewriter.rewrite(hit)
     if not isinstance(outcome, Fix):
         return outcome
@@ -133,6 +135,20 @@ def _outcome(
         return _SHADOWED
     reason = placer.add(outcome)
     return Refusal(reason) if reason else outcome
+
+
+def _is_labelled(hit: Hit) -> bool:
+    """An entry `"cuda": ...` of a dict, which has others for other kinds."""
+    inner: ast.AST = hit.node
+    for outer in hit.module.enclosing(hit.node):
+        if isinstance(outer, ast.stmt):
+            return False
+        if isinstance(outer, ast.Dict) and inner in outer.values:
+            pairs = zip(outer.keys, outer.values, strict=True)
+            key = next(key for key, value in pairs if value is inner)
+            return (hit.module.string(key) or "").startswith("cuda")
+        inner = outer
+    return False
 
 
 def _guards_left(module: Module, proposals: list[Proposal]) -> dict[ast.AST, Proposal | None]:

@@ -43,7 +43,7 @@ def helper_text(names: Iterable[str]) -> str:
 
 def _imports(pieces: list[_Piece]) -> str:
     """In their usual order, with PyTorch apart from Python's own."""
-    lines = sorted(piece.text for piece in pieces)
+    lines = sorted((piece.text for piece in pieces), key=lambda li: (li.startswith("from"), li))
     future = [line for line in lines if "__future__" in line]
     torch = [line for line in lines if "torch" in line]
     own = [line for line in lines if line not in (*future, *torch)]

@@ -7,8 +7,10 @@ it is a script. As few helpers as possible are written: mostly one.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from glia.port.source.module import Module
@@ -63,8 +65,10 @@ def _options(path: Path, module: Module, root: Path) -> list[Import]:
     base = _base_of(path)
     if package:
         found.append(_within(path, module, package, base))
+        if _is_run_beside(base, package.split(".")[0]):
+            found.append(Import(Home(base, ""), ""))
     for name in sorted(_imported_roots(module)):
-        for folder in dict.fromkeys((base, path.parent, root)):
+        for folder in dict.fromkeys((base, path.parent, root, root / "src")):
             if (folder / name / "__init__.py").is_file() and name != package.split(".")[0]:
                 found.append(Import(Home(folder / name, name), ""))
     if not package:
@@ -74,6 +78,16 @@ def _options(path: Path, module: Module, root: Path) -> list[Import]:
     elif not found:
         found.append(Import(Home(path.parent, ""), ""))
     return found
+
+
+@cache
+def _is_run_beside(base: Path, package: str) -> bool:
+    """Scripts beside the package import it, and it is not installed: their folder is searched."""
+    if any((base / name).exists() for name in ("setup.py", "pyproject.toml", "setup.cfg")):
+        return False
+    needle = re.compile(rf"^\s*(from|import)\s+{package}\b", re.MULTILINE)
+    scripts = sorted(base.glob("*.py"))
+    return any(needle.search(script.read_text("utf-8", "replace")) for script in scripts)
 
 
 def _within(path: Path, module: Module, package: str, base: Path) -> Import:

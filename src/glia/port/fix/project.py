@@ -18,7 +18,7 @@ from glia.core.fix_records import ChangedFile, FixedPlace, LeftPlace
 from glia.core.progress import NullProgress, Progress
 from glia.port.fix.documents import Document, read_document
 from glia.port.fix.edits import Fix
-from glia.port.fix.engine import Layout, Unplaced, apply_edits
+from glia.port.fix.engine import Placer, Unplaced, apply_edits
 from glia.port.fix.file_plan import FilePlan, Proposal, Scope, plan_file
 from glia.port.fix.helper_text import HELPER_NAME, extended, helper_text, is_helper
 from glia.port.fix.homes import Home, Import, choose_homes
@@ -67,7 +67,7 @@ class _File:
     source: SourceFile
     document: Document
     module: Module
-    layout: Layout
+    placer: Placer
     plan: FilePlan
 
 
@@ -118,15 +118,15 @@ def _planned(
         if is_helper(document.text) or not may_matter(document.text):
             return None
         module = parse(source.name, document.text)
-        layout = Layout(module, document.text)
-    except (OSError, ValueError, FormatError, SyntaxError, Unplaced) as error:
+    except (OSError, ValueError, FormatError, SyntaxError) as error:
         result.unread.append(Unread(source.name, reason_of(error)))
         return None
     except (RecursionError, MemoryError, SystemError):
         result.unread.append(Unread(source.name, TOO_DEEP))
         return None
-    plan = plan_file(module, layout, _scope(source, document, targets, settings))
-    file = _File(source, document, module, layout, plan)
+    placer = Placer(module, document.text)
+    plan = plan_file(module, placer, _scope(source, document, targets, settings))
+    file = _File(source, document, module, placer, plan)
     result.left += _left(file)
     return file if plan.fixes else None
 
@@ -204,9 +204,9 @@ def _new_bytes(
         bound = bound_as(file.module, name)
         alias = bound or free_name(file.module, name)
         if bound is None:
-            line = import_line(file.layout, source.code(name, alias), _nodes(file.plan))
+            line = import_line(file.placer.layout, source.code(name, alias), _nodes(file.plan))
     try:
-        text = apply_edits(file.layout, edits, alias, line)
+        text = apply_edits(file.placer.layout, edits, alias, line)
         _require_python(text, file.source.name)
         return file.document.bytes_of(text)
     except (Unplaced, ValueError) as error:

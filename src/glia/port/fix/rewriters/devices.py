@@ -53,10 +53,21 @@ def _defines_cuda(hit: Hit) -> bool:
     return any(isinstance(n, ast.FunctionDef) and n.name == "cuda" for n in hit.module.nodes)
 
 
-@rewrites("C002", "C004", share="yes")
+@rewrites("C002", share="yes")
 def move_by_text(hit: Hit) -> Fix | Refusal | None:
-    """`x.to("cuda:0")` and `torch.device("cuda")` take the text from the helper."""
+    """`x.to("cuda:0")` takes the text from the helper."""
     return _text(hit)
+
+
+@rewrites("C004", share="yes")
+def make_device(hit: Hit) -> Fix | Refusal | None:
+    """`torch.device("cuda")`, `torch.device("cuda", i)`: the CPU has no numbers."""
+    index = hit.argument("index", 1)
+    if index is None or hit.call is None or hit.argument("type", 0) is not hit.node:
+        return _text(hit)
+    if not isinstance(hit.node, ast.Constant) or hit.node.value != "cuda":
+        return _UNREAD_TEXT
+    return replace(hit.call, "{make}(@device({index}))", make=hit.call.func, index=index)
 
 
 def _text(hit: Hit) -> Fix | Refusal | None:

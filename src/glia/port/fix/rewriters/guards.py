@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.fix.edits import Fix, Refusal, fix, replace
+from glia.port.fix.edits import Fix, Refusal, Replace, fix, replace
 from glia.port.fix.registry import rewrites
 from glia.port.fix.rewriters.common import NOT_CALLED, device_call, renamed
+from glia.port.fix.rewriters.widening import against_widening
 from glia.port.rules.conditions import is_called
 from glia.port.source.hits import Hit
 
@@ -18,7 +19,7 @@ from glia.port.source.hits import Hit
 @rewrites("C006", share="partly", is_guard=True)
 def ask_for_cuda(hit: Hit) -> Fix | Refusal | None:
     """`torch.cuda.is_available()`."""
-    return renamed(hit, "is_available")
+    return against_widening(hit) or renamed(hit, "is_available")
 
 
 @rewrites("C007", share="partly", is_guard=True)
@@ -35,7 +36,7 @@ def count_devices(hit: Hit) -> Fix | Refusal | None:
             return Refusal("0 stands for a machine without CUDA here; the CPU counts as 1")
     elif isinstance(outer, (ast.If, ast.IfExp, ast.BoolOp, ast.UnaryOp)):
         return Refusal("0 stands for a machine without CUDA here; the CPU counts as 1")
-    return renamed(hit, "device_count")
+    return against_widening(hit) or renamed(hit, "device_count")
 
 
 @rewrites("C011", share="yes", is_guard=True)
@@ -43,7 +44,7 @@ def ask_tensor(hit: Hit) -> Fix | Refusal | None:
     """`x.is_cuda`."""
     if not isinstance(hit.node, ast.Attribute):
         return NOT_CALLED
-    return replace(hit.node, "@on_accelerator({x})", x=hit.node.value)
+    return against_widening(hit) or replace(hit.node, "@on_accelerator({x})", x=hit.node.value)
 
 
 @rewrites("C012", share="partly", is_guard=True)
@@ -57,4 +58,4 @@ def compare_type(hit: Hit) -> Fix | Refusal | None:
     edit = device_call(hit.node)
     if edit is None or edit.text != "@device()":
         return Refusal("a device with its number is compared; see which one is meant")
-    return fix(type(edit)(edit.node, "@accelerator_type()"))
+    return against_widening(hit) or fix(Replace(edit.node, "@accelerator_type()"))

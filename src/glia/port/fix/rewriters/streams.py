@@ -71,7 +71,8 @@ def mark_range(hit: Hit) -> Fix | Refusal | None:
 def profile_device(hit: Hit) -> Fix | Refusal | None:
     """`ProfilerActivity.CUDA`, and `use_cuda=True` of the older profiler."""
     if hit.kind == "keyword" and isinstance(hit.node, ast.keyword):
-        return replace(hit.node.value, "@is_cuda()")
+        is_true = isinstance(hit.node.value, ast.Constant) and hit.node.value.value is True
+        return replace(hit.node.value, "@is_cuda()") if is_true else NOT_CALLED
     if hit.key in _ACTIVITIES and not is_called(hit):
         return replace(hit.node, "@profiler_activity()")
     return Refusal("it steers a profiler of CUDA")
