@@ -11,6 +11,12 @@ from glia.isa.meetings.collectives import (
     collective_permute,
     reduce_scatter,
 )
+from glia.isa.meetings.collectives_prepared import (
+    all_gather_v_prepare,
+    all_gather_v_trigger,
+    all_to_all_v_prepare,
+    all_to_all_v_trigger,
+)
 from glia.isa.meetings.collectives_ring import (
     collective_permute_implicit,
     collective_permute_implicit_current_processing_rank_id,
@@ -23,9 +29,13 @@ __all__ = [
     "ReplicaGroup",
     "all_gather",
     "all_gather_v",
+    "all_gather_v_prepare",
+    "all_gather_v_trigger",
     "all_reduce",
     "all_to_all",
     "all_to_all_v",
+    "all_to_all_v_prepare",
+    "all_to_all_v_trigger",
     "collective_permute",
     "collective_permute_implicit",
     "collective_permute_implicit_current_processing_rank_id",

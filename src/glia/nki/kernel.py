@@ -22,6 +22,7 @@ from glia.isa.launch.context import CURRENT
 from glia.isa.launch.located import calling, located
 from glia.isa.launch.misfit import misfit
 from glia.isa.launch.schedule import Pairs, pairs_of
+from glia.isa.meetings.collectives_prepared import check_triggered
 from glia.isa.stream import Place, Stream
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor
@@ -183,6 +184,7 @@ class Tracer:
         try:
             for tensor in outputs_of(self.result, self.kernel.name):
                 self.builder.mark_output(tensor)
+            check_triggered(self.builder)
             return self.builder.finish(self.inputs)
         except KernelError as error:
             raise located(error, *self.kernel.place) from None

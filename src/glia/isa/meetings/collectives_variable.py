@@ -7,7 +7,7 @@ Source: aws-neuron-sdk nki/api/nki/collectives/__init__.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,23 @@ def all_gather_v(
     Rows of the metadata: send count, send displacement (their first columns), received counts.
     """
     what = "all_gather_v"
+    given = gathered(
+        what, srcs, dsts, replica_group, metadata_tensor, recv_counts_known, has_rdispls, priority
+    )
+    return given.issue()
+
+
+def gathered(
+    what: str,
+    srcs: Any,
+    dsts: Any,
+    replica_group: ReplicaGroup,
+    metadata_tensor: Any,
+    known: bool,
+    has_rdispls: bool,
+    priority: Any,
+) -> Operands:
+    """The operands of an all_gather_v, checked, and what is to be done with them."""
     group = mine(what, replica_group)
     require(not has_rdispls, what, "has_rdispls=True", "False, as the documentation limits it")
     require(
@@ -56,7 +73,7 @@ def all_gather_v(
         "launch it as kernel[2](...)",
     )
     require(len(group) == _GATHER_RANKS, what, f"{len(group)} ranks", f"exactly {_GATHER_RANKS}")
-    given = _Operands(what, srcs, dsts, group, metadata_tensor, recv_counts_known, False, priority)
+    given = Operands(what, srcs, dsts, group, metadata_tensor, known, False, priority)
 
     def exchange(operands: Arrays) -> None:
         for i, (_, _, src, table) in enumerate(given.opened(operands)):
@@ -69,7 +86,8 @@ def all_gather_v(
                 if counts is not None:
                     counts[i] = count
 
-    return given.issue(exchange)
+    given.exchange = exchange
+    return given
 
 
 @collective
@@ -89,10 +107,25 @@ def all_to_all_v(
     counts, send displacements, received counts, and with `has_rdispls` receive displacements.
     """
     what = "all_to_all_v"
-    group = mine(what, replica_group)
-    given = _Operands(
-        what, srcs, dsts, group, metadata_tensor, recv_counts_known, has_rdispls, priority
+    given = redistributed(
+        what, srcs, dsts, replica_group, metadata_tensor, recv_counts_known, has_rdispls, priority
     )
+    return given.issue()
+
+
+def redistributed(
+    what: str,
+    srcs: Any,
+    dsts: Any,
+    replica_group: ReplicaGroup,
+    metadata_tensor: Any,
+    known: bool,
+    has_rdispls: bool,
+    priority: Any,
+) -> Operands:
+    """The operands of an all_to_all_v, checked, and what is to be done with them."""
+    group = mine(what, replica_group)
+    given = Operands(what, srcs, dsts, group, metadata_tensor, known, has_rdispls, priority)
 
     def exchange(operands: Arrays) -> None:
         ranks = given.opened(operands)
@@ -108,11 +141,18 @@ def all_to_all_v(
                 if counts is not None:
                     counts[i] = count
 
-    return given.issue(exchange)
+    given.exchange = exchange
+    return given
 
 
-class _Operands:
-    """The operands of both: checked, as views of what is read and what is written."""
+class Operands:
+    """The operands of both: checked, as views of what is read and what is written.
+
+    `inputs` are the rows of the metadata that are read; `exchange` moves the data of all ranks.
+    """
+
+    inputs: tuple[NkiTensor, ...]
+    exchange: Callable[[Arrays], None]
 
     def __init__(
         self,
@@ -150,7 +190,7 @@ class _Operands:
             f"uint32 of shape {(rows, size)} in HBM or {(1, rows, size)} in SBUF",
         )
 
-    def issue(self, exchange: Any) -> Instruction:
+    def issue(self) -> Instruction:
         """Emit it; the payload counts as the whole src, its size being data."""
         size = self.src.size * self.src.dtype.itemsize
         return issue(
@@ -159,7 +199,7 @@ class _Operands:
             (self.dst, *self.counts),
             (self.src, *self.inputs),
             size,
-            exchange,
+            self.exchange,
         )
 
     def opened(
