@@ -25,6 +25,16 @@ def _product_of_integers(hit: Hit) -> bool:
     )
 
 
+def _product_of_unknown(hit: Hit) -> bool:
+    """`ids * stride`: a factor that is written out is small."""
+    node = hit.node
+    if not isinstance(node, ast.BinOp) or isinstance(node.right, ast.Constant):
+        return False
+    if isinstance(node.left, ast.Constant):
+        return False
+    return is_integer_tensor(hit.module, node.left) or is_integer_tensor(hit.module, node.right)
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         id="C044",
@@ -96,7 +106,11 @@ RULES: tuple[Rule, ...] = (
             use(*_INTEGER_TYPES, when=is_value),
         ),
         on=per_family(
-            Advice("silent", "torch.int32 where values fit, else --native-int64=enabled"),
+            Advice(
+                "unknown",
+                "right while values stay below 2**31, as ids and labels do; else "
+                "--native-int64=enabled; --implicit-integer-downcast=none tells",
+            ),
             Advice("slower", "torch.int32: 64 bits are emulated"),
         ),
         bad="import torch\nindex = index.long()\n",
@@ -104,6 +118,25 @@ RULES: tuple[Rule, ...] = (
         grade="documented",
         sources=(COMPILER, error_code("EVRF062"), DIFFUSERS_TORCH),
         autofix="partly",
+    ),
+    Rule(
+        id="C141",
+        title="integers are multiplied or added up, and may grow large",
+        category="precision",
+        why="64 bits become 32 on the way: what passes 2**31 is wrong, and nothing says so",
+        triggers=(
+            operator("*", when=_product_of_unknown),
+            use("torch.cumsum", "torch.prod", "torch.cumprod", "torch.pow", when=of_integers),
+            method("cumsum", "prod", "cumprod", "pow", when=of_integers),
+        ),
+        on=per_family(
+            Advice("silent", "--native-int64=enabled, float32 below 2**24, or the host"),
+            Advice("slower", "torch.int32 where values fit: 64 bits are emulated"),
+        ),
+        bad="import torch\nids = torch.randint(0, 9, (4,))\nkey = ids * other\n",
+        good="import torch\nkey = torch.ones(4) * other\nn = 3 * size\n",
+        grade="documented",
+        sources=(COMPILER, error_code("EVRF062")),
     ),
     Rule(
         id="C048",
