@@ -94,13 +94,19 @@ class Attention:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer; `width` is the widest feed-forward that tensor parallelism divides."""
+    """One layer. `widths` are those of its feed-forwards, which tensor parallelism divides.
+
+    `inner` is how many numbers per token the feed-forward holds at once: two of its width, three
+    when it is gated. `is_written` says that its norms are written in Python, not one kernel.
+    """
 
     block: Block
     attentions: tuple[Attention, ...]
     widths: tuple[int, ...]
     inner: int
     is_decoder: bool = True
+    is_gated: bool = False
+    is_written: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,13 @@ class Architecture:
     def num_parameters(self) -> int:
         """Elements of all parameters; tied ones count once."""
         return sum(weight.num_elements for weight in self.weights())
+
+    @property
+    def is_tied(self) -> bool:
+        """True when the head reads the embedding's own matrix."""
+        if not 0 < self.num_logits == self.vocab_size:
+            return False
+        return not any(w.split == "vocab" and len(w.shape) > 1 for w in self.head.weights)
 
     @property
     def attentions(self) -> tuple[Attention, ...]:

@@ -16,12 +16,12 @@ from glia.core.figures import Estimate, Figure, exact
 from glia.core.fit_records import MemoryLedger, MemoryLine, Plan
 from glia.core.units import format_quantity
 from glia.cost.memory.activations import (
-    Batch,
     Checkpointing,
     inference_activations,
     training_activations,
 )
 from glia.cost.memory.architecture import Architecture, Block, Weight
+from glia.cost.memory.kept import Batch
 from glia.cost.memory.kv_cache import CacheShape, cache_bytes
 from glia.cost.memory.optimizers import OPTIMIZERS, state_bytes
 from glia.cost.memory.quantised import Quantised
@@ -157,10 +157,8 @@ def _stages(architecture: Architecture, plan: Plan) -> list[_Stage]:
 
 def _last_block(architecture: Architecture) -> Block:
     """The head of the last stage; a tied one needs the embedding's matrix there again."""
-    is_tied = 0 < architecture.num_logits == architecture.vocab_size and not any(
-        w.split == "vocab" and len(w.shape) > 1 for w in architecture.head.weights
-    )
-    tables = [w for w in architecture.embedding.weights if w.split == "vocab"] if is_tied else []
+    weights = architecture.embedding.weights if architecture.is_tied else ()
+    tables = [w for w in weights if w.split == "vocab"]
     return architecture.head + Block(tuple(tables))
 
 

@@ -70,7 +70,7 @@ def _layer(config: Config, sparse: bool) -> Layer:
         ]
     )
     spec = Attention(heads, heads, nope + rope, value, latent_size=rank + rope)
-    return Layer(block, (spec,), widths, inner)
+    return Layer(block, (spec,), widths, inner, is_gated=True, is_written=True)
 
 
 def _attention(config: Config, hidden: int, heads: int) -> Block:

@@ -203,7 +203,15 @@ def _layer(
     block = attention + feed + _around(traits, hidden)
     spec = Attention(sizes.num_heads, sizes.num_kv_heads, sizes.head_dim, sizes.head_dim, window)
     active = config.size("num_experts_per_tok", default=1) if sparse else 1
-    return Layer(block, (spec,), widths, 3 * active * max(widths))
+    is_gated = sparse or not traits.function
+    return Layer(
+        block,
+        (spec,),
+        widths,
+        (3 if is_gated else 2) * active * max(widths),
+        is_gated=is_gated,
+        is_written=traits.norm != "layer",
+    )
 
 
 def _around(traits: Traits, hidden: int) -> Block:

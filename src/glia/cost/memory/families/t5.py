@@ -73,7 +73,15 @@ def _layer(config: Config, is_decoder: bool, is_first: bool) -> Layer:
         parts.append(Block((table,)))
     parts.append(_feed_forward(config, hidden, width))
     inner = (3 if _is_gated(config) else 2) * width
-    return Layer(joined(parts), tuple(specs), (width,), inner, is_decoder=is_decoder)
+    return Layer(
+        joined(parts),
+        tuple(specs),
+        (width,),
+        inner,
+        is_decoder=is_decoder,
+        is_gated=_is_gated(config),
+        is_written=True,
+    )
 
 
 def _attention(config: Config, name: str, is_cached: bool) -> Block:

@@ -1,0 +1,85 @@
+"""The peak of a training step: what the loss and each layer's backward hold beside what is kept.
+
+Each candidate is one moment of the backward pass of eager PyTorch: gradients in flight, the
+gradient of a weight before it is added to the others, less what the pass has freed by then.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from glia.cost.memory.architecture import Architecture, Block, Layer, Weight
+from glia.cost.memory.kept import Activations, Batch, kept_bytes
+from glia.cost.memory.sharding import kv_heads_of_layer, share
+
+_FLOAT32_BYTES = 4
+
+
+def with_peak(
+    architecture: Architecture,
+    layers: tuple[Layer, ...],
+    batch: Batch,
+    kept: float,
+    recomputed: float,
+) -> Activations:
+    """`kept` and the logits, with the largest moment on top; `recomputed` is one layer in full."""
+    positions = batch.num_sequences if architecture.pools else batch.num_tokens
+    logits = positions * architecture.num_logits / batch.degree
+    wide = _FLOAT32_BYTES if architecture.loss_is_wide else batch.itemsize
+    held = logits * batch.itemsize
+    head = _largest(architecture.head.weights, batch)
+    tied = _tied_gradient(architecture, batch)
+    in_loss = 3 * logits * wide  # the log-softmax and two gradients
+    in_head = held + max(head, tied)
+    distinct = {id(layer.block): layer for layer in layers}.values()
+    in_layer = max((_layer_peak(architecture, layer, batch) for layer in distinct), default=0.0)
+    at_end = 3 * tied - kept  # both gradients of the shared matrix and their sum
+    return Activations(kept + held, max(in_loss, in_head, recomputed + in_layer + tied, at_end))
+
+
+def _tied_gradient(architecture: Architecture, batch: Batch) -> float:
+    """The gradient that a tied embedding gets from the head waits for the one of its look-up."""
+    if not architecture.is_tied:
+        return 0.0
+    return _largest((w for w in architecture.embedding.weights if w.split == "vocab"), batch)
+
+
+def _layer_peak(architecture: Architecture, layer: Layer, batch: Batch) -> float:
+    return max(_moments(architecture, layer, batch))
+
+
+def _moments(architecture: Architecture, layer: Layer, batch: Batch) -> Iterator[float]:
+    """Bytes beside what is kept at each moment of one layer's backward pass."""
+    tokens, a = batch.num_tokens, batch.itemsize
+    stream = float(architecture.hidden * tokens * a)
+    steps = 3 if layer.is_gated else 2
+    width = layer.inner * tokens * a / steps / batch.degree
+    inside = [w for w in layer.block.weights if w.split == "width"]
+    outside = [w for w in layer.block.weights if w.split in ("heads", "kv")]
+    last = [w for w in inside if len(w.shape) > 1 and w.shape[-2] == architecture.hidden]
+    feed = _part_bytes(layer, batch, "width")
+    scores = _score_bytes(layer, batch)
+    queries = sum(x.num_heads * x.head_dim for x in layer.attentions[:1]) * tokens * a
+    yield 3.0 * architecture.hidden * tokens * (_FLOAT32_BYTES if layer.is_written else a)
+    yield stream + width + _largest(last, batch)
+    yield stream + (steps - 1) * width
+    yield stream + _largest(inside, batch) - (steps - 1) * width
+    attend = max(_largest(outside, batch), 2 * scores)
+    yield stream + attend + queries / batch.degree - feed
+
+
+def _part_bytes(layer: Layer, batch: Batch, split: str) -> float:
+    kept = tuple(k for k in layer.block.kept if k.split == split)
+    return kept_bytes(Block(kept=kept), batch, kv_heads_of_layer(layer.attentions))
+
+
+def _score_bytes(layer: Layer, batch: Batch) -> float:
+    """One copy of the attention weights, where they exist."""
+    kept = [k for k in layer.block.kept if k.per_score and k.split == "heads"]
+    return kept_bytes(Block(kept=tuple(kept[:1])), batch, 1)
+
+
+def _largest(weights: Iterable[Weight], batch: Batch) -> float:
+    sizes = (math.prod(w.shape) * batch.itemsize * share(w.split, batch.degree, 1) for w in weights)
+    return max(sizes, default=0.0)
