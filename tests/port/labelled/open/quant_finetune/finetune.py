@@ -44,4 +44,4 @@ with torch.autocast(device_type="cpu", dtype=torch.bfloat16):  # ~ none
 accelerator = Accelerator(mixed_precision="fp16")  # ~ C042
 bf = Accelerator(mixed_precision="bf16")  # ~ none
 adam = torch.optim.Adam(model.parameters(), capturable=True)  # ~ C119
-sgd = torch.optim.SGD(model.parameters(), lr=0.1, foreach=True)  # ~ C119
+sgd = torch.optim.SGD(model.parameters(), lr=0.1, foreach=True)  # ~ C119|C142
