@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from glia.port.configs.scan import scan_other
-from glia.port.source.project import kind_of
+from glia.port.reading import scan_one
+from glia.port.source.project import SourceFile, kind_of
 
 ACCELERATE = """
     compute_environment: LOCAL_MACHINE
@@ -116,6 +117,7 @@ SLURM = """
     #SBATCH --gpus-per-node=4
     srun deepspeed train.py
     EOF
+    module load gcc/12 cuda/12.1
     cat <<'EOF'
     it's nvidia-smi --device cuda
     EOF
@@ -198,7 +200,7 @@ CASES = {
     "train.slurm": (
         SLURM,
         ["C136 2:9", "C104 5:8", "C105 7:1", "C137 7:35", "C103 8:14", "C042 9:5", "C132 10:8",
-         "C132 12:5", "C136 17:9", "C066 18:6", "C042 23:60"],
+         "C132 12:5", "C136 17:9", "C066 18:6", "C134 20:20", "C042 24:60"],
     ),
     "Dockerfile": (
         DOCKER,
@@ -238,6 +240,28 @@ def test_what_is_optional_or_asked_for_is_guarded(tmp_path: Path):
     assert {f.rule: f.guard for f in found.findings}["C064"] == "import"
     slurm = scan(tmp_path, "a.sh", textwrap.dedent(SLURM).lstrip("\n"))
     assert {f.line: f.guard for f in slurm.findings if f.rule == "C132"} == {10: "", 12: "cuda"}
+
+
+SETUP = """
+    from setuptools import setup
+    EIGHT = ["bitsandbytes"]
+    setup(
+        name="deepspeed-tools",
+        install_requires=["torch", "flash-attn>=2"],
+        extras_require={"triton": EIGHT, "x": ["xformers"]},
+    )
+    print("cupy")
+"""
+
+
+def test_the_packages_that_a_setup_py_requires(tmp_path: Path):
+    path = tmp_path / "setup.py"
+    path.write_text(textwrap.dedent(SETUP).lstrip("\n"))
+    found = scan_one(SourceFile(path, "setup.py", "python", "tool")).findings
+    assert [(f.rule, f.line, f.column, f.guard) for f in found] == [
+        ("C054", 5, 32, ""),
+        ("C057", 6, 44, "import"),
+    ]
 
 
 @pytest.mark.parametrize(

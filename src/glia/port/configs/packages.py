@@ -13,6 +13,8 @@ _ADDRESS = re.compile(r"(?:git\+)?(?:https?|ssh|git|file)://\S+|git@\S+")
 _WHEEL = re.compile(r"([A-Za-z0-9_.]+)-\d[^/]*\.whl")
 _PIP = {"pip", "pip3", "uv", "pipx", "pipenv", "poetry", "pdm", "rye"}
 _CONDAS = {"conda", "mamba", "micromamba"}
+_MODULES = {"module", "ml"}  # of a cluster: `module load cuda/12.1`
+_VERBS = ("install", "add", "create", "load")
 _SYSTEM = {"apt", "apt-get", "yum", "dnf", "apk", "zypper", "microdnf", "aptitude"}
 # Options by their name without dashes; those of one letter keep theirs.
 _INDEXES = {"-i", "index_url", "extra_index_url", "-f", "find_links", "index"}
@@ -86,11 +88,11 @@ def _option(name: str) -> str:
 def install_clues(words: Words) -> Iterator[Clue]:
     """`pip install`, `conda install`, `apt-get install` and their like; nothing for others."""
     texts = [text for text, _ in words]
-    verb = next((i for i, t in enumerate(texts) if t in ("install", "add", "create")), None)
+    verb = next((i for i, t in enumerate(texts) if t in _VERBS), None)
     if verb is None:
         return
     names = {text.rsplit("/", 1)[-1] for text in texts[:verb]}
-    if names & _SYSTEM:
+    if names & _SYSTEM or (names & _MODULES and texts[verb] != "install"):
         for text, offset in words[verb + 1 :]:
             if not text.startswith("-"):
                 yield Clue("system", text.partition("=")[0].lower(), text, offset)

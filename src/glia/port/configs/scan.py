@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from glia.port.configs.clue import Clue, Lines
 from glia.port.configs.cuda_source import cuda_clues
 from glia.port.configs.docker import docker_clues
 from glia.port.configs.packages import requirement_clues
+from glia.port.configs.setup_py import setup_clues
 from glia.port.configs.shell import shell_clues
 from glia.port.configs.table import rules_of, words
 from glia.port.configs.tree import Scalar, scalar_clues
@@ -60,6 +62,18 @@ def scan_other(path: Path, kind: FileKind) -> FileScan:
         return FileScan(unread=str(error))
     except (OSError, ValueError) as error:
         return FileScan(unread=reason_of(error))
+
+
+def scan_setup(path: Path, scan: FileScan) -> FileScan:
+    """The scan of a setup.py with the packages that it requires."""
+    try:
+        text = read_text(path, MAX_BYTES)
+        more = _findings(setup_clues(text), text, comment_suppressions(text))
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return scan  # which says why
+    known = {(f.line, f.rule) for f in scan.findings}
+    found = [*scan.findings, *(f for f in more if (f.line, f.rule) not in known)]
+    return replace(scan, findings=tuple(sorted(found, key=lambda f: (f.line, f.column, f.rule))))
 
 
 def file_clues(path: Path, text: str) -> Iterable[Clue]:

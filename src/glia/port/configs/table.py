@@ -27,7 +27,9 @@ _IMAGE = re.compile(
 )
 _INDEX = re.compile(r"/whl/(?:nightly/|test/)?cu\d+|[+_]cu\d{2,}|/cu\d{3}/|-cu\d{2,}")
 _GPU_GRES = re.compile(r"gpu|ngpus=\d")
-_SYSTEM = re.compile(r"cuda(?:[-.\d]|$)|libcu\w+|libnccl|libnv\w+|nvidia-|tensorrt|libcudnn")
+_SYSTEM = re.compile(
+    r"cuda(?:[-/.\d]|$)|cudnn/|nccl/|libcu\w+|libnccl|libnv\w+|nvidia-|tensorrt|libcudnn"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +202,9 @@ ROWS: tuple[Row, ...] = (
         "nvidia-cu*", "nvidia-nccl*", "nvidia-nvtx*", "nvidia-nvjitlink*", "pytorch-cuda",
         "cudatoolkit*", "cuda-toolkit", "cuda-nvcc", "cuda-cudart", "cuda-libraries*",
         "cuda-python",
-        "cudnn", "nccl", "cuda", "onnxruntime-gpu", "faiss-gpu*", "tensorflow-gpu", "dgl-cu*",
+        "cudnn", "nccl", "cuda", "faiss-gpu*", "tensorflow-gpu", "dgl-cu*",
         "paddlepaddle-gpu", "pytorch-gpu", "causal-conv1d", "mamba-ssm"), None),
+    Row("C140", "package", ("onnxruntime-gpu",), None),
     Row("C135", "package", ("torch*", "pytorch", "jax*"),
         _matches(re.compile(r"\+cu\d|cuda|_cu\d"))),
     Row("C135", "index", ("*",), _matches(_INDEX)),

@@ -23,6 +23,7 @@ from glia.port.rules.sources import (
     neuron_sdk,
 )
 from glia.port.source.hits import Hit
+from glia.port.source.tree import inside
 from glia.port.source.values import is_array, is_tensor
 
 _ARRAYS = {"numpy", "pandas", "polars", "scipy", "xarray", "jax", "tensorflow"}
@@ -30,7 +31,7 @@ _REDUCTIONS = {"mean", "sum", "max", "min", "norm", "any", "all", "std", "var"}
 _ANSWERS = {"torch.equal", "torch.allclose", "torch.is_nonzero"}
 _LOSS = re.compile(r"^(loss_fn|criterion|loss_func|loss_function|\w*_loss)$")
 _SAME_METHODS = {"tensorflow", "keras", "paddle", "mxnet"}
-_FINITE = {"isnan", "isinf", "isfinite"}
+_FINITE = ("isnan", "isinf", "isfinite")
 _END = re.compile(r"(^|_)(eos|eot|stop_token|stop_ids|end_of_\w+)(_|$)|finished|all_done")
 
 
@@ -44,7 +45,9 @@ def _reads_one(hit: Hit) -> bool:
 
 def _asks_for_finite(hit: Hit) -> bool:
     """`torch.isnan(x).any()`, `x.isfinite().all()`, alone or within the condition."""
-    return any(_is_finite_call(hit, node) for node in ast.walk(hit.node))
+    if not hit.module.mentions(*_FINITE):
+        return False
+    return any(_is_finite_call(hit, node) for node in inside(hit.node))
 
 
 def _is_finite_call(hit: Hit, node: ast.AST) -> bool:

@@ -31,14 +31,22 @@ class Module:
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
+        self.text = text
         self.lines = _LINE_END.split(text)
         self.tree = ast.parse(text)
         self.nodes, self.parents = collect(self.tree)
+        self._mentioned: dict[tuple[str, ...], bool] = {}
         self.known: dict[tuple[str, ast.AST], bool] = {}  # what values evidently are
 
     def code(self, line: int) -> str:
         """The text of a line, without its indentation."""
         return self.lines[line - 1].strip() if 0 < line <= len(self.lines) else ""
+
+    def mentions(self, *words: str) -> bool:
+        """True when one of the words is anywhere in the text: a quick way to say no."""
+        if words not in self._mentioned:
+            self._mentioned[words] = any(word in self.text for word in words)
+        return self._mentioned[words]
 
     def enclosing(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around `node`, innermost first."""
