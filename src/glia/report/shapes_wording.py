@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from glia.core.shape_records import BucketPlan, SecondStep, ShapeReport, VaryingDim
-from glia.core.units import format_quantity
 
 
 def sizes_text(dim: VaryingDim) -> str:
@@ -31,7 +30,8 @@ def compile_text(report: ShapeReport, num_graphs: int) -> str:
     """What compiling so many graphs takes, or that it is not known."""
     if report.compile_time is None:
         return "unknown"
-    return format_quantity(report.compile_time.likely * num_graphs, "s")
+    minutes = report.compile_time.likely * num_graphs / 60
+    return f"{minutes:.3g} min" if minutes < 120 else f"{minutes / 60:.3g} h"
 
 
 def shapes_shown(shapes: Sequence[tuple[tuple[int, ...], int]]) -> str:
@@ -70,7 +70,8 @@ def _same_shape_line(second: SecondStep) -> tuple[str, ...]:
         return ()
     if not second.num_same_shape:
         return ("another batch of the same shapes compiles nothing more",)
-    why = f": the guard {second.reason} failed" if second.reason else ""
+    cause = f"the guard {second.reason} failed" if second.reason else "its values take other ways"
+    why = f": {cause}"
     return (f"another batch of the same shapes compiles {second.num_same_shape} more{why}",)
 
 

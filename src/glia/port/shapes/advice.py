@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from glia.port.shapes.census import Census, Leaf
 
@@ -11,14 +10,14 @@ _PADDED_BY = ("mask", "length", "lens", "seqlen", "cu_seq")
 
 
 def advice_for(
-    census: Census, module: Any, is_complete: bool, num_new: int | None
+    census: Census, parameters: Sequence[str], is_complete: bool, num_new: int | None
 ) -> tuple[str, ...]:
     """The sentences, the cheapest remedy first."""
-    return tuple(_sentences(census, module, is_complete, num_new))
+    return tuple(_sentences(census, parameters, is_complete, num_new))
 
 
 def _sentences(
-    census: Census, module: Any, is_complete: bool, num_new: int | None
+    census: Census, parameters: Sequence[str], is_complete: bool, num_new: int | None
 ) -> Iterator[str]:
     if _last_is_smaller(census) and is_complete:
         yield (
@@ -35,11 +34,13 @@ def _sentences(
             f"batches come in {len(census.structures())} structures (other tensors, or other "
             "numbers of dims): the plan is for the most frequent; make them one"
         )
+    unfilled = [p for p in parameters if _says_padding(p)]
     lengths = [d for d, grows in _dims(census) if grows]
-    if lengths and not _has_mask(census, module):
+    if lengths and not _has_mask(census):
         yield (
             f"{', '.join(lengths)} would be padded, and no input is a mask or a list of lengths: "
             "without one the padding changes results of attention, means and norms over that dim"
+            + "".join(f"; the model has {p}, which the loader does not give" for p in unfilled)
         )
     if num_new:
         yield (
@@ -70,7 +71,10 @@ def _shaped(signature: tuple[Leaf, ...]) -> list[Leaf]:
     return [leaf for leaf in signature if leaf.shape is not None]
 
 
-def _has_mask(census: Census, module: Any) -> bool:
+def _has_mask(census: Census) -> bool:
     """An input that says what is padding. A parameter of the model that nobody fills is none."""
-    names = [i.name.lower() for i in census.inputs]
-    return any(word in name for name in names for word in _PADDED_BY)
+    return any(_says_padding(i.name) for i in census.inputs)
+
+
+def _says_padding(name: str) -> bool:
+    return any(word in name.lower() for word in _PADDED_BY)

@@ -16,12 +16,13 @@ from glia.core.progress import NullProgress, Progress, Step
 from glia.core.shape_records import BucketPlan, SecondStep, ShapeReport
 from glia.frontends.load import LoadedModel, load_model
 from glia.port.shapes.advice import advice_for
-from glia.port.shapes.census import Census
+from glia.port.shapes.census import Census, Signature
 from glia.port.shapes.data import Data, load_data
-from glia.port.shapes.plan import bucket_plans
+from glia.port.shapes.plan import MAX_GRAPHS, bucket_plans
 
 # How long a second pass over the loader may take, to see whether its shapes come again.
 _SECOND_PASS_S = 5.0
+_TRIED_S = 10.0  # how long new shapes are tried on the model
 _NOTE_EVERY = 50  # batches between two notes of the progress
 COMPILE_NOTE = (
     "unknown: not measured here; public reports of a compilation that hurt go from 6 to 45 minutes "
@@ -84,7 +85,10 @@ def check_shapes(
         compile_note="" if wishes.compile_minutes else COMPILE_NOTE,
         syncs=read.syncs(),
         second=second,
-        advice=advice_for(read.census, found.module, read.is_complete, read.num_new),
+        advice=(
+            *read.refusals,
+            *advice_for(read.census, read.parameters, read.is_complete, read.num_new),
+        ),
         wall_s=time.perf_counter() - start,
     )
 
@@ -109,12 +113,14 @@ class _Read:
         from glia.port.shapes.torch_batch import parameter_names
 
         self._found, self._loader, self._limit = found, loader, limit
-        self._names = parameter_names(found.module)
+        self.parameters = self._names = parameter_names(found.module)
         self.census = Census()
         self.is_complete = True
         self.num_new: int | None = None  # shapes of a second pass that the first did not have
         self._first: Any = None
         self._same: Any = None
+        self._tried_s = 0.0
+        self.refusals: list[str] = []
 
     def all(self, step: Step) -> None:
         """Read the batches, find out how the model takes them, count their shapes."""
@@ -127,7 +133,7 @@ class _Read:
                 break
             if number == 0:
                 self.call = find_call(self._found.module, self._found.name, batch)
-            self._add(batch, self.census)
+            self._add(batch, number, self.census)
             if number % _NOTE_EVERY == 0:
                 step.note(f"{number + 1:,} batches, {len(self.census.counts)} shapes")
         if not self.census.num_batches:
@@ -140,22 +146,37 @@ class _Read:
         if self.is_complete and self._loader.is_fresh and took_s < _SECOND_PASS_S:
             self._read_again()
 
-    def _add(self, batch: Any, census: Census) -> None:
+    def _add(self, batch: Any, number: int, census: Census) -> None:
         from glia.port.shapes.torch_batch import arguments, signature_of
 
-        given = arguments(self.call, batch)
+        given = arguments(self.call, batch, number)
         signature = signature_of(*given, self._names)
         if census is self.census:
+            if signature not in census.counts and number:
+                self._try(given, number, signature)
             if self._first is None:
                 self._first, self._signature = given, signature
             elif self._same is None and signature == self._signature:
                 self._same = given
         census.add(signature)
 
+    def _try(self, given: Any, number: int, signature: Signature) -> None:
+        """Whether the model takes shapes that come for the first time."""
+        from glia.port.shapes.torch_batch import fails
+
+        if self._tried_s > _TRIED_S:
+            return
+        start = time.perf_counter()
+        why = fails(self._found.module, given)
+        self._tried_s += time.perf_counter() - start
+        if why:
+            shapes = ", ".join(map(str, signature))
+            self.refusals.append(f"the model fails on batch {number} ({shapes}): {why}")
+
     def _read_again(self) -> None:
         census = Census()
-        for batch in self._loader.batches(self._limit):
-            self._add(batch, census)
+        for number, batch in enumerate(self._loader.batches(self._limit)):
+            self._add(batch, number, census)
         self.num_new = len(set(census.counts) - set(self.census.counts))
 
     def second_step(self) -> SecondStep:
@@ -165,11 +186,11 @@ class _Read:
         return second_step(self._found.module, self._first, self._same)
 
     def syncs(self) -> Any:
-        """The lines at which the host waits, in the model and its file."""
+        """The lines at which the host waits, in a call of the model and in its file."""
         from glia.port.shapes.syncs import sync_places
 
         source = Path(self._found.source)
-        files = [f for f in (source, self._loader.file) if f.is_file()]
+        files = [source] if source.is_file() else []
         args, kwargs = self._first
         with _set_aside():
             return sync_places(self._found.module, args, kwargs, files)
@@ -178,8 +199,8 @@ class _Read:
 def choose_plan(plans: Sequence[BucketPlan], wishes: Wishes) -> tuple[int | None, str]:
     """The place of the plan to take, and why it."""
     if not plans:
-        return None, "every batch has the same shapes: one graph, and nothing to pad"
-    limit = wishes.max_graphs or max(p.num_graphs for p in plans)
+        return None, "shapes never change: there is nothing to pad"
+    limit = wishes.max_graphs or MAX_GRAPHS
     allowed = [i for i, p in enumerate(plans) if p.num_graphs <= limit]
     good = [i for i in allowed if plans[i].waste <= wishes.max_waste]
     percent = f"{100 * wishes.max_waste:g} %"

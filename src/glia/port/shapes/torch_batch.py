@@ -42,7 +42,7 @@ def ways(batch: Any, parameters: Mapping[str, inspect.Parameter]) -> Iterator[Ca
     if isinstance(batch, list | tuple) and batch:
         yield from _of_sequence(batch, parameters)
         return
-    yield Call("as the one argument", lambda b: ((b,), {}))
+    yield Call("one argument", lambda b: ((b,), {}))
 
 
 def _of_sequence(batch: Any, parameters: Mapping[str, inspect.Parameter]) -> Iterator[Call]:
@@ -51,7 +51,7 @@ def _of_sequence(batch: Any, parameters: Mapping[str, inspect.Parameter]) -> Ite
     yield Call(f"its {len(batch)} items as arguments", lambda b: (tuple(b), {}))
     for inner in ways(batch[0], parameters):
         rest = f"; the other {len(batch) - 1} items are not given" if len(batch) > 1 else ""
-        yield Call(f"its first item, {inner.words}{rest}", _first(inner))
+        yield Call(f"its first item ({inner.words}){rest}", _first(inner))
     yield Call("the whole batch as one argument", lambda b: ((b,), {}))
 
 
@@ -59,7 +59,7 @@ def _first(inner: Call) -> Any:
     return lambda batch: inner.arguments(batch[0])
 
 
-def arguments(call: Call, batch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arguments(call: Call, batch: Any, number: int = 0) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The batch as arguments of the model; arrays of NumPy become tensors.
 
     Raises:
@@ -69,8 +69,8 @@ def arguments(call: Call, batch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args, kwargs = call.arguments(batch)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ModelError(
-            f"giving a batch to the model: got {type(error).__name__}: {error}, expected the form "
-            f"of the first batch ({call.words}); yield batches of one form"
+            f"giving batch {number} to the model: got {described(batch)}, expected the form of the "
+            f"first batch ({call.words}); yield batches of one form"
         ) from error
     return pytree.tree_map(_tensor, (tuple(args), dict(kwargs)))
 
@@ -107,6 +107,16 @@ def find_call(module: torch.nn.Module, name: str, batch: Any) -> Call:
         f"giving batch 0 ({described(batch)}) to {name}{signature}: got no call that works, "
         f"expected one; yield what the model takes. Tried: {'; '.join(refused)}"
     )
+
+
+def fails(module: torch.nn.Module, given: tuple[tuple[Any, ...], dict[str, Any]]) -> str:
+    """Why the module does not take these inputs; empty when it does."""
+    try:
+        with torch.no_grad():
+            module(*given[0], **given[1])
+    except Exception as error:  # the user's model, on the user's data
+        return _told(error)
+    return ""
 
 
 def _told(error: Exception) -> str:
