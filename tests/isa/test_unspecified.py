@@ -82,3 +82,16 @@ def test_it_can_be_made_an_error():
     with warnings.catch_warnings(), pytest.raises(UnspecifiedWarning):
         warnings.simplefilter("error", UnspecifiedWarning)
         activated("log", 0.0)
+
+
+@pytest.mark.parametrize(("kind", "unknown"), [(np.float32, np.nan), (np.int32, 4)])
+def test_rows_that_no_scatter_reached_show(kind: Any, unknown: float):
+    def kernel(data, numbers):
+        out = nl.ndarray((4, 2), data.dtype, buffer=nl.shared_hbm)
+        index, tile = nl.load(numbers), nl.load(data)
+        nisa.dma_copy(out.ap([[2, 2], [1, 2]], vector_offset=index, indirect_dim=0), tile)
+        return out
+
+    data, rows = np.ones((2, 2), kind), np.array([[3], [1]], np.int32)
+    found = nki.simulate(kernel, target="trn2")(data, rows)
+    np.testing.assert_array_equal(found[:, 0], np.array([unknown, 1, unknown, 1], kind))

@@ -59,6 +59,7 @@ def dma_copy(
     work = dma_work(dst, (src,), engine, software, mode=mode)
     if dst.indirection is not None or src.indirection is not None:
         dst, src = with_skip(dst, oob), with_skip(src, oob)
+        dst.storage.scattered |= dst.indirection is not None
         gathers, scatters = (isinstance(v.indirection, Rows) for v in (src, dst))
         require(not (gathers and scatters), what, "vector_offset on both sides", "it on one side")
         if gathers:

@@ -43,7 +43,8 @@ class Storage:
     used in each partition, and for HBM the pitch of one row. `address` is the byte offset inside a
     partition (on chip), set by the allocator unless the kernel pinned it. `shared` says that all
     cores of a logical core see it (HBM); constants always are. `at` is the kernel's file and line
-    that allocated it without a name.
+    that allocated it without a name. `scattered` says that a DMA wrote to a place in it that is
+    known only at run time, so that nobody knows in advance what is left out.
     """
 
     index: int
@@ -59,6 +60,7 @@ class Storage:
     address: int = -1
     shared: bool = False
     at: tuple[str, int] = ("", 0)
+    scattered: bool = False
     on_chip: bool = field(init=False)
     num_bytes: int = field(init=False)
     num_partitions: int = field(init=False)

@@ -130,7 +130,15 @@ def places_of(stream: Stream, hbm: Mapping[int, Hbm]) -> dict[int, Hbm]:
 
 
 def fresh(storage: Storage) -> Hbm:
-    """New memory for an HBM storage: its constant, else zeros."""
+    """New memory for an HBM storage: its constant, else zeros.
+
+    Where it is written at run-time places, what they leave out cannot be refused beforehand; it is
+    NaN there, and 4 in integers, as in the public simulator (nki/guides/nki_simulator.rst).
+    """
     if storage.data is not None:
         return Hbm.of(np.ascontiguousarray(storage.data))
-    return Hbm(np.zeros(max(storage.extent_bytes, 1), np.uint8))
+    if not storage.scattered or storage.dtype.is_packed:
+        return Hbm(np.zeros(max(storage.extent_bytes, 1), np.uint8))
+    kind = storage.dtype.numpy
+    unknown = np.nan if storage.dtype.is_float else 4
+    return Hbm.of(np.full(max(storage.extent_bytes // kind.itemsize, 1), unknown).astype(kind))

@@ -1,9 +1,10 @@
 """What several cores do to memory that they share: matched, ordered, and written before it is read.
 
-Two accesses of different cores, at least one of them a write, are ordered when a barrier or a
-sendrecv lies between them (vector clocks over the meetings). A write that both cores make alike is
-no race if their values are equal (`twins.py`). Needs no values. An access whose address is known
-only at run time is left out.
+Two accesses of different cores, at least one of them a write, are ordered when a sendrecv or a
+collective lies between them, or a barrier about that memory (vector clocks over the meetings); a
+barrier about another orders what hangs together with it (`barriers.py`). A write that both cores
+make alike is no race if their values are equal (`twins.py`). Needs no values. An access whose
+address is known only at run time is left out.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from glia.isa.launch.located import located
 from glia.isa.launch.overlap import Pattern, pattern_of, patterns_overlap, span_of
 from glia.isa.stream import Instruction, Stream
 from glia.isa.tensors.tensor import NkiTensor, Storage
+from glia.silicon.execution.barriers import Barriers
 from glia.silicon.execution.twins import Twins
 from glia.silicon.meetings import Meeting, Member, member_of, walk
 
@@ -218,6 +220,8 @@ class _Checker:
         self._streams = streams
         members = [member_of(s.place) for s in streams]
         self._clocks = {m: {n: int(n == m) for n in members} for m in members}
+        self._of_data: dict[tuple[Key, Member], dict[Member, int]] = {}
+        self._barriers = Barriers(streams)
         self._keys = {member_of(s.place): shared_keys(s) for s in streams}
         self._alone = {s.place.rank for s in streams if s.place.num_cores == 1}
         self._recent: dict[Key, _Recent] = defaultdict(_Recent)
@@ -230,14 +234,43 @@ class _Checker:
             assert made.sync is not None
             if made.sync.kind != "barrier":  # a barrier names its data and leaves it alone
                 self.touch(member, made)
+        sync = meeting.instructions[0].sync
+        if sync is not None and sync.kind == "barrier":
+            self._meet_about(self._data(meeting), meeting)
+            return
+        for member in meeting.members:
             self._settled(member)
         clocks = [self._clocks[m] for m in meeting.members]
         joined = {n: max(clock[n] for clock in clocks) for n in clocks[0]}
         for member in meeting.members:
             self._clocks[member] = {**joined, member: joined[member] + 1}
-        for key, recent in self._recent.items():
-            cores = {m: c for m, c in self._clocks.items() if m[0] == key[0]}
-            recent.prune({m: min(c[m] for n, c in cores.items() if n != m) for m in cores})
+        for key in self._recent:
+            self._prune(key)
+
+    def _data(self, meeting: Meeting) -> Key:
+        member, made = meeting.members[0], meeting.instructions[0]
+        return self._keys[member][made.writes[0].storage.index]
+
+    def _meet_about(self, key: Key, meeting: Meeting) -> None:
+        """A barrier: only what the members did to this memory is before what they will do to it."""
+        self._settled_about(key, meeting.members)
+        clocks = [self._clock(key, m) for m in meeting.members]
+        joined = {n: max(clock[n] for clock in clocks) for n in clocks[0]}
+        for member in meeting.members:
+            self._of_data[key, member] = joined
+            self._clocks[member][member] += 1
+        self._barriers.add(meeting)
+        self._prune(key)
+
+    def _clock(self, key: Key, member: Member) -> dict[Member, int]:
+        """What of each member is before an access of this member to this memory."""
+        general, own = self._clocks[member], self._of_data.get((key, member))
+        return general if own is None else {n: max(at, own[n]) for n, at in general.items()}
+
+    def _prune(self, key: Key) -> None:
+        cores = {m: self._clock(key, m) for m in self._clocks if m[0] == key[0]}
+        seen = {m: min(c[m] for n, c in cores.items() if n != m) for m in cores}
+        self._recent[key].prune(seen)
 
     def touch(self, member: Member, made: Instruction) -> None:
         """One instruction's accesses to shared memory, reads first."""
@@ -302,8 +335,13 @@ class _Checker:
                     yield other, made
 
     def _settled(self, member: Member) -> None:
-        for key, recent in self._recent.items():
-            missing = recent.missing(member) if key[0] == member[0] else None
+        for key in self._recent:
+            if key[0] == member[0]:
+                self._settled_about(key, (member,))
+
+    def _settled_about(self, key: Key, members: Sequence[Member]) -> None:
+        for member in members:
+            missing = self._recent[key].missing(member)
             if missing is not None:
                 raise _race(*missing)
 
@@ -318,9 +356,11 @@ class _Checker:
     ) -> None:
         if view.indirection is not None or member[0] in self._alone:
             return
-        clock, recent = self._clocks[member], self._recent[key]
+        clock, recent = self._clock(key, member), self._recent[key]
         mine = _Access(member, clock[member], pattern_of(view), tag, made, view)
         for rival in recent.rivals(mine, clock):
+            if self._barriers.order(rival.member, rival.made, member, made):
+                continue
             if not recent.harmless(mine, rival):
                 raise _race(mine, rival)
             if mine.writes and mine.tag == rival.tag:
