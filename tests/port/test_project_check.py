@@ -79,6 +79,44 @@ def test_verdicts(code: str, verdicts: dict[str, str], tmp_path: Path):
     assert {t.target: t.verdict for t in report.targets} == verdicts
 
 
+MODEL = "import torch\n\n\ndef f(x):\n    return x.cuda()\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "verdict", "words"),
+    [
+        # One optional kernel among many files does not redesign the project.
+        ({"kernel.py": KERNEL}, "runs after fixes", "1 of 9 files of PyTorch cannot do without"),
+        # What everything imports does.
+        (
+            {"kernel.py": KERNEL} | {f"m{i}.py": "import kernel\n" + MODEL for i in range(4)},
+            "needs redesign", "5 of 9 files of PyTorch cannot do without",
+        ),
+        # Imported inside a function: only who calls it needs it.
+        (
+            {"kernel.py": KERNEL}
+            | {f"m{i}.py": MODEL + "def g():\n    import kernel\n" for i in range(4)},
+            "runs after fixes", "1 of 9",
+        ),
+        # What stands in examples, tools and settings is work, and the project runs without.
+        (
+            {"examples/kernel.py": KERNEL, "ds.json": '{"zero_optimization": {"stage": 2}}'},
+            "runs after fixes", "C060, C066 in 2 files, without which the project's own code runs",
+        ),
+        ({}, "runs after fixes", "minutes or hours"),
+    ],
+)  # fmt: skip
+def test_days_of_work_are_weighed(files: dict[str, str], verdict: str, words: str, tmp_path: Path):
+    base = {f"m{i}.py": MODEL for i in range(8)}
+    found = check(tmp_path, base | files).targets[0]
+    assert (found.verdict, words in found.reason) == (verdict, True), found.reason
+
+
+def test_a_project_of_examples_is_weighed_by_them(tmp_path: Path):
+    found = check(tmp_path, {"examples/a.py": KERNEL}).targets[0]
+    assert (found.verdict, "1 of 1 file of" in found.reason) == ("needs redesign", True)
+
+
 def test_nothing_read_is_no_verdict(tmp_path: Path):
     (tmp_path / "a.txt").write_text("cuda")
     assert check(tmp_path, {}).targets[0].verdict == "unknown"

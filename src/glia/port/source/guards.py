@@ -6,6 +6,7 @@ A guarded finding does not stop a run elsewhere; it says what will be skipped th
 from __future__ import annotations
 
 import ast
+import re
 from typing import Literal
 
 from glia.port.source.module import Module
@@ -13,6 +14,9 @@ from glia.port.source.module import Module
 Guard = Literal["", "cuda", "import", "typing"]
 
 _ASKS = ("torch.cuda.is_available", "torch.cuda.device_count", "torch.version.cuda")
+# What projects call their questions for a package, and what they call the answers.
+_AVAILABLE = re.compile(r"_?(?:is|has|have)_\w+_(?:available|installed)|_?(?:is|has)_package\w*")
+_FLAG = re.compile(r"_?(?:HAS|HAVE|WITH)_[A-Z0-9_]+|_?[A-Z0-9_]+_(?:AVAILABLE|INSTALLED)")
 _DEEPEST = 8  # names are followed that far: `ok = ok and ...` leads to itself
 _MISSING = {"ImportError", "ModuleNotFoundError"}
 
@@ -68,6 +72,8 @@ def _of_branch(module: Module, outer: ast.If | ast.IfExp, inner: ast.AST) -> Gua
         return ""
     if asks_for_cuda(module, test):
         return "cuda"
+    if _asks_for_package(module, test):
+        return "import"
     name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
     return "typing" if name == "TYPE_CHECKING" else ""
 
@@ -87,7 +93,29 @@ def asks_for_cuda(module: Module, test: ast.expr, depth: int = 0) -> bool:
         values = module.assigned(test.id)
         return len(values) == 1 and asks_for_cuda(module, values[0], depth + 1)
     if isinstance(test, ast.Attribute):
-        return test.attr == "is_cuda" or module.dotted(test) in _ASKS
+        if test.attr == "is_cuda" or module.dotted(test) in _ASKS:
+            return True
+        values = module.assigned_to_attribute(test.attr)  # `self.use_cuda`, `args.cuda`
+        return len(values) == 1 and asks_for_cuda(module, values[0], depth + 1)
+    return False
+
+
+def _asks_for_package(module: Module, test: ast.expr, depth: int = 0) -> bool:
+    """`is_xformers_available()`, `find_spec("apex") is not None`, `HAS_TRITON`, and parts of it."""
+    if depth > _DEEPEST:
+        return False
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        return any(_asks_for_package(module, value, depth + 1) for value in test.values)
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot):
+        test = test.left
+    if isinstance(test, ast.Call):
+        name = str(getattr(test.func, "attr", getattr(test.func, "id", "")))
+        return name == "find_spec" or _AVAILABLE.fullmatch(name) is not None
+    if isinstance(test, ast.Name):
+        if _FLAG.fullmatch(test.id):
+            return True
+        values = module.assigned(test.id)
+        return len(values) == 1 and _asks_for_package(module, values[0], depth + 1)
     return False
 
 

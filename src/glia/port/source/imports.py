@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import PurePath
 
 _IMPORT = re.compile(
@@ -40,8 +41,10 @@ def dependents(
 ) -> frozenset[PurePath]:
     """The files that cannot be imported without one of `of`, those included.
 
-    `imports` maps each file, as a path from the root of the project, to its `eager_imports`.
+    `imports` maps each file to its `eager_imports`; what the paths have in common is taken for the
+    root of the project.
     """
+    deepest = _MAX_ABOVE + _num_common(imports)
     index: dict[str, list[PurePath]] = defaultdict(list)
     for path in imports:
         parts = _module(path)
@@ -50,7 +53,7 @@ def dependents(
     importers: dict[PurePath, list[PurePath]] = defaultdict(list)
     for path, names in imports.items():
         for name in names:
-            for imported in _files(path, name, index):
+            for imported in _files(path, name, index, deepest):
                 importers[imported].append(path)
         for folder in path.parents:  # a package runs before what stands in it
             package = folder / "__init__.py"
@@ -72,7 +75,7 @@ def _module(path: PurePath) -> tuple[str, ...]:
 
 
 def _files(
-    path: PurePath, name: str, index: Mapping[str, Sequence[PurePath]]
+    path: PurePath, name: str, index: Mapping[str, Sequence[PurePath]], deepest: int
 ) -> Iterable[PurePath]:
     """The files of the project that `name` may stand for: a module, or the module of a name."""
     dots = len(name) - len(name.lstrip("."))
@@ -88,17 +91,24 @@ def _files(
         found = [
             candidate
             for candidate in index.get(wanted[-1], ())
-            if (_module(candidate) == wanted if exact else _ends(candidate, wanted))
+            if (_module(candidate) == wanted if exact else _ends(candidate, wanted, deepest))
         ]
         if found:
             return found
     return ()
 
 
-def _ends(path: PurePath, wanted: tuple[str, ...]) -> bool:
+def _num_common(paths: Iterable[PurePath]) -> int:
+    """How many folders all paths have in common."""
+    folders = [path.parent.parts for path in paths]
+    shared = zip(*folders, strict=False)
+    return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, shared))
+
+
+def _ends(path: PurePath, wanted: tuple[str, ...], deepest: int) -> bool:
     """`pkg.a` is `src/pkg/a.py`: a project's packages may stand in a folder of their own."""
     module = _module(path)
-    return module[-len(wanted) :] == wanted and len(module) - len(wanted) <= _MAX_ABOVE
+    return module[-len(wanted) :] == wanted and len(module) - len(wanted) <= deepest
 
 
 _MAX_ABOVE = 3  # folders between the root of a project and its packages

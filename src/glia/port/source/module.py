@@ -148,6 +148,20 @@ class Module:
         found = _dotted(node, self.names)
         return found if found or not self._kept else _dotted_of_self(node, self._kept)
 
+    @cached_property
+    def _attributes(self) -> dict[str, list[ast.expr]]:
+        """What is assigned to each attribute, of whatever object, anywhere in the file."""
+        found: dict[str, list[ast.expr]] = {}
+        for node in self.bindings:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Attribute) and node.value is not None:
+                    found.setdefault(target.attr, []).append(node.value)
+        return found
+
+    def assigned_to_attribute(self, name: str) -> tuple[ast.expr, ...]:
+        """The expressions that the file assigns to `x.name`, as `self.name` and `args.name`."""
+        return tuple(self._attributes.get(name, ()))
+
     def assigned(self, name: str) -> tuple[ast.expr, ...]:
         """The expressions that the file assigns to this plain name."""
         return tuple(self._assigned.get(name, ()))
