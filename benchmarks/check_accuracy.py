@@ -1,10 +1,10 @@
 """Precision and recall of `glia check` on labelled projects, per category and overall.
 
-    python benchmarks/check_accuracy.py [--list] [--part open|held_out|all]
+    python benchmarks/check_accuracy.py [--list] [--part open|held_out|fresh|all]
 
 The projects stand in tests/port/labelled; their lines were labelled by reading, before the rules
-were. `open` was used to mend rules; `held_out` was scored once before anybody looked at what it
-missed, and docs/port.md gives those figures. --list prints every miss and false alarm.
+were. `open` was used to mend rules; `held_out` and `fresh` were each scored once before anybody
+looked at what they missed, and docs/port.md gives those figures. --list prints every miss and false alarm.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from port.accuracy import Outcome, Tally, outcome_of, projects
 
-PARTS = ("open", "held_out")
+PARTS = ("open", "held_out", "fresh")
 
 
 def row(name: str, tally: Tally) -> str:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from glia.port.rules.conditions import is_true
+from glia.port.rules.conditions import in_torch_file, is_true, last_name
 from glia.port.rules.rule import Advice, Rule, keyword, per_family, use
 from glia.port.rules.sources import COMPILER, GENERAL, NATIVE, PROBE, ROCM_TABLE
+from glia.port.source.hits import Hit
 
 _ELSEWHERE = Advice("silent", "set it only where CUDA runs")
+
+
+def _of_trainer(hit: Hit) -> bool:
+    """`Trainer(benchmark=True)` of Lightning sets cuDNN's switch."""
+    func = hit.call.func if hit.call is not None else None
+    return is_true(hit) and last_name(func) == "Trainer" and in_torch_file(hit)
+
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -37,7 +45,10 @@ RULES: tuple[Rule, ...] = (
         title="a switch of cuDNN",
         category="flags",
         why="it does nothing where there is no cuDNN",
-        triggers=(use("torch.backends.cudnn.*", "torch.backends.cudnn"),),
+        triggers=(
+            use("torch.backends.cudnn.*", "torch.backends.cudnn"),
+            keyword("benchmark", when=_of_trainer),
+        ),
         on=per_family(
             _ELSEWHERE,
             _ELSEWHERE,
@@ -58,6 +69,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             use("torch.backends.cudnn.deterministic", "torch.use_deterministic_algorithms"),
             use("torch.set_deterministic_debug_mode"),
+            keyword("deterministic", when=_of_trainer),
         ),
         on=per_family(
             Advice("slower", "mind that it turns off adaptive fusion in eager mode", "none"),

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import all_of, given_value, in_torch_file, is_given, is_true
+from glia.port.rules.conditions import (
+    all_of,
+    given_value,
+    in_torch_file,
+    is_called,
+    is_given,
+    is_true,
+)
 from glia.port.rules.rule import (
     Advice,
     Rule,
@@ -167,7 +174,13 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             *library("deepspeed"),
             keyword("deepspeed", "deepspeed_plugin", when=all_of(in_torch_file, is_given)),
-            use("accelerate.DeepSpeedPlugin", "accelerate.utils.DeepSpeedPlugin"),
+            use("accelerate.DeepSpeedPlugin", "accelerate.utils.DeepSpeedPlugin", when=is_called),
+            use(
+                "lightning.pytorch.strategies.DeepSpeedStrategy",
+                "lightning.fabric.strategies.DeepSpeedStrategy",
+                "pytorch_lightning.strategies.DeepSpeedStrategy",
+                when=is_called,
+            ),
         ),
         on={
             "neuron": Advice("raises", "FSDP", "days"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import given_value, is_given, last_name
+from glia.port.rules.conditions import given_value, is_given, is_true, last_name
 from glia.port.rules.rule import (
     HIP,
     Advice,
@@ -167,6 +167,7 @@ RULES: tuple[Rule, ...] = (
         why="it counts on pinned memory and on copies beside the computation",
         triggers=(
             keyword("cpu_offload", "offload_to_cpu", when=_keeps_on_host),
+            keyword("offload_optimizer", "offload_parameters", when=is_true),
             setting("offload_param", "offload_optimizer", when=_offloads),
             method(*_OFFLOADERS),
             use(

@@ -131,7 +131,7 @@ RULES: tuple[Rule, ...] = (
                 "torch.utils.checkpoint.checkpoint_sequential",
                 when=_reentrant,
             ),
-            method("gradient_checkpointing_enable"),
+            method("gradient_checkpointing_enable", "enable_gradient_checkpointing"),
             keyword("gradient_checkpointing", when=is_true),
         ),
         on=per_family(

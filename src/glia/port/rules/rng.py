@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from glia.port.rules.conditions import in_forward, is_called
-from glia.port.rules.rule import HIP, Advice, Rule, per_family, use
+from glia.port.rules.rule import HIP, Advice, Rule, method, per_family, use
 from glia.port.rules.sources import (
     ACCELERATE,
     DIFFUSERS_TORCH,
@@ -144,6 +144,7 @@ RULES: tuple[Rule, ...] = (
             use(*_ON_DEVICE, when=_on_a_device),
             use(*_LIKE, when=_of_another),
             use(*_DROPOUTS, when=_drops_while_training),
+            method("bernoulli_", "exponential_", "random_", when=in_forward),
             use("torch.nn.functional.gumbel_softmax"),
         ),
         on=per_family(

@@ -116,6 +116,8 @@ def _written(hit: Hit) -> bool:
     where = node.slice
     if isinstance(where, ast.Compare) and "numpy" not in hit.module.roots:
         return True
+    if last_name(where).endswith("mask") and not _may_be_array(hit, node.value):
+        return True
     if isinstance(where, ast.Tuple) and any(_is_slice(part) for part in where.elts):
         return "numpy" not in hit.module.roots or not _may_be_array(hit, node.value)
     return is_tensor(hit.module, node.value)

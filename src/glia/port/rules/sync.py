@@ -76,7 +76,28 @@ def _is_asked(hit: Hit, node: ast.AST) -> bool:
         return False  # a check beside the run, of which tests are full
     if isinstance(node, ast.Call) and hit.module.dotted(node.func) in _ANSWERS:
         return True
-    return _reduces(hit, node)
+    return _reduces(hit, node) or _was_reduced(hit, node)
+
+
+def _was_reduced(hit: Hit, node: ast.AST) -> bool:
+    """`kl > limit`, where `kl = (a - b).mean()` beside a `loss.backward()`."""
+    if not (isinstance(node, ast.Compare) and hit.module.scopes.differentiated(node)):
+        return False
+    for side in (node.left, *node.comparators):
+        given = hit.module.scopes.given(side, side.id) if isinstance(side, ast.Name) else ()
+        if given and all(_is_reduction(hit, value) for value in given):
+            return True
+    return False
+
+
+def _is_reduction(hit: Hit, value: ast.expr) -> bool:
+    if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)):
+        return False
+    return (
+        value.func.attr in _REDUCTIONS
+        and not hit.module.dotted(value.func)
+        and not is_array(hit.module, value.func.value)
+    )
 
 
 def _first_is_read(hit: Hit) -> bool:
