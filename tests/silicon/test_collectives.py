@@ -126,3 +126,16 @@ def test_a_transfer_of_few_pieces_uses_few_engines():
     turned = replace(piece, transpose=True)
     assert transfer_s(turned, TIMING) == pytest.approx(4096 / 23e9 / 0.9)
     assert transfer_s(replace(turned, hbm_read_bytes=0), TIMING) == pytest.approx(2 * 4096 / 23e9)
+
+
+@pytest.mark.parametrize("kind", ["all_gather", "reduce_scatter", "all_reduce"])
+@pytest.mark.parametrize("ranks", [2, 4, 64])
+def test_no_stack_moves_more_than_it_can(kind, ranks):
+    """Two ranks of one core share each stack of HBM."""
+    for size in (MB, 8 * MB, 256 * MB):
+        way = algorithm(size, ranks, TIMING.mesh_limit_bytes, TIMING.rdh_limit_bytes)
+        moved = sum(hbm_bytes(kind, ranks, size, way))
+        seconds = collective_s(CollectiveWork(kind, ranks, size), TIMING, 1, moved)
+        assert 2 * moved / seconds <= TIMING.stack_bandwidth
+        alone = collective_s(CollectiveWork(kind, ranks, size), TIMING)
+        assert seconds >= alone

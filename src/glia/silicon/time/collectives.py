@@ -33,15 +33,20 @@ def num_steps(work: CollectiveWork, timing: Timing) -> int:
     return 2 * one_way if work.kind in _REDUCES_AND_GATHERS else one_way
 
 
-def collective_s(work: CollectiveWork, timing: Timing, cores_per_rank: int = 1) -> float:
+def collective_s(
+    work: CollectiveWork, timing: Timing, cores_per_rank: int = 1, hbm_bytes: int = 0
+) -> float:
     """Seconds from the moment when all ranks have come.
 
     Ranks fill one chip after the other. Inside a chip they exchange through HBM at the rate of
     their DMA engines; beyond it they share the chip's links, each direction half of the figure.
+    All ranks of a stack of HBM read and write their `hbm_bytes` at once.
     """
     ranks_per_chip = max(1, timing.chip_cores // cores_per_rank)
     bandwidth = timing.dma_bandwidth * cores_per_rank
     if work.group_size > ranks_per_chip and timing.link_bandwidth:
         bandwidth = min(bandwidth, timing.link_bandwidth / 2 / ranks_per_chip)
     sent = sent_bytes(work.kind, work.group_size, work.num_bytes)
-    return num_steps(work, timing) * timing.hop_latency_s + sent / bandwidth
+    cores = min(timing.cores_per_stack, work.group_size * cores_per_rank)
+    stack_s = hbm_bytes * cores / cores_per_rank / timing.stack_bandwidth
+    return num_steps(work, timing) * timing.hop_latency_s + max(sent / bandwidth, stack_s)

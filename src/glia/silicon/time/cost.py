@@ -47,8 +47,11 @@ def cost_of(one: Instruction, timing: Timing) -> Cost:
     if dma is None:
         key = (one.engine, work.cycles, work.tile)
     else:
-        pieces, from_hbm = (dma.num_elements, dma.element_bytes), dma.hbm_read_bytes > 0
-        key = (pieces, from_hbm, dma.transpose, dma.software, dma.static)
+        pieces, hbm = (
+            (dma.num_elements, dma.element_bytes),
+            (dma.hbm_read_bytes, dma.hbm_write_bytes),
+        )
+        key = (pieces, hbm, dma.transpose, dma.software, dma.static)
     known = timing.costs.get(key)
     if known is None:
         known = _engine_cost(one, timing) if dma is None else dma_cost(dma, timing)
@@ -80,14 +83,19 @@ def _wait_s(on: engine, first_byte_s: float, timing: Timing) -> float:
 
 
 def transfer_s(dma: DmaWork, timing: Timing) -> float:
-    """Contiguous pieces spread over the DMA engines; a small piece costs its descriptor."""
+    """Contiguous pieces spread over the DMA engines; a small piece costs its descriptor.
+
+    From HBM to HBM the stack is read and written.
+    """
     per_engine = timing.dma_bandwidth / timing.dma_engines
     piece = max(dma.element_bytes / per_engine, timing.descriptor_s)
-    seconds = dma.num_elements / timing.lanes_of(dma) * piece
+    lanes = timing.lanes_of(dma)
+    seconds = dma.num_elements / lanes * piece
     if dma.transpose:
         from_hbm = dma.hbm_read_bytes > 0
         seconds /= timing.transpose_from_hbm if from_hbm else timing.transpose_on_chip
-    return seconds
+    of_stack = timing.stack_share * lanes / timing.dma_engines
+    return max(seconds, (dma.hbm_read_bytes + dma.hbm_write_bytes) / of_stack)
 
 
 def _share(dma: DmaWork, timing: Timing) -> float:

@@ -144,7 +144,7 @@ def schedule(stream: Stream, timing: Timing) -> Timeline:
 def schedule_together(streams: Sequence[Stream], timing: Timing) -> tuple[Timeline, ...]:
     """Time streams that run at once, one per core and rank, from a common start.
 
-    Cores of one rank share a stack of HBM: each gets its part of the bandwidth when all are busy.
+    Cores fill one stack of HBM after the other, and share it: each gets its part of the bandwidth.
     The dataflow bound lets one core have all that its DMA engines can move, and all of them no more
     than the stack.
 
@@ -153,7 +153,7 @@ def schedule_together(streams: Sequence[Stream], timing: Timing) -> tuple[Timeli
     """
     if len(streams) == 1:
         return (schedule(streams[0], timing),)
-    shared = timing.shared_by(max(stream.place.num_cores for stream in streams))
+    shared = timing.shared_by(min(len(streams), timing.cores_per_stack))
     issues = {member_of(s.place): _Issue(Scheduler(shared), s) for s in streams}
     for item in walk(streams):
         if isinstance(item, Meeting):
@@ -162,19 +162,21 @@ def schedule_together(streams: Sequence[Stream], timing: Timing) -> tuple[Timeli
             member, one = item
             issues[member].step(one)
     bounds = [max(least_busy(s.instructions, timing).values(), default=0.0) for s in streams]
-    bounds += [_stack_s(streams, rank, timing) for rank in {s.place.rank for s in streams}]
+    ordered = sorted(streams, key=lambda s: (s.place.rank, s.place.core))
+    for first in range(0, len(ordered), timing.cores_per_stack):
+        bounds.append(_stack_s(ordered[first : first + timing.cores_per_stack], timing))
     return tuple(issue.timeline(max(bounds)) for issue in issues.values())
 
 
-def _stack_s(streams: Sequence[Stream], rank: int, timing: Timing) -> float:
-    """The least time in which the stack of one rank moves what its cores read and write."""
-    moved = 0
-    for stream in streams:
-        if stream.place.rank == rank:
-            for one in stream.instructions:
-                dma = one.work.dma
-                moved += 0 if dma is None else dma.hbm_read_bytes + dma.hbm_write_bytes
+def _stack_s(streams: Sequence[Stream], timing: Timing) -> float:
+    """The least time in which one stack moves what its cores read and write."""
+    moved = sum(_hbm_bytes(one) for stream in streams for one in stream.instructions)
     return moved / timing.stack_bandwidth
+
+
+def _hbm_bytes(one: Instruction) -> int:
+    dma = one.work.dma
+    return 0 if dma is None else dma.hbm_read_bytes + dma.hbm_write_bytes
 
 
 def _meet(meeting: Meeting, issues: Mapping[Member, _Issue], timing: Timing) -> None:
@@ -189,11 +191,13 @@ def _meet(meeting: Meeting, issues: Mapping[Member, _Issue], timing: Timing) -> 
         issue = issues[member]
         cost = cost_of(one, timing)
         _, end = issue.scheduler.place(one, cost, together)
-        extra = 0.0
+        alone = cost.alone_s
         if one.work.collective is not None:
-            extra = collective_s(one.work.collective, timing, issue.num_cores)
-            issue.scheduler.engines.hold(one, end + extra)
-        issue.record(start, end + extra, path + cost.alone_s + extra)
+            moving = collective_s(one.work.collective, timing, issue.num_cores, _hbm_bytes(one))
+            alone = max(alone, cost.first_byte_s + moving)
+            end = max(end, together + alone)
+            issue.scheduler.engines.hold(one, end)
+        issue.record(start, end, path + alone)
 
 
 def least_busy(made: Sequence[Instruction], timing: Timing) -> dict[str, float]:

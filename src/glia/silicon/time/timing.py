@@ -27,6 +27,8 @@ class Timing:
     semaphore_s: float
     dma_bandwidth: float
     stack_bandwidth: float
+    stack_share: float
+    cores_per_stack: int
     dma_engines: int
     issue_hardware_s: float
     issue_software_s: float
@@ -85,6 +87,8 @@ class Timing:
             semaphore_s=slow(silicon.sync.semaphore),
             dma_bandwidth=min(fast(dma.engine_bandwidth) * engines, stack),
             stack_bandwidth=stack,
+            stack_share=stack,
+            cores_per_stack=int(silicon.hbm.cores_per_stack.value),
             dma_engines=engines,
             issue_hardware_s=slow(dma.issue_hwdge or dma.issue_static),
             issue_software_s=slow(dma.issue_swdge),
@@ -114,7 +118,8 @@ class Timing:
         """The same while `cores` cores move data from and to one stack of HBM."""
         if cores == 1:
             return self
-        return replace(self, dma_bandwidth=min(self.dma_bandwidth, self.stack_bandwidth / cores))
+        share = self.stack_bandwidth / cores
+        return replace(self, dma_bandwidth=min(self.dma_bandwidth, share), stack_share=share)
 
     def engine_s(self, one: Instruction) -> float:
         """Seconds of an engine's instruction at full clock."""
