@@ -248,7 +248,7 @@ def graph_summary(rule: GraphRule, targets: Sequence[Target]) -> RuleSummary:
         rule.why,
         rule.grade,
         rule.sources,
-        rule.autofix,
+        "no",  # nothing rewrites a graph
         consequences,
     )
 

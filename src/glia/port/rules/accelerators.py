@@ -96,7 +96,6 @@ RULES: tuple[Rule, ...] = (
         "    torch.accelerator.synchronize()\n",
         grade="seen",
         sources=(PROBE, TORCH_LINTER, "https://github.com/ultralytics/ultralytics/pull/26202"),
-        autofix="partly",
     ),
     Rule(
         id="C139",
@@ -137,6 +136,5 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ncuda = pick()\ncuda.synchronize()\n",
         grade="seen",
         sources=(NATIVE, PROBE),
-        autofix="partly",
     ),
 )

@@ -147,7 +147,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nwith torch.autocast(kind, dtype=torch.bfloat16):\n    y = f(x)\n",
         grade="documented",
         sources=(NATIVE, NXD, XLA_AMP, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C039",
@@ -163,7 +162,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch\nwith torch.autocast("cpu", dtype=torch.bfloat16):\n    y = f(x)\n',
         grade="documented",
         sources=(NATIVE, XLA_AMP, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C040",
@@ -188,7 +186,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch\nscaler = torch.amp.GradScaler("cpu")\n',
         grade="documented",
         sources=(XLA_AMP, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C041",
@@ -216,7 +213,6 @@ RULES: tuple[Rule, ...] = (
         "def forward(c, x):\n    return x\n",
         grade="documented",
         sources=(XLA_AMP,),
-        autofix="yes",
     ),
     Rule(
         id="C042",
@@ -241,7 +237,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nmodel = model.to(torch.bfloat16)\n",
         grade="seen",
         sources=(XLA, neuron_sdk("issues/667"), "https://github.com/jax-ml/jax/issues/21187"),
-        autofix="partly",
     ),
     Rule(
         id="C043",
@@ -265,6 +260,5 @@ RULES: tuple[Rule, ...] = (
             ),
             neuron_sdk("issues/667"),
         ),
-        autofix="partly",
     ),
 )

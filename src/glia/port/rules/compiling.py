@@ -118,7 +118,6 @@ RULES: tuple[Rule, ...] = (
             error_code("EMOD025"),
             "https://github.com/huggingface/diffusers/pull/13485",
         ),
-        autofix="yes",
     ),
     Rule(
         id="C073",
@@ -138,7 +137,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch\nf = torch.compile(f, backend=b, mode="default")\n',
         grade="seen",
         sources=(NATIVE, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C074",
@@ -159,7 +157,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ntorch.set_num_threads(1)\n",
         grade="documented",
         sources=(NATIVE,),
-        autofix="yes",
     ),
     Rule(
         id="C075",
@@ -181,7 +178,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nf = torch.compile(f, backend=b, dynamic=False)\n",
         grade="documented",
         sources=(error_code("EMOD025"), RECOMPILATION),
-        autofix="partly",
     ),
     Rule(
         id="C124",
@@ -197,7 +193,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nbeta = torch.tensor(min(1.0, step / 1000))\nloss = rec + beta * kl\n",
         grade="documented",
         sources=("https://github.com/pytorch/xla/blob/master/docs/source/learn/xla-advanced.md",),
-        autofix="partly",
     ),
     Rule(
         id="C076",
@@ -230,6 +225,5 @@ RULES: tuple[Rule, ...] = (
         "    pass\n",
         grade="seen",
         sources=(neuron_sdk("issues/420"),),
-        autofix="partly",
     ),
 )

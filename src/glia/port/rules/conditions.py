@@ -199,6 +199,12 @@ def starts(*prefixes: str) -> Condition:
     return lambda hit: hit.key.startswith(prefixes)
 
 
+def asks_own_code(hit: Hit) -> bool:
+    """The value is a call of a function that is not PyTorch's: it decides by the machine itself."""
+    value = given_value(hit)
+    return isinstance(value, ast.Call) and not hit.module.dotted(value.func).startswith("torch.")
+
+
 def is_not_none(hit: Hit) -> bool:
     """The keyword or setting is not None."""
     value = given_value(hit)

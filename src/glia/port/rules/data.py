@@ -120,7 +120,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nx = x.contiguous()\n",
         grade="seen",
         sources=(PROBE, "https://github.com/vllm-project/vllm/pull/3471"),
-        autofix="yes",
     ),
     Rule(
         id="C034",
@@ -137,7 +136,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nx = x.to(device, non_blocking=False)\n",
         grade="seen",
         sources=(XLA, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C035",
@@ -161,7 +159,6 @@ RULES: tuple[Rule, ...] = (
             "https://github.com/pytorch/xla/issues/6815",
             "https://github.com/jax-ml/jax/issues/9190",
         ),
-        autofix="partly",
     ),
     Rule(
         id="C036",
@@ -178,7 +175,6 @@ RULES: tuple[Rule, ...] = (
         "loader = DataLoader(data, batch_size=32, drop_last=True)\n",
         grade="seen",
         sources=(PADDING_THREAD, RECOMPILATION),
-        autofix="yes",
     ),
     Rule(
         id="C037",

@@ -234,7 +234,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nmodel = torch.nn.Linear(2, 2).to(device)\n",
         grade="seen",
         sources=(NATIVE, XLA, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C002",
@@ -247,7 +246,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nx = torch.ones(2).to(device)\n",
         grade="seen",
         sources=(NATIVE, XLA, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C003",
@@ -260,7 +258,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch\nx = torch.zeros(4, device=device)\nprint("cuda is one of them")\n',
         grade="seen",
         sources=(NATIVE, XLA, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C004",
@@ -273,7 +270,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch\ndevice = torch.device("cpu")\n',
         grade="seen",
         sources=(NATIVE, XLA, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C005",
@@ -291,7 +287,6 @@ RULES: tuple[Rule, ...] = (
         good='device = "fast" if ready() else "slow"\n',
         grade="seen",
         sources=(NATIVE, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C011",
@@ -309,7 +304,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch\nif x.device.type != "cpu":\n    run(x)\n',
         grade="seen",
         sources=(PROBE,),
-        autofix="yes",
     ),
     Rule(
         id="C012",
@@ -327,6 +321,5 @@ RULES: tuple[Rule, ...] = (
         good='import torch\nfast = x.device.type != "cpu"\n',
         grade="seen",
         sources=(PROBE,),
-        autofix="yes",
     ),
 )

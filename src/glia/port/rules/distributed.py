@@ -114,7 +114,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch.distributed as dist\ndist.init_process_group("gloo")\n',
         grade="documented",
         sources=(f"{ACCELERATE}state.py", NXD, XLA, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C107",
@@ -139,7 +138,6 @@ RULES: tuple[Rule, ...] = (
         good="from torch.nn.parallel import DistributedDataParallel as DDP\nm = DDP(m)\n",
         grade="documented",
         sources=(NXD, XLA, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C108",
@@ -161,7 +159,6 @@ RULES: tuple[Rule, ...] = (
         "model = DistributedDataParallel(model)\n",
         grade="seen",
         sources=(PROBE,),
-        autofix="partly",
     ),
     Rule(
         id="C109",
@@ -198,7 +195,6 @@ RULES: tuple[Rule, ...] = (
         good="from torch.distributed.tensor import distribute_tensor\nt = distribute_tensor(w)\n",
         grade="documented",
         sources=(NATIVE, f"{ACCELERATE}commands/config/cluster.py"),
-        autofix="partly",
     ),
     Rule(
         id="C110",
@@ -224,7 +220,6 @@ RULES: tuple[Rule, ...] = (
         good="engine = build(model, tensor_parallel_size=1)\n",
         grade="seen",
         sources=(neuron_sdk("issues/1222"), "https://github.com/pytorch/torchtitan/issues/2574"),
-        autofix="yes",
     ),
     Rule(
         id="C111",
@@ -249,7 +244,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch.distributed as dist\ndist.all_gather(out, mine)\n",
         grade="documented",
         sources=(f"{ACCELERATE}utils/operations.py",),
-        autofix="yes",
     ),
     Rule(
         id="C112",
@@ -265,7 +259,6 @@ RULES: tuple[Rule, ...] = (
         good="import threading\nimport torch\ngate = threading.Barrier(2)\n",
         grade="seen",
         sources=(XLA_MODEL, PADDING_THREAD),
-        autofix="yes",
     ),
     Rule(
         id="C113",
@@ -281,7 +274,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch.distributed as dist\ndist.all_reduce(x, async_op=False)\n",
         grade="documented",
         sources=(NATIVE,),
-        autofix="partly",
     ),
     Rule(
         id="C114",
@@ -318,7 +310,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch.distributed as dist\ndist.all_gather_into_tensor(y, x)\n",
         grade="documented",
         sources=(NATIVE,),
-        autofix="partly",
     ),
     Rule(
         id="C116",
@@ -337,7 +328,6 @@ RULES: tuple[Rule, ...] = (
             "https://github.com/huggingface/diffusers/blob/main/src/diffusers/hooks/"
             "tensor_parallel_neuron.py",
         ),
-        autofix="partly",
     ),
     Rule(
         id="C117",
@@ -359,6 +349,5 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nm = torch.nn.GroupNorm(4, 16)\n",
         grade="general",
         sources=(PROBE,),
-        autofix="partly",
     ),
 )

@@ -56,7 +56,6 @@ RULES: tuple[Rule, ...] = (
             neuron_sdk("blob/master/archive/nxd-training/training-troubleshooting.rst"),
             neuron_sdk("issues/713"),
         ),
-        autofix="partly",
     ),
     Rule(
         id="C105",
@@ -77,7 +76,6 @@ RULES: tuple[Rule, ...] = (
             neuron_sdk("blob/master/neuron-runtime/guides/configuration-guide.rst"),
             "https://github.com/vllm-project/vllm/issues/5738",
         ),
-        autofix="yes",
     ),
     Rule(
         id="C106",
@@ -98,6 +96,5 @@ RULES: tuple[Rule, ...] = (
         good='import os\nos.environ["OMP_NUM_THREADS"] = "1"\n',
         grade="seen",
         sources=("https://github.com/huggingface/optimum-neuron/issues/457",),
-        autofix="partly",
     ),
 )

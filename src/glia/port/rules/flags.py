@@ -38,7 +38,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ntorch.backends.mkldnn.is_available()\n",
         grade="documented",
         sources=(COMPILER, ROCM_TABLE, PROBE),
-        autofix="partly",
     ),
     Rule(
         id="C050",
@@ -59,7 +58,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ntorch.set_num_threads(4)\n",
         grade="seen",
         sources=(PROBE, ROCM_TABLE, GENERAL),
-        autofix="yes",
     ),
     Rule(
         id="C051",
@@ -79,7 +77,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ntorch.manual_seed(1)\n",
         grade="documented",
         sources=(NATIVE, ROCM_TABLE),
-        autofix="yes",
     ),
     Rule(
         id="C052",
@@ -107,6 +104,5 @@ RULES: tuple[Rule, ...] = (
         good="from torch.nn.functional import scaled_dot_product_attention\n",
         grade="seen",
         sources=(PROBE, ROCM_TABLE),
-        autofix="yes",
     ),
 )

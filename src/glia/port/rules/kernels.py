@@ -60,7 +60,6 @@ RULES: tuple[Rule, ...] = (
             "https://github.com/pytorch/xla/blob/master/torch_xla/experimental/custom_kernel.py",
             "https://github.com/aws-neuron/nki-library",
         ),
-        autofix="yes",
     ),
     Rule(
         id="C055",
@@ -107,7 +106,6 @@ RULES: tuple[Rule, ...] = (
         good='m = load(n, attn_implementation="sdpa")\n',
         grade="seen",
         sources=("https://github.com/ROCm/flash-attention/issues/50",),
-        autofix="yes",
     ),
     Rule(
         id="C058",
@@ -126,7 +124,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ny = torch.softmax(s, dim=-1)\n",
         grade="documented",
         sources=(NATIVE,),
-        autofix="partly",
     ),
     Rule(
         id="C059",
@@ -169,7 +166,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ny = torch.ops.aten.add(x, x)\n",
         grade="documented",
         sources=(NATIVE,),
-        autofix="partly",
     ),
     Rule(
         id="C123",
@@ -193,6 +189,5 @@ RULES: tuple[Rule, ...] = (
         "    def forward(c, x):\n        return x.exp()\n",
         grade="documented",
         sources=(NATIVE,),
-        autofix="partly",
     ),
 )

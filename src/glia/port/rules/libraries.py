@@ -61,7 +61,6 @@ RULES: tuple[Rule, ...] = (
         good="from torch.nn.functional import scaled_dot_product_attention\n",
         grade="seen",
         sources=(PROBE, GENERAL),
-        autofix="partly",
     ),
     Rule(
         id="C057",
@@ -85,7 +84,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch.nn.functional as F\n",
         grade="seen",
         sources=(GENERAL,),
-        autofix="yes",
     ),
     Rule(
         id="C060",
@@ -103,7 +101,6 @@ RULES: tuple[Rule, ...] = (
         good='name = "triton"\n',
         grade="seen",
         sources=(PROBE,),
-        autofix="yes",
     ),
     Rule(
         id="C061",
@@ -141,7 +138,6 @@ RULES: tuple[Rule, ...] = (
         good="from torch.optim import AdamW\n",
         grade="general",
         sources=(GENERAL,),
-        autofix="yes",
     ),
     Rule(
         id="C064",
@@ -192,7 +188,6 @@ RULES: tuple[Rule, ...] = (
         good="from torch.distributed import fsdp\n",
         grade="seen",
         sources=(NATIVE, GENERAL),
-        autofix="partly",
     ),
     Rule(
         id="C070",
@@ -215,7 +210,6 @@ RULES: tuple[Rule, ...] = (
         good="from numba import njit\n",
         grade="general",
         sources=(GENERAL,),
-        autofix="partly",
     ),
     Rule(
         id="C065",
@@ -243,7 +237,6 @@ RULES: tuple[Rule, ...] = (
         good='args = TrainingArguments(optim="adamw_torch")\n',
         grade="seen",
         sources=("https://github.com/bitsandbytes-foundation/bitsandbytes/issues/719",),
-        autofix="yes",
     ),
     Rule(
         id="C067",
@@ -278,7 +271,6 @@ RULES: tuple[Rule, ...] = (
         good="from torch.nn import CrossEntropyLoss\n",
         grade="general",
         sources=(GENERAL, "https://github.com/meta-pytorch/tritonbench/pull/1123"),
-        autofix="partly",
     ),
     Rule(
         id="C069",

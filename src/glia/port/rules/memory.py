@@ -65,7 +65,6 @@ RULES: tuple[Rule, ...] = (
         good="import gc\ngc.collect()\n",
         grade="seen",
         sources=(PROBE, ACCELERATE_MEMORY),
-        autofix="yes",
     ),
     Rule(
         id="C018",
@@ -103,7 +102,6 @@ RULES: tuple[Rule, ...] = (
         good="import resource\npeak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n",
         grade="seen",
         sources=(PROBE, ACCELERATE_MEMORY, XLA_MODEL),
-        autofix="partly",
     ),
     Rule(
         id="C019",
@@ -158,7 +156,6 @@ RULES: tuple[Rule, ...] = (
         good="import tracemalloc\ntracemalloc.start()\n",
         grade="seen",
         sources=(PROBE, TROUBLESHOOT),
-        autofix="yes",
     ),
     Rule(
         id="C129",

@@ -123,7 +123,6 @@ RULES: tuple[Rule, ...] = (
             error_code("EVRF060"),
             "https://github.com/huggingface/diffusers/pull/13718",
         ),
-        autofix="partly",
     ),
     Rule(
         id="C092",
@@ -142,7 +141,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ntop = torch.topk(logits, 2)\nnames.sort()\n",
         grade="documented",
         sources=(error_code("EVRF013"), EXPORT_PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C093",
@@ -167,7 +165,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nn = size >> 4\n",
         grade="documented",
         sources=(error_code("EVRF022"), EXPORT_PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C094",
@@ -184,7 +181,6 @@ RULES: tuple[Rule, ...] = (
         "p = torch.nn.MaxPool2d(2, dilation=1)\n",
         grade="documented",
         sources=(error_code("EVRF018"), error_code("EVRF010"), error_code("EVRF011")),
-        autofix="partly",
     ),
     Rule(
         id="C095",
@@ -214,7 +210,6 @@ RULES: tuple[Rule, ...] = (
         "        assert i.shape[0] <= self.n\n        return self.wpe(i)\n",
         grade="documented",
         sources=(error_code("EVRF056"),),
-        autofix="yes",
     ),
     Rule(
         id="C096",
@@ -371,7 +366,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nnext_id = torch.argmax(p, dim=-1)\n",
         grade="seen",
         sources=("https://github.com/vllm-project/vllm/pull/14510",),
-        autofix="partly",
     ),
     Rule(
         id="C102",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import is_called, is_given, is_true
+from glia.port.rules.conditions import asks_own_code, is_called, is_given, is_true
 from glia.port.rules.rule import LEAVE, Advice, Rule, keyword, method, per_family, use
 from glia.port.rules.sources import EXPORT_PROBE, NATIVE, PROBE, TROUBLESHOOT, XLA_AMP
 from glia.port.source.hits import Hit
@@ -19,7 +19,7 @@ def _of_optimizer(hit: Hit) -> bool:
 
 def _may_fuse(hit: Hit) -> bool:
     """`fused=True`, `fused=use_fused`, `fused=torch.cuda.is_available()`."""
-    return is_given(hit) and _is_for_optimizer(hit)
+    return is_given(hit) and not asks_own_code(hit) and _is_for_optimizer(hit)
 
 
 def _is_for_optimizer(hit: Hit) -> bool:
@@ -63,7 +63,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nopt = torch.optim.AdamW(ps, fused=False)\n",
         grade="documented",
         sources=(XLA_AMP, PROBE),
-        autofix="yes",
     ),
     Rule(
         id="C119",
@@ -81,7 +80,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nopt = torch.optim.Adam(ps, capturable=False)\n",
         grade="seen",
         sources=(PROBE,),
-        autofix="yes",
     ),
     Rule(
         id="C142",
@@ -118,7 +116,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ntorch.nn.utils.clip_grad_norm_(ps, 1.0)\n",
         grade="documented",
         sources=(TROUBLESHOOT,),
-        autofix="partly",
     ),
     Rule(
         id="C121",
@@ -143,6 +140,5 @@ RULES: tuple[Rule, ...] = (
         "y = checkpoint(f, x, use_reentrant=False)\n",
         grade="documented",
         sources=(NATIVE, EXPORT_PROBE),
-        autofix="yes",
     ),
 )

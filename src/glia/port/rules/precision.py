@@ -55,7 +55,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nx = torch.zeros(3, dtype=torch.float32)\n",
         grade="documented",
         sources=(CODES,),
-        autofix="partly",
     ),
     Rule(
         id="C046",
@@ -76,7 +75,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nf = torch.stack((torch.cos(t), torch.sin(t)))\n",
         grade="documented",
         sources=(CODES,),
-        autofix="partly",
     ),
     Rule(
         id="C047",
@@ -94,7 +92,6 @@ RULES: tuple[Rule, ...] = (
         good="import numpy as np\ny = np.fft.rfft(x)\n",
         grade="documented",
         sources=(CODES,),
-        autofix="partly",
     ),
     Rule(
         id="C045",
@@ -117,7 +114,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nindex = index.to(torch.int32)\n",
         grade="documented",
         sources=(COMPILER, error_code("EVRF062"), DIFFUSERS_TORCH),
-        autofix="partly",
     ),
     Rule(
         id="C141",
@@ -191,6 +187,5 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nn = torch.zeros(1)\ntorch.distributed.all_reduce(n)\n",
         grade="documented",
         sources=(error_code("EVRF035"), error_code("EVRF061"), error_code("EVRF063")),
-        autofix="partly",
     ),
 )

@@ -52,7 +52,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch\nwith torch.profiler.record_function("step"):\n    pass\n',
         grade="seen",
         sources=(PROBE, ROCM_TABLE),
-        autofix="yes",
     ),
     Rule(
         id="C131",
@@ -75,7 +74,6 @@ RULES: tuple[Rule, ...] = (
         good="from torch.profiler import ProfilerActivity\nkinds = [ProfilerActivity.CPU]\n",
         grade="seen",
         sources=(PROBE, neuron_sdk("issues/746")),
-        autofix="yes",
     ),
     Rule(
         id="C132",
@@ -96,7 +94,6 @@ RULES: tuple[Rule, ...] = (
         good='import psutil\nprint(psutil.cpu_percent(), "see nvidia")\n',
         grade="seen",
         sources=(GAUDI, neuron_sdk("issues/633")),
-        autofix="partly",
     ),
     Rule(
         id="C133",

@@ -45,7 +45,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nif torch.accelerator.is_available():\n    prepare(model)\n",
         grade="seen",
         sources=(PROBE, TORCH_LINTER, ON_CPU_184),
-        autofix="partly",
     ),
     Rule(
         id="C007",
@@ -63,7 +62,6 @@ RULES: tuple[Rule, ...] = (
         good="import os\nworld_size = int(os.environ['WORLD_SIZE'])\n",
         grade="seen",
         sources=(PROBE, NXD, f"{ACCELERATE}commands/config/default.py"),
-        autofix="partly",
     ),
     Rule(
         id="C008",
@@ -81,7 +79,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ndevice = torch.accelerator.current_accelerator()\n",
         grade="seen",
         sources=(PROBE, TORCH_LINTER),
-        autofix="yes",
     ),
     Rule(
         id="C009",
@@ -100,7 +97,6 @@ RULES: tuple[Rule, ...] = (
         "    torch.accelerator.set_device_index(local_rank)\n",
         grade="seen",
         sources=(PROBE, TORCH_LINTER),
-        autofix="yes",
     ),
     Rule(
         id="C010",
@@ -119,7 +115,6 @@ RULES: tuple[Rule, ...] = (
         "    with torch.accelerator.device_index(1):\n        y = f(x)\n",
         grade="seen",
         sources=(PROBE, VLLM_DEVICE),
-        autofix="yes",
     ),
     Rule(
         id="C013",
@@ -160,7 +155,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ntorch.set_default_dtype(torch.float32)\n",
         grade="seen",
         sources=(PROBE,),
-        autofix="yes",
     ),
     Rule(
         id="C014",
@@ -178,7 +172,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nold = torch.__version__ < '2.6'\n",
         grade="seen",
         sources=(PROBE, HIP_NOTES),
-        autofix="partly",
     ),
     Rule(
         id="C021",
@@ -199,7 +192,6 @@ RULES: tuple[Rule, ...] = (
         good="import platform\nname = platform.processor()\n",
         grade="seen",
         sources=(PROBE, f"{ACCELERATE}commands/env.py"),
-        autofix="partly",
     ),
     Rule(
         id="C022",
@@ -217,7 +209,6 @@ RULES: tuple[Rule, ...] = (
         good="import chips\nnew = chips.has_fp8(name)\n",
         grade="seen",
         sources=(PROBE, "https://github.com/pytorch/torchtitan/pull/4778"),
-        autofix="partly",
     ),
     Rule(
         id="C023",
@@ -235,6 +226,5 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ndtype = torch.bfloat16\n",
         grade="documented",
         sources=(NXD, PROBE),
-        autofix="yes",
     ),
 )

@@ -90,7 +90,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ntorch.manual_seed(1)\n",
         grade="seen",
         sources=(PROBE, f"{ACCELERATE}utils/random.py", XLA_MODEL),
-        autofix="yes",
     ),
     Rule(
         id="C029",
@@ -115,7 +114,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nstate = torch.get_rng_state()\n",
         grade="seen",
         sources=(PROBE, f"{ACCELERATE}checkpointing.py"),
-        autofix="yes",
     ),
     Rule(
         id="C030",
@@ -133,7 +131,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch\ng = torch.Generator(device="cpu")\nh = torch.Generator()\n',
         grade="seen",
         sources=(PROBE, DIFFUSERS_TORCH),
-        autofix="yes",
     ),
     Rule(
         id="C031",
@@ -156,7 +153,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch\nx = torch.randn(4)\ny = torch.rand(4, device="cpu")\n',
         grade="documented",
         sources=(JAX_NEURON, error_code("EVRF006"), DIFFUSERS_TORCH),
-        autofix="partly",
     ),
     Rule(
         id="C032",
@@ -176,6 +172,5 @@ RULES: tuple[Rule, ...] = (
         "    def __getitem__(self, i):\n        return random.random()\n",
         grade="seen",
         sources=(EXPORT_PROBE,),
-        autofix="partly",
     ),
 )

@@ -22,7 +22,6 @@ Effect = Literal["raises", "silent", "slower", "works", "unknown"]
 Effort = Literal["none", "minutes", "hours", "days"]
 # How it is known: the vendor writes it, somebody saw it, or it is general knowledge.
 Grade = Literal["documented", "seen", "general"]
-Autofix = Literal["yes", "partly", "no"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,6 @@ class Rule:
     good: str
     grade: Grade
     sources: tuple[str, ...]
-    autofix: Autofix = "no"
     see: tuple[str, ...] = field(default=())
     example: str = "example.py"  # the name of the file that `bad` and `good` are
 

@@ -166,7 +166,6 @@ RULES: tuple[Rule, ...] = (
             "https://github.com/huggingface/optimum-neuron/pull/754",
             EXPORT_PROBE,
         ),
-        autofix="partly",
     ),
     Rule(
         id="C089",
@@ -219,6 +218,5 @@ RULES: tuple[Rule, ...] = (
         good="import atexit\nimport torch\natexit.register(keep)\n",
         grade="documented",
         sources=(NATIVE,),
-        autofix="partly",
     ),
 )

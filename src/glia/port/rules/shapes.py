@@ -192,7 +192,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ny = masks[0]\nz = table[mask_id]\nw = torch.where(mask, x, 0)\n",
         grade="seen",
         sources=(EXPORT_PROBE, neuron_sdk("issues/717")),
-        autofix="partly",
     ),
     Rule(
         id="C083",
@@ -212,7 +211,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nu = torch.nn.functional.one_hot(x, 10)\n",
         grade="seen",
         sources=(EXPORT_PROBE,),
-        autofix="partly",
     ),
     Rule(
         id="C084",
@@ -233,7 +231,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ny = torch.repeat_interleave(x, 4, dim=1)\n",
         grade="seen",
         sources=(EXPORT_PROBE,),
-        autofix="partly",
     ),
     Rule(
         id="C085",
@@ -258,7 +255,6 @@ RULES: tuple[Rule, ...] = (
         good='from transformers import AutoTokenizer\nb = tok(texts, padding="max_length")\n',
         grade="documented",
         sources=(RECOMPILATION, neuron_sdk("issues/420")),
-        autofix="partly",
     ),
     Rule(
         id="C086",
@@ -279,7 +275,6 @@ RULES: tuple[Rule, ...] = (
             ),
             "https://github.com/vllm-project/vllm/issues/14580",
         ),
-        autofix="partly",
     ),
     Rule(
         id="C100",

@@ -93,7 +93,6 @@ RULES: tuple[Rule, ...] = (
         good='import torch\nstate = torch.load("a.pt", map_location="cpu")\n',
         grade="seen",
         sources=(PROBE,),
-        autofix="yes",
     ),
     Rule(
         id="C126",
@@ -113,7 +112,6 @@ RULES: tuple[Rule, ...] = (
             "https://github.com/huggingface/optimum-neuron/pull/332",
             XLA_MODEL,
         ),
-        autofix="partly",
     ),
     Rule(
         id="C128",
@@ -140,7 +138,6 @@ RULES: tuple[Rule, ...] = (
             "https://github.com/huggingface/accelerate/pull/3935",
             "https://github.com/huggingface/diffusers/pull/7471",
         ),
-        autofix="partly",
     ),
     Rule(
         id="C127",

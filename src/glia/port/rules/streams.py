@@ -34,7 +34,6 @@ RULES: tuple[Rule, ...] = (
         "    torch.accelerator.synchronize()\n",
         grade="seen",
         sources=(PROBE, DIFFUSERS_TORCH, XLA_MODEL),
-        autofix="yes",
     ),
     Rule(
         id="C024",
@@ -55,7 +54,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nwith torch.no_grad():\n    y = f(x)\n",
         grade="documented",
         sources=(NATIVE, _ASYNC, PROBE),
-        autofix="partly",
     ),
     Rule(
         id="C025",
@@ -76,7 +74,6 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nrecorder.record(side)\n",
         grade="seen",
         sources=(PROBE,),
-        autofix="partly",
     ),
     Rule(
         id="C026",
@@ -95,7 +92,6 @@ RULES: tuple[Rule, ...] = (
         "start = time.perf_counter()\n",
         grade="seen",
         sources=(PROBE, DIFFUSERS_TORCH),
-        autofix="yes",
     ),
     Rule(
         id="C027",
@@ -124,6 +120,5 @@ RULES: tuple[Rule, ...] = (
         good="import torch.fx\ngraph = torch.fx.Graph()\n",
         grade="documented",
         sources=(NATIVE, ROCM_TABLE, PROBE),
-        autofix="yes",
     ),
 )

@@ -158,7 +158,6 @@ RULES: tuple[Rule, ...] = (
             TROUBLESHOOT,
             EXPORT_PROBE,
         ),
-        autofix="partly",
     ),
     Rule(
         id="C078",
@@ -177,7 +176,6 @@ RULES: tuple[Rule, ...] = (
         good="import numpy as np\nimport torch\ny = np.zeros(3).tolist()\n",
         grade="seen",
         sources=(TROUBLESHOOT, EXPORT_PROBE),
-        autofix="partly",
     ),
     Rule(
         id="C079",
@@ -193,7 +191,6 @@ RULES: tuple[Rule, ...] = (
         good="import math\nimport torch\nif math.isnan(lr):\n    stop()\n",
         grade="seen",
         sources=(EXPORT_PROBE, RECOMPILATION),
-        autofix="partly",
     ),
     Rule(
         id="C080",
@@ -214,7 +211,6 @@ RULES: tuple[Rule, ...] = (
             "https://github.com/pytorch/pytorch/issues/173915",
             neuron_sdk("issues/1388"),
         ),
-        autofix="partly",
     ),
     Rule(
         id="C087",
