@@ -19,17 +19,20 @@ _FIXED = "keep all elements and choose with torch.where, or pad to a fixed size"
 
 def _sized_by_data(operation: Operation) -> str:
     """An operation whose result is as long as the data say."""
+    if WATCHED not in operation.tags:
+        is_new = _makes_unknown(operation) and not _has_symbol(operation)
+        return f"{operation.name} of {operation.first}" if is_new else ""
     if "dynamic_output_shape" not in operation.tags:
         return ""
-    if WATCHED not in operation.tags and not _has_unknown(operation.outputs):
-        return ""  # PyTorch knew the size beforehand
-    if operation.name == "index" and not any(
-        t.dtype in ("bool", "uint8") for t in _indices(operation)
-    ):
+    if operation.name == "index" and not _has_mask(operation):
         return ""
     if operation.name == "repeat_interleave" and operation.arguments.get("output_size") is not None:
         return ""
     return f"{operation.name} of {operation.first}"
+
+
+def _has_mask(operation: Operation) -> bool:
+    return any(index.dtype in ("bool", "uint8") for index in _indices(operation))
 
 
 def _indices(operation: Operation) -> list[TensorFact]:
@@ -39,11 +42,28 @@ def _indices(operation: Operation) -> list[TensorFact]:
 
 def _sized_by_value(operation: Operation) -> str:
     """A size taken from a number that was read from a tensor."""
-    if "dynamic_output_shape" in operation.tags or _has_unknown(operation.inputs):
-        return ""
-    if not _has_unknown(operation.outputs):
+    if not _makes_unknown(operation) or not _has_symbol(operation):
         return ""
     return f"{operation.name} gives {', '.join(map(str, operation.outputs))}"
+
+
+def _makes_unknown(operation: Operation) -> bool:
+    return _has_unknown(operation.outputs) and not _has_unknown(operation.inputs)
+
+
+def _has_symbol(operation: Operation) -> bool:
+    """True when an argument is a number that PyTorch knows as a symbol only."""
+    return any(_is_symbol(value) for value in operation.arguments.values())
+
+
+def _is_symbol(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_is_symbol, value))
+    return (
+        not isinstance(value, int | float)
+        and hasattr(value, "node")
+        and hasattr(value, "__index__")
+    )
 
 
 def _has_unknown(facts: tuple[TensorFact, ...]) -> bool:

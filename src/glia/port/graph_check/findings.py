@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from glia.core.records import SourceLine
-from glia.frontends.operations import Break, Observation, Operation
+from glia.frontends.operations import Break, Observation
 from glia.frontends.torch.study import Study
 from glia.port.graph_check.control import (
     CHANGED,
@@ -39,8 +39,8 @@ def spoken(found: Study) -> list[Spoken]:
     every = [
         *_control(found.observation, found.failure is None),
         *_operations(found),
-        *_undocumented(found),
     ]
+    every += _undocumented(found, {_place(s.source) for s in every})
     every += _captures(found, {_place(s.source) for s in every})
     return sorted(_merged(every), key=lambda s: (s.rule.id, _place(s.source)))
 
@@ -96,8 +96,8 @@ def _explained(stop: Break, known: set[tuple[str, int]]) -> bool:
     return stop.source is not None and _place(stop.source) in known
 
 
-def _undocumented(found: Study) -> Iterator[Spoken]:
-    """Operations that stand on no list, have no translation, and on which no rule speaks."""
+def _undocumented(found: Study, known: set[tuple[str, int]]) -> Iterator[Spoken]:
+    """Operations that stand on no list and have no translation, where no rule speaks."""
     if found.failure is not None:
         return
     untranslated = {f.what.split()[0] for f in found.blocked if f.rule in _UNTRANSLATED}
@@ -105,14 +105,9 @@ def _undocumented(found: Study) -> Iterator[Spoken]:
         overload = f"{operation}.{operation.overload}"
         if overload not in untranslated or is_listed(operation):
             continue
-        if base_name(operation) in DOCUMENTED_CALLS or _is_ruled(operation):
+        if base_name(operation) in DOCUMENTED_CALLS or _place(operation.source) in known:
             continue
         yield Spoken(UNDOCUMENTED, operation.source, str(operation))
-
-
-def _is_ruled(operation: Operation) -> bool:
-    rules = (rule for rule in GRAPH_RULES.values() if rule.look is not None)
-    return any(rule.look(operation) for rule in rules if rule.look is not None)
 
 
 def _merged(every: Iterable[Spoken]) -> list[Spoken]:

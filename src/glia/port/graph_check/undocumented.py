@@ -58,7 +58,8 @@ LISTED = frozenset(
         "zero",
     ]
 )
-# What the compiler has custom calls for (NCC_EHCA005), by the names of PyTorch.
+# What the compiler has custom calls for (NCC_EHCA005), and what the pages of its codes name as
+# working on floats (NCC_EVRF016, NCC_EVRF060, NCC_EVRF062), by the names of PyTorch.
 DOCUMENTED_CALLS = frozenset(
     (
         "erf",
@@ -73,6 +74,13 @@ DOCUMENTED_CALLS = frozenset(
         "native_dropout",
         "upsample_nearest2d",
         "upsample_bilinear2d",
+        "scatter",
+        "scatter_add",
+        "scatter_reduce",
+        "index_add",
+        "index_put",
+        "index_copy",
+        "pow",
     )
 )
 
