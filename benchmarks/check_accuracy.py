@@ -4,7 +4,8 @@
 
 The projects stand in tests/port/labelled; their lines were labelled by reading, before the rules
 were. `open` was used to mend rules; `held_out` and `fresh` were each scored once before anybody
-looked at what they missed, and docs/port.md gives those figures. --list prints every miss and false alarm.
+looked at what they missed, and docs/port.md gives those figures. --list prints every miss and
+false alarm.
 """
 
 from __future__ import annotations
