@@ -6,10 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+import glia.nki.collectives as ncc
+import glia.nki.isa as nisa
+import glia.nki.language as nl
 from glia.chips import load_chip
+from glia.core.dtypes import dtype
+from glia.isa.launch.builder import StreamBuilder, tracing
 from glia.isa.meetings.algorithms import algorithm, hbm_bytes, sent_bytes
-from glia.isa.stream import CollectiveWork, DmaWork
-from glia.silicon import Timing
+from glia.isa.stream import CollectiveWork, DmaWork, Place
+from glia.isa.target import target_of
+from glia.silicon import Timing, stream_energy
 from glia.silicon.time.collectives import collective_s, num_steps
 from glia.silicon.time.cost import transfer_s
 from glia.silicon.time.timing import BOUNDS
@@ -139,3 +145,19 @@ def test_no_stack_moves_more_than_it_can(kind, ranks):
         assert 2 * moved / seconds <= TIMING.stack_bandwidth
         alone = collective_s(CollectiveWork(kind, ranks, size), TIMING)
         assert seconds >= alone
+
+
+@pytest.mark.parametrize(("ranks", "sent"), [(8, 0), (16, 2 * 15 / 16)])
+def test_bytes_to_other_chips_cost_energy(ranks, sent):
+    """8 ranks of one core fit a chip; of 16 each sends twice its payload less its own part."""
+    builder = StreamBuilder("reduced", target_of("trn2"), Place(0, 1, 0, ranks))
+    whole = builder.storage((1024, 512), dtype("float32"), "hbm", "x", "input")
+    with tracing(builder):
+        given, out = (nl.ndarray((1024, 512), nl.float32, nl.private_hbm) for _ in range(2))
+        nisa.dma_copy(given, whole)
+        ncc.all_reduce([given], [out], ncc.ReplicaGroup([list(range(ranks))]), nl.add)
+    stream = builder.finish([whole])
+    causes = stream_energy(stream, CHIP.silicon.energy, CHIP).by_cause
+    found = causes["link_byte"].likely if sent else 0.0
+    assert ("link_byte" in causes) == bool(sent)
+    assert found == pytest.approx(sent * 1024 * 512 * 4 * CHIP.link.energy.value)

@@ -16,6 +16,7 @@ from glia.chips.quantity import (
     BytesPerSecond,
     Count,
     Fraction,
+    JoulesPerByte,
     UsdPerHour,
     Watts,
     Year,
@@ -64,10 +65,14 @@ class Power(Section):
 
 
 class Link(Section):
-    """Chip-to-chip link inside a scale-up domain; bandwidth per chip, both directions summed."""
+    """Chip-to-chip link inside a scale-up domain; bandwidth per chip, both directions summed.
+
+    `energy` is that of one byte sent from chip to chip, both ends and what is between them.
+    """
 
     name: str
     bandwidth: BytesPerSecond | None = None
+    energy: JoulesPerByte | None = None
     domain: str = ""
 
 

@@ -103,9 +103,9 @@ def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
     chip = load_chip(target_of(chip_name).chip)
     silicon = chip.silicon
     assert silicon is not None
-    timed = _timed(tuple(streams), silicon)
+    timed = _timed(tuple(streams), chip)
     time = timed.time()
-    causes, energy = _energy(streams, silicon, time)
+    causes, energy = _energy(streams, chip, time)
     power = _power(causes, silicon, timed.as_written(), len(streams))
     return Predicted(
         timed,
@@ -121,8 +121,11 @@ def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
     )
 
 
-def _timed(streams: tuple[Stream, ...], silicon: Silicon) -> Timed:
-    fast, likely, slow = (schedule_together(streams, Timing.of(silicon, bound)) for bound in BOUNDS)
+def _timed(streams: tuple[Stream, ...], chip: Chip) -> Timed:
+    silicon = chip.silicon
+    assert silicon is not None
+    timings = (Timing.of(silicon, bound, chip.link) for bound in BOUNDS)
+    fast, likely, slow = (schedule_together(streams, timing) for timing in timings)
     return Timed(streams, fast, likely, slow, _sources(silicon))
 
 
@@ -136,11 +139,12 @@ def _sources(silicon: Silicon) -> tuple[str, ...]:
 
 
 def _energy(
-    streams: Sequence[Stream], silicon: Silicon, time: Estimate
+    streams: Sequence[Stream], chip: Chip, time: Estimate
 ) -> tuple[dict[str, Estimate], Estimate]:
-    causes: dict[str, Estimate] = {}
+    silicon, causes = chip.silicon, dict[str, Estimate]()
+    assert silicon is not None
     for stream in streams:
-        for name, part in stream_energy(stream, silicon.energy).by_cause.items():
+        for name, part in stream_energy(stream, silicon.energy, chip).by_cause.items():
             causes[name] = part if name not in causes else causes[name].plus(part)
     share = len(streams) / silicon.num_cores
     causes["static"] = silicon.energy.static_power.estimate().scaled(share).times(time, "J")

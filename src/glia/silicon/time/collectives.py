@@ -33,6 +33,15 @@ def num_steps(work: CollectiveWork, timing: Timing) -> int:
     return 2 * one_way if work.kind in _REDUCES_AND_GATHERS else one_way
 
 
+def leaves_chip(work: CollectiveWork, chip_cores: int, cores_per_rank: int) -> bool:
+    """True when the ranks do not all fit one chip."""
+    return work.group_size > _ranks_per_chip(chip_cores, cores_per_rank)
+
+
+def _ranks_per_chip(chip_cores: int, cores_per_rank: int) -> int:
+    return max(1, chip_cores // cores_per_rank)
+
+
 def collective_s(
     work: CollectiveWork, timing: Timing, cores_per_rank: int = 1, hbm_bytes: int = 0
 ) -> float:
@@ -42,10 +51,10 @@ def collective_s(
     their DMA engines; beyond it they share the chip's links, each direction half of the figure.
     All ranks of a stack of HBM read and write their `hbm_bytes` at once.
     """
-    ranks_per_chip = max(1, timing.chip_cores // cores_per_rank)
     bandwidth = timing.dma_bandwidth * cores_per_rank
-    if work.group_size > ranks_per_chip and timing.link_bandwidth:
-        bandwidth = min(bandwidth, timing.link_bandwidth / 2 / ranks_per_chip)
+    if leaves_chip(work, timing.chip_cores, cores_per_rank) and timing.link_bandwidth:
+        sharing = _ranks_per_chip(timing.chip_cores, cores_per_rank)
+        bandwidth = min(bandwidth, timing.link_bandwidth / 2 / sharing)
     sent = sent_bytes(work.kind, work.group_size, work.num_bytes)
     cores = min(timing.cores_per_stack, work.group_size * cores_per_rank)
     stack_s = hbm_bytes * cores / cores_per_rank / timing.stack_bandwidth
