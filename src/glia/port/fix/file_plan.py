@@ -14,6 +14,7 @@ from glia.port.fix.edits import Fix, Refusal, Replace
 from glia.port.fix.engine import Placer
 from glia.port.fix.protect import Group, groups_of, is_shadowed
 from glia.port.fix.registry import Rewriter, rewriters
+from glia.port.fix.rewriters.widening import OTHER_KINDS
 from glia.port.rules.devices import choice_of
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import rules_at
@@ -138,15 +139,15 @@ def _outcome(
 
 
 def _is_labelled(hit: Hit) -> bool:
-    """An entry `"cuda": ...` of a dict, which has others for other kinds."""
+    """An entry `"cuda": ...` of a dict that has others for other kinds."""
     inner: ast.AST = hit.node
     for outer in hit.module.enclosing(hit.node):
         if isinstance(outer, ast.stmt):
             return False
         if isinstance(outer, ast.Dict) and inner in outer.values:
-            pairs = zip(outer.keys, outer.values, strict=True)
-            key = next(key for key, value in pairs if value is inner)
-            return (hit.module.string(key) or "").startswith("cuda")
+            keys = [hit.module.string(key) or "" for key in outer.keys]
+            own = keys[next(i for i, value in enumerate(outer.values) if value is inner)]
+            return own.startswith("cuda") and not OTHER_KINDS.isdisjoint(keys)
         inner = outer
     return False
 

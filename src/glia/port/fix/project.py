@@ -22,6 +22,7 @@ from glia.port.fix.engine import Placer, Unplaced, apply_edits
 from glia.port.fix.file_plan import FilePlan, Proposal, Scope, plan_file
 from glia.port.fix.helper_text import HELPER_NAME, extended, helper_text, is_helper
 from glia.port.fix.homes import Home, Import, choose_homes
+from glia.port.fix.left import why_left
 from glia.port.fix.placing import bound_as, free_name, import_line
 from glia.port.project_check import rule_summary
 from glia.port.reading import Shown
@@ -151,7 +152,7 @@ def _scope(
 def _by_hand(rule: Rule, targets: Sequence[Target]) -> str:
     on = rule_summary(rule, targets).on
     advice = dict.fromkeys(c.do for c in on.values() if c.effect != "works" or c.effort != "none")
-    return f"by hand: {'; or '.join(advice)}"
+    return f"{why_left(rule)}; by hand: {'; or '.join(advice)}"
 
 
 def _left(file: _File) -> list[LeftPlace]:

@@ -55,6 +55,7 @@ def rewrites(
 def rewriters() -> dict[str, Rewriter]:
     """All of them, by rule."""
     from glia.port.fix.rewriters import (  # noqa: F401 each registers its functions
+        accelerators,
         casting,
         data,
         devices,

@@ -11,9 +11,12 @@ from glia.port.fix.edits import Refusal
 from glia.port.source.hits import Hit
 from glia.port.source.module import Module
 
-_OTHER_KINDS = re.compile(
-    r"(?<![a-z])(xpu|mps|npu|mlu|hpu|xla|tpu|neuron|musa|sdaa|hip|rocm|habana)(?![a-z])"
-)
+_ACCELERATORS = (
+    "xpu", "mps", "npu", "mlu", "hpu", "xla", "tpu", "neuron", "musa", "sdaa", "mtia", "hip",
+    "rocm", "habana",
+)  # fmt: skip
+OTHER_KINDS = frozenset((*_ACCELERATORS, "cpu"))
+_NAMES_ANOTHER = re.compile(rf"(?<![a-z])({'|'.join(_ACCELERATORS)})(?![a-z])")
 _ONE_OF_SEVERAL = Refusal("the branches name one kind of device each; add one for the new kind")
 _RETURNED = Refusal("the answer is handed out: what it decides is not seen here")
 
@@ -24,7 +27,7 @@ def against_widening(hit: Hit) -> Refusal | None:
     if isinstance(statement, (ast.Return, ast.Lambda)):
         return _RETURNED
     for site in _sites(hit, statement):
-        if any(_OTHER_KINDS.search(ast.unparse(test).lower()) for test in _chain(hit, site)):
+        if any(_NAMES_ANOTHER.search(ast.unparse(test).lower()) for test in _chain(hit, site)):
             return _ONE_OF_SEVERAL
         name = _call_for_cuda(hit.module, site)
         if name:

@@ -1,0 +1,43 @@
+"""Rewriters for devices that are given by a number, and for torch.accelerator, which raises where
+there is none."""
+
+from __future__ import annotations
+
+import ast
+
+from glia.port.fix.edits import Fix, Refusal, replace
+from glia.port.fix.registry import rewrites
+from glia.port.fix.rewriters.common import NOT_CALLED, renamed
+from glia.port.source.hits import Hit
+
+_LIKE = {
+    "synchronize": "synchronize",
+    "empty_cache": "empty_cache",
+    "memory_allocated": "memory_allocated",
+    "memory_reserved": "memory_reserved",
+    "max_memory_allocated": "max_memory_allocated",
+    "max_memory_reserved": "max_memory_reserved",
+    "reset_peak_memory_stats": "reset_peak_memory_stats",
+    "set_device_index": "set_device",
+    "set_device_idx": "set_device",
+    "current_device_index": "current_device",
+    "current_device_idx": "current_device",
+}
+
+
+@rewrites("C015", share="partly")
+def call_accelerator(hit: Hit) -> Fix | Refusal | None:
+    """`torch.accelerator.synchronize()`: on CUDA it is `torch.cuda.synchronize()`."""
+    name = _LIKE.get(hit.key.removeprefix("torch.accelerator."))
+    if name is None:
+        return Refusal("ask torch.accelerator.is_available() first; the helper has no likeness")
+    return renamed(hit, name)
+
+
+@rewrites("C139", share="yes")
+def give_number(hit: Hit) -> Fix | Refusal | None:
+    """`x.to(rank)`, `device=0`."""
+    value = hit.node.value if isinstance(hit.node, ast.keyword) else hit.argument("device", 0)
+    if value is None:
+        return NOT_CALLED
+    return replace(value, "@device({which})", which=value)
