@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
 from glia.cli.options import Json
 from glia.cli.output import alone, check_folder, print_json, result_console, say
 from glia.cli.progress import progress_for
@@ -16,6 +15,7 @@ from glia.core.errors import UsageError
 if TYPE_CHECKING:
     from glia.core.kernel_records import KernelProfile
     from glia.core.records import Span
+
     from glia.nki.tools.launch import Launch
 
 nki_app = typer.Typer(
@@ -69,6 +69,16 @@ Limit = Annotated[
         show_default=False,
     ),
 ]
+Ranks = Annotated[
+    int,
+    typer.Option(
+        "--ranks",
+        metavar="N",
+        min=1,
+        help="Run it on N ranks at once, which meet in its collectives over the chip's own links. "
+        "Each draws its own data; --arg group=ranks is the ReplicaGroup of all.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of random data.")]
 
 
@@ -79,6 +89,7 @@ def run_verb(
     arg: Arg = None,
     chip: Chip = "",
     lnc: Lnc = 1,
+    ranks: Ranks = 1,
     seed: Seed = 0,
     time_limit: Limit = None,
     out: Annotated[
@@ -97,10 +108,11 @@ def run_verb(
         from glia.nki.tools.launch import prepare
 
         with alone(json):
-            launch = prepare(what, arg or [], chip, lnc, seed, _limit(time_limit))
+            launch = prepare(what, arg or [], chip, lnc, seed, _limit(time_limit), ranks)
         _run_kernel(launch, out, json)
         return
     given = [("--arg", arg), ("--lnc", lnc != 1), ("--out", out), ("--json", json)]
+    given.append(("--ranks", ranks != 1))
     _refuse_kernel_options(what, given)
     from glia.nki.tools.script import run_script
 
@@ -162,6 +174,7 @@ def profile_verb(
     arg: Arg = None,
     chip: Chip = "",
     lnc: Lnc = 1,
+    ranks: Ranks = 1,
     time_limit: Limit = None,
     out: Annotated[
         Path | None,
@@ -184,7 +197,7 @@ def profile_verb(
 
     path, kernel = split_name(what)
     if not kernel:
-        _refuse_kernel_options(what, [("--arg", arg), ("--lnc", lnc != 1)])
+        _refuse_kernel_options(what, [("--arg", arg), ("--lnc", lnc != 1), ("--ranks", ranks != 1)])
         _profile_script(path, words or [], chip, out, json, time_limit or 0.0)
         return
     _refuse_words(what, words)
@@ -192,7 +205,9 @@ def profile_verb(
     from glia.nki.tools.profile import profile_kernel
 
     with alone(json):
-        launch = prepare(what, arg or [], chip, lnc, time_limit_s=_limit(time_limit))
+        launch = prepare(
+            what, arg or [], chip, lnc, time_limit_s=_limit(time_limit), num_ranks=ranks
+        )
         profile, spans = profile_kernel(launch, progress_for(json))
     if out is not None:
         for file in _write_profile(out, profile, spans):

@@ -141,7 +141,7 @@ def test_a_loop_that_issues_nothing_is_stopped_at_its_line():
 
 @pytest.mark.parametrize("job", [run, profile])
 def test_a_kernel_of_several_ranks_says_how_it_is_started(job):
-    with pytest.raises(KernelError, match=r"kernels.py:\d+: .*nki.simulate_ranks\(summed, 4\)"):
+    with pytest.raises(KernelError, match=r"kernels.py:\d+: .*give --ranks 4"):
         job("summed", "x=128x8", "group=((0,1,2,3),)")
 
 

@@ -3,9 +3,12 @@
     x=128x512:bf16      random data of that shape and dtype, from the seed
     x=@weights.npy      an array of a file (`@file.npz:name` for one of several)
     n=3  eps=1e-6  transposed=true  mask=none  shape=(2,3)  name=relu  dtype=nl.bfloat16
+    group=ranks         the ReplicaGroup of all ranks; group=ranks[[0,1],[2,3]] one of two lists
 
 A kernel `softmax` whose file defines `softmax_args()` takes what that function returns (a dict by
-parameter name, or a tuple in order) for the parameters that were not given by name.
+parameter name, or a tuple in order) for the parameters that were not given by name. With several
+ranks each draws its own random data, `{rank}` in the name of a file stands for its number, and an
+example that takes a parameter is given it.
 """
 
 from __future__ import annotations
@@ -22,14 +25,15 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-
 from glia.core.dtypes import DType, dtype
-from glia.core.errors import ModelError, UsageError, choose
-from glia.nki import Kernel
-from glia.nki import language as nl
+from glia.core.errors import KernelError, ModelError, UsageError, choose
 from glia.nki.arguments import HostArray, TensorSpec, is_array, leaves, map_leaves
+from glia.nki.collectives import ReplicaGroup
 from glia.nki.language.dtypes import PUBLIC
 from glia.nki.tools.files import file_error
+
+from glia.nki import Kernel
+from glia.nki import language as nl
 
 EXAMPLE_SUFFIX = "_args"
 _SHAPE = re.compile(r"(-?\d+(?:x-?\d+)*)(?::([A-Za-z]\w*))?")
@@ -50,19 +54,44 @@ class Random:
         self.dtype = kind
 
 
+class Group:
+    """A ReplicaGroup to be made once the number of ranks is known; `lists` is its text, if any."""
+
+    __slots__ = ("lists", "word")
+
+    def __init__(self, word: str, lists: str) -> None:
+        self.word = word
+        self.lists = lists
+
+    def of(self, num_ranks: int) -> ReplicaGroup:
+        """All ranks in one list, or the lists given."""
+        if not self.lists:
+            return ReplicaGroup([range(num_ranks)])
+        try:
+            return ReplicaGroup(ast.literal_eval(self.lists))
+        except (ValueError, SyntaxError, TypeError, KernelError):
+            raise UsageError(
+                f"--arg {self.word}: got {self.lists!r}, expected lists of ranks, each rank once, "
+                "as [[0,1],[2,3]]"
+            ) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Arguments:
     """A kernel's arguments by parameter name, in the order of the signature."""
 
     values: Mapping[str, Any]
     seed: int = 0
+    rank: int = 0
 
     def arrays(self) -> dict[str, Any]:
         """The arguments with data: random tensors are drawn from the seed and their name."""
         return {name: map_leaves(v, self._filled, name) for name, v in self.values.items()}
 
     def _filled(self, value: Any, name: str) -> Any:
-        return drawn(value, self.seed, name) if isinstance(value, Random) else value
+        if not isinstance(value, Random):
+            return value
+        return drawn(value, self.seed, f"{name}@{self.rank}" if self.rank else name)
 
     def specs(self) -> dict[str, Any]:
         """The arguments with shapes in place of tensors."""
@@ -81,9 +110,14 @@ class Arguments:
 
 
 def read_arguments(
-    kernel: Kernel, module: ModuleType, words: Sequence[str], seed: int = 0
+    kernel: Kernel,
+    module: ModuleType,
+    words: Sequence[str],
+    seed: int = 0,
+    rank: int = 0,
+    num_ranks: int = 1,
 ) -> Arguments:
-    """The kernel's arguments from `NAME=SPEC` words, completed by the file's example.
+    """The kernel's arguments on one rank, from `NAME=SPEC` words and the file's example.
 
     Raises:
         UsageError: for an unknown name, a bad spec, or a parameter that nothing gives.
@@ -92,11 +126,11 @@ def read_arguments(
     parameters = kernel.signature.parameters
     given: dict[str, Any] = {}
     for word in words:
-        key, value = _read(word, parameters, name)
+        key, value = _read(word.replace("{rank}", str(rank)), parameters, name)
         if key in given:
             raise UsageError(f"--arg {word}: got {key} twice, expected it once; remove one")
-        given[key] = value
-    example = _example(kernel, module)
+        given[key] = value.of(num_ranks) if isinstance(value, Group) else value
+    example = _example(kernel, module, rank)
     values = {**example, **given}
     missing = [
         p.name
@@ -105,7 +139,7 @@ def read_arguments(
     ]
     if missing:
         raise UsageError(_missing(name, kernel, missing))
-    return Arguments({key: values[key] for key in parameters if key in values}, seed)
+    return Arguments({key: values[key] for key in parameters if key in values}, seed, rank)
 
 
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -149,6 +183,8 @@ def read_spec(word: str, text: str) -> Any:
         return _file(word, text[1:])
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
+    if text.startswith("ranks") and (text == "ranks" or text[5] == "["):
+        return Group(word, text[5:])
     if text.startswith("nl."):
         return getattr(nl, choose(f"--arg {word}: name of nki.language", text[3:], dir(nl)))
     match = _SHAPE.fullmatch(text)
@@ -202,13 +238,13 @@ def _example_of(kernel: Kernel, module: ModuleType) -> Any:
     return getattr(module, f"{kernel.function.__name__}{EXAMPLE_SUFFIX}", None)
 
 
-def _example(kernel: Kernel, module: ModuleType) -> dict[str, Any]:
+def _example(kernel: Kernel, module: ModuleType, rank: int = 0) -> dict[str, Any]:
     function = _example_of(kernel, module)
     if function is None:
         return {}
     name = f"{kernel.function.__name__}{EXAMPLE_SUFFIX}"
     try:
-        found = function()
+        found = function(rank) if inspect.signature(function).parameters else function()
     except Exception as error:
         path = Path(inspect.getsourcefile(function) or name)
         raise file_error(f"calling {name}()", error, path) from error

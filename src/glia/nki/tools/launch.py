@@ -14,12 +14,13 @@ from glia.isa.launch.located import LocatedError
 from glia.isa.launch.memory import WITHOUT_DATA
 from glia.isa.stream import Stream
 from glia.isa.target import Target
-from glia.nki import Kernel, simulate
 from glia.nki.simulation import Run
 from glia.nki.target import ENVIRONMENT, current_target
-from glia.nki.tools.arguments import Arguments, read_arguments
 from glia.nki.tools.deadline import DEFAULT_S, deadline
 from glia.nki.tools.files import load_kernels, split_name
+
+from glia.nki import Kernel, simulate, simulate_ranks
+from glia.nki.tools.arguments import Arguments, read_arguments
 
 DEFAULT_CHIP = "trn2"  # the chip whose timing is checked against measurements
 
@@ -35,6 +36,17 @@ class Launch:
     target: Target
     num_cores: int
     time_limit_s: float = DEFAULT_S
+    others: tuple[Arguments, ...] = ()  # those of the ranks after the first
+
+    @property
+    def num_ranks(self) -> int:
+        """Ranks that run it at once, and meet in its collectives."""
+        return 1 + len(self.others)
+
+    def shown(self) -> tuple[str, ...]:
+        """The arguments as text, and how many ranks there are where there are several."""
+        ranks = (f"{self.num_ranks} ranks",) if self.others else ()
+        return (*self.arguments.shown(), *ranks)
 
     def streams(self) -> tuple[Stream, ...]:
         """The traced program of every core; needs no values unless the kernel's control flow does.
@@ -42,6 +54,9 @@ class Launch:
         Raises:
             KernelError: for whatever the chip refuses, with the kernel's file and line.
         """
+        if self.others:
+            runs = self.run_ranks([one.arrays() for one in (self.arguments, *self.others)])
+            return tuple(stream for run in runs for stream in run.streams)
         with deadline(self.time_limit_s), _saying_where_ranks_come_from(self):
             return trace(self.kernel, self.arguments, self.target, self.num_cores)
 
@@ -53,19 +68,24 @@ class Launch:
         with deadline(self.time_limit_s), _saying_where_ranks_come_from(self):
             return _run(self.kernel, arrays, self.target, self.num_cores)
 
+    def run_ranks(self, arrays: Sequence[Mapping[str, Any]]) -> list[Run]:
+        """As `run`, on all ranks at once: the arguments of each, and what each gave."""
+        with deadline(self.time_limit_s), _saying_where_ranks_come_from(self):
+            kernel = self.kernel[self.num_cores]
+            return simulate_ranks(kernel, self.num_ranks, self.target.chip).run(arrays)
+
 
 @contextmanager
 def _saying_where_ranks_come_from(launch: Launch) -> Iterator[None]:
-    """Inside, an error about groups of ranks says how to start several: a launch has one."""
+    """Inside, an error about groups of ranks says how to start several."""
     try:
         yield
     except KernelError as error:
-        if "ReplicaGroup" not in str(error):
+        if "replica_group" not in str(error) or launch.others:
             raise
         raise LocatedError(
-            f"{error}; a launch of this command is one rank: write a script that calls "
-            f"nki.simulate_ranks({launch.name}, 4)([(x0,), (x1,), (x2,), (x3,)], "
-            "group=nki.collectives.ReplicaGroup([[0, 1, 2, 3]])), and give glia nki the script"
+            f"{error}; give --ranks 4, and --arg group=ranks where the kernel takes the group as "
+            "an argument"
         ) from None
 
 
@@ -76,6 +96,7 @@ def prepare(
     num_cores: int = 1,
     seed: int = 0,
     time_limit_s: float = DEFAULT_S,
+    num_ranks: int = 1,
 ) -> Launch:
     """The kernel that `FILE.py[:KERNEL]` names with the arguments of `NAME=SPEC` words.
 
@@ -91,8 +112,11 @@ def prepare(
             kernel = found.kernel(name)
         else:
             name, kernel = found.only_kernel()
-        arguments = read_arguments(kernel, found.module, words, seed)
-    return Launch(name, path, kernel, arguments, target, num_cores, time_limit_s)
+        first, *others = (
+            read_arguments(kernel, found.module, words, seed, rank, num_ranks)
+            for rank in range(num_ranks)
+        )
+    return Launch(name, path, kernel, first, target, num_cores, time_limit_s, tuple(others))
 
 
 def chosen_target(chip: str = "") -> Target:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from glia.core.kernel_records import KernelProfile
 from glia.core.progress import Progress
 from glia.core.records import Span
-from glia.nki.tools.launch import Launch
 from glia.silicon.profile import build_profile
+
+from glia.nki.tools.launch import Launch
 
 
 def profile_kernel(launch: Launch, progress: Progress) -> tuple[KernelProfile, tuple[Span, ...]]:
@@ -20,7 +21,7 @@ def profile_kernel(launch: Launch, progress: Progress) -> tuple[KernelProfile, t
         step.note(f"{sum(len(s.instructions) for s in streams):,} instructions")
     with progress.step("time and advice") as step:
         profile, spans = build_profile(
-            streams, launch.target.chip, str(launch.path), launch.arguments.shown()
+            streams, launch.target.chip, str(launch.path), launch.shown()
         )
         step.note(str(profile.time))
     return profile, spans

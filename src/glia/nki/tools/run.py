@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from glia.core.kernel_records import KernelRun, TensorSummary
 from glia.core.progress import Progress
+from glia.isa.stream import Stream
 from glia.isa.unspecified import UnspecifiedWarning
 from glia.nki.arguments import HostArray, is_array, leaves, map_leaves
 from glia.nki.simulation import Run
-from glia.nki.tools.launch import Launch
 from glia.report.files import write_bytes_atomic
 from glia.silicon.profile import predicted
+
+from glia.nki.tools.launch import Launch
 
 _FIRST = 6
 
@@ -33,17 +34,17 @@ def run_kernel(launch: Launch, progress: Progress) -> tuple[KernelRun, dict[str,
     """
     began = time.perf_counter()
     with progress.step("run") as step, _unspecified() as met:
-        run, outputs = launch_values(launch)
-        num = sum(len(stream.instructions) for stream in run.streams)
+        streams, outputs = all_values(launch)
+        num = sum(len(stream.instructions) for stream in streams)
         step.note(f"{num:,} instructions")
     with progress.step("time"):
-        found = predicted(run.streams, launch.target.chip)
+        found = predicted(streams, launch.target.chip)
     record = KernelRun(
         kernel=launch.name,
         file=str(launch.path),
         chip=launch.target.chip,
         num_cores=launch.num_cores,
-        arguments=launch.arguments.shown(),
+        arguments=launch.shown(),
         outputs=tuple(summary(name, array) for name, array in outputs.items()),
         num_instructions=num,
         time=found.time,
@@ -69,10 +70,30 @@ def _unspecified() -> Iterator[list[str]]:
     met[:] = dict.fromkeys(met)
 
 
+def all_values(launch: Launch) -> tuple[tuple[Stream, ...], dict[str, np.ndarray]]:
+    """The streams and outputs of a launch; of several ranks as `rank0.out0`, ..."""
+    if not launch.others:
+        run, outputs = launch_values(launch)
+        return run.streams, outputs
+    arrays = [one.arrays() for one in (launch.arguments, *launch.others)]
+    runs = launch.run_ranks(arrays)
+    found = {
+        f"rank{rank}.{name}": array
+        for rank, (given, run) in enumerate(zip(arrays, runs, strict=True))
+        for name, array in _outputs(run, given).items()
+    }
+    return tuple(stream for run in runs for stream in run.streams), found
+
+
 def launch_values(launch: Launch) -> tuple[Run, dict[str, np.ndarray]]:
-    """Run a kernel; what it returned as `out0`, `out1`, ..., then arguments that it wrote."""
+    """Run a kernel on one rank; what it returned, then arguments that it wrote."""
     arrays = launch.arguments.arrays()
     run = launch.run(arrays)
+    return run, _outputs(run, arrays)
+
+
+def _outputs(run: Run, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What a kernel returned as `out0`, `out1`, ..., then arguments that it wrote."""
     results = [part for part in leaves(run.result) if is_array(part)]
     found = {f"out{i}": to_numpy(array) for i, array in enumerate(results)}
     given: list[tuple[str, Any]] = []
@@ -88,7 +109,7 @@ def launch_values(launch: Launch) -> tuple[Run, dict[str, np.ndarray]]:
         name, array = given[number]
         if not any(array is result for result in results):
             found[name] = to_numpy(array)
-    return run, found
+    return found
 
 
 def _written(run: Run) -> set[int]:
