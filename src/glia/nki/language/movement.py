@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from glia.core.errors import KernelError
-from glia.isa.dma_engine import dma_copy
+from glia.isa.dma_engine import dma_copy, dma_transpose
 from glia.isa.engines import engine as Engine
 from glia.isa.gpsimd_engine import nc_n_gather
+from glia.isa.launch.builder import current
 from glia.isa.operators.functions import FUNCTIONS
 from glia.isa.scalar_engine import activation
 from glia.isa.tensor_engine import nc_matmul, nc_transpose
@@ -19,6 +20,8 @@ from glia.nki.language.buffers import psum, sbuf
 from glia.nki.language.dtypes import float32
 from glia.nki.language.memory import ndarray, tile_like
 from glia.nki.language.tile_size import tile_size
+
+_TRANSPOSED_BYTES = (2, 4)  # of an element that a DMA transpose takes
 
 
 def load(src: NkiTensor, dtype: Any = None) -> NkiTensor:
@@ -40,13 +43,21 @@ def store(dst: NkiTensor, value: NkiTensor) -> None:
 
 
 def load_transpose2d(src: NkiTensor, dtype: Any = None) -> NkiTensor:
-    """HBM [rows, columns] to a new SBUF tile [columns, rows], element by element."""
+    """HBM [rows, columns] to a new SBUF tile [columns, rows].
+
+    By a DMA transpose where the chip has one for the dtype (trainium2_arch.rst), else element by
+    element, which is slow (nki_perf_guide.rst, "Minimize use of DMA transposes").
+    """
     what = "nl.load_transpose2d"
     _in_hbm(what, "src", src)
     if src.ndim != 2:
         raise KernelError(f"{what} src: got shape {src.shape}, expected 2 dims; index the others")
     made = tile_like(src, dtype, (src.shape[1], src.shape[0]))
-    dma_copy(made, src.permute((1, 0)))
+    plain = made.dtype == src.dtype and not src.is_indirect()
+    if plain and src.dtype.itemsize in _TRANSPOSED_BYTES and current(what).target.can.dma_transpose:
+        dma_transpose(made, src)
+    else:
+        dma_copy(made, src.permute((1, 0)))
     return made
 
 
