@@ -112,6 +112,35 @@ def test_products_narrower_than_their_stationary_load():
     assert list(rules.wider_products(situation(trace(product, *operands)))) == []
 
 
+def bursts(a, b, num):
+    """`num` times 20 products, 4.3 us, each on what Vector takes longer to make of the last."""
+    left = nl.ndarray((128, 128), dtype=a.dtype, buffer=nl.sbuf)
+    right = nl.ndarray((128, 512), dtype=b.dtype, buffer=nl.sbuf)
+    nisa.dma_copy(dst=left, src=a)
+    nisa.dma_copy(dst=right, src=b)
+    sums = nl.ndarray((128, 512), dtype=nl.float32, buffer=nl.psum)
+    for _ in range(num):
+        for _ in range(20):
+            nisa.nc_matmul(dst=sums, stationary=left, moving=right, accumulate=False)
+        for _ in range(6):
+            nisa.tensor_copy(dst=right, src=sums, engine=nisa.engine.vector)
+    result = shared(128, 512, kind="bfloat16")
+    nisa.dma_copy(dst=result, src=right)
+    return result
+
+
+@pytest.mark.parametrize("num", [1, 2, 10])
+def test_each_pause_of_the_tensor_engine_costs_a_slow_start(num):
+    stream = trace(
+        lambda a, b: bursts(a, b, num), ((128, 128), "bfloat16"), ((128, 512), "bfloat16")
+    )
+    found = only(rules.full_clock, stream)
+    assert found.gain_s == pytest.approx((num - 1) * TIMING.throttle_ramp_s / 4, abs=1e-9)
+    assert ("keep the Tensor engine busy" in {a.title for a in advise(situation(stream))}) == (
+        num > 1
+    )
+
+
 def alternating(x, grouped):
     out = shared(2, *x.shape)
     tiles = []

@@ -270,6 +270,34 @@ def wider_products(s: Situation) -> Iterator[Advice]:
     )
 
 
+def full_clock(s: Situation) -> Iterator[Advice]:
+    """A Tensor engine that is never under half used for so long that it starts slow again."""
+    timing, stream = s.timing, s.stream
+    if timing.throttle_fraction >= 1:
+        return
+    slowed = [
+        one
+        for one in stream.instructions
+        if one.engine is engine.tensor
+        and s.timeline.ends_s[one.index] - s.timeline.starts_s[one.index]
+        > timing.engine_s(one) * (1 + WORTH)
+    ]
+    if not slowed:
+        return
+    first_start = (1 - timing.throttle_fraction) * timing.throttle_ramp_s / 2
+    full = s.variant.seconds(dataclasses.replace(timing, throttle_fraction=1.0))
+    yield s.advice(
+        full + first_start,
+        "keep the Tensor engine busy",
+        f"{len(slowed)} of its instructions run below full clock: after "
+        f"{format_quantity(timing.throttle_ramp_s, 's')} less than half used it starts at "
+        f"{timing.throttle_fraction:.0%} again. Load the next tiles, and empty PSUM, while it has "
+        "products to do",
+        "bound: re-timed at full clock but for one start, which no kernel avoids",
+        _lines(slowed),
+    )
+
+
 def half_precision(s: Situation) -> Iterator[Advice]:
     """fp32 matrix products in one pass."""
     wide = [one for one in s.stream.instructions if one.work.flop_kind == "float32"]
@@ -337,6 +365,7 @@ _RULES: tuple[Callable[[Situation], Iterator[Advice]], ...] = (
     reordered,
     fewer_instructions,
     wider_products,
+    full_clock,
     half_precision,
     other_engine,
 )
