@@ -52,8 +52,8 @@ class _Devices(TorchFunctionMode):
         if func is torch.Tensor.pin_memory:
             self.calls.append(("pin_memory", tuple(args[0].shape)))
             return args[0]
-        if name == "_parse_to":
-            return func(*args, **kwargs)  # Module.to reads its arguments; it moves by Tensor.to
+        if func is torch.device or name == "_parse_to":
+            return func(*args, **kwargs)  # nothing is put there yet; Module.to moves by Tensor.to
         given = [a for a in (*args, *kwargs.values()) if _is_cuda(a)]
         if given:
             where = _device_text(given[0])

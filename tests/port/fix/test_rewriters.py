@@ -2,7 +2,12 @@
 
 import pytest
 
-from port.fix.fixing import fixed_text
+from glia.port.fix.left import why_left
+from glia.port.fix.project import fix_project
+from glia.port.fix.registry import autofix_of, rewriters
+from glia.port.rules.table import RULES
+from glia.port.targets import target_named
+from port.fix.fixing import fix_in_place, fixed_text, write_files
 
 HEAD = "import torch\nimport torch.distributed as dist\n"
 CASES = [
@@ -31,6 +36,9 @@ CASES = [
         'p.add_argument("--device", default="cuda")',
         'p.add_argument("--device", default=accel.device())',
     ),
+    ('d = torch.device("cuda", rank)', "d = torch.device(accel.device(rank))"),
+    ("x = x.to(local_rank)", "x = x.to(accel.device(local_rank))"),
+    ("torch.accelerator.synchronize()", "accel.synchronize()"),
     ("torch.cuda.set_device(rank)", "accel.set_device(rank)"),
     ("d = torch.cuda.current_device()", "d = accel.current_device()"),
     ("with torch.cuda.device(1):\n    f()", "with accel.use_device(1):\n    f()"),
@@ -61,6 +69,10 @@ CASES = [
     ("s = torch.cuda.amp.GradScaler(enabled=use)", "s = accel.grad_scaler(enabled=use)"),
     ('s = torch.amp.GradScaler("cuda", enabled=use)', "s = accel.grad_scaler(enabled=use)"),
     ("x = x.pin_memory()", "x = accel.pin(x)"),
+    (
+        "PINS = read()\nl = torch.utils.data.DataLoader(d, pin_memory=PINS)",
+        "PINS = read()\nl = torch.utils.data.DataLoader(d, pin_memory=accel.can_pin() and PINS)",
+    ),
     ("l = load(data, pin_memory=True)", "l = load(data, pin_memory=accel.can_pin())"),
     ('c = torch.load("a.pt")', 'c = torch.load("a.pt", map_location=accel.map_location())'),
     ('dist.init_process_group("nccl")', "dist.init_process_group(accel.dist_backend())"),
@@ -97,3 +109,90 @@ def test_what_becomes_of_it(tmp_path, old, new):
         assert text == HEAD + "import accel\n" + new + "\n"
     else:
         assert text == HEAD + new + "\n"
+
+
+LEFT = [
+    ('print("cuda is fast")', ""),
+    ('log.info("cuda")', "C003"),
+    ('x = f"{name} on cuda"', ""),
+    ('d = {"cuda": 1, "cpu": 2}[k]', ""),
+    ("class M(torch.nn.Module):\n    def cuda(self):\n        return super().cuda()", "C001"),
+    ("model = torch.compile(m, mode='max-autotune')", "C072"),
+    ("if torch.cuda.is_available():\n    c = torch.cuda.get_device_capability()", "C006"),
+    ("if x.is_cuda:\n    y = my_kernel_cuda(x)", "C011"),
+    ("def f(x):\n    return x.is_cuda", "C011"),
+    (
+        "if torch.cuda.is_available():\n    a()\nelif torch.backends.mps.is_available():\n    b()",
+        "C006",
+    ),
+    ("n = 1 if torch.cuda.device_count() > 0 else 2", "C007"),
+    ('t = {"cuda": torch.cuda.current_stream(), "xpu": None}', "C025"),
+    ("def f(torch):\n    torch.cuda.synchronize()", "C016"),
+    ("m = map(torch.cuda.synchronize, xs)", "C016"),
+    ("g = torch.cuda.CUDAGraph()", "C027"),
+    (
+        "x = f(device=(\n    'cuda'  # fast\n    if torch.cuda.is_available() else 'cpu'))",
+        "C005",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "rule"), LEFT, ids=[text[:40] for text, _ in LEFT])
+def test_what_is_left_says_why(tmp_path, text, rule):
+    write_files(tmp_path, {"script.py": HEAD + text + "\n"})
+    plan = fix_in_place(tmp_path)
+    assert (tmp_path / "script.py").read_text(encoding="utf-8") == HEAD + text + "\n"
+    assert not plan.changes
+    reasons = [place.reason for place in plan.left if place.rule == rule]
+    assert bool(reasons) == bool(rule)
+    assert all(reasons)
+
+
+GUARDED = """\
+import torch
+
+use_cuda = torch.cuda.is_available()
+if use_cuda:
+    torch.cuda.set_device(0)
+    torch.cuda.memory_snapshot()
+if torch.cuda.is_available():
+    torch.cuda.synchronize()
+"""
+
+
+def test_a_question_stays_with_what_cannot_leave_cuda(tmp_path):
+    text = fixed_text(tmp_path, GUARDED, to="trn2")
+    assert "use_cuda = torch.cuda.is_available()" in text
+    assert "    torch.cuda.set_device(0)\n    torch.cuda.memory_snapshot()" in text
+    assert "if accel.is_available():\n    accel.synchronize()" in text
+
+
+def test_for_the_cpu_alone_guarded_code_stays(tmp_path):
+    text = "import torch\nif torch.cuda.is_available():\n    torch.cuda.synchronize()\n"
+    assert fixed_text(tmp_path, text, to="cpu") == text
+
+
+def test_on_cuda_itself_nothing_changes(tmp_path):
+    text = "import torch\nx = x.cuda()\n"
+    assert fixed_text(tmp_path, text, to="h100") == text
+
+
+def test_every_rule_is_decided():
+    """Rewritten by a function that is registered for it, or left for a reason that is given."""
+    assert rewriters().keys() <= RULES.keys()
+    for rule in RULES.values():
+        assert rule.id in rewriters() or why_left(rule)
+        assert autofix_of(rule.id) in ("yes", "partly", "no")
+
+
+def test_examples_of_rules_are_mended_where_it_is_said(tmp_path):
+    """`yes` and `partly` hold for the bad example of the rule itself; those left are listed."""
+    left = set()
+    for rule in RULES.values():
+        if rule.id not in rewriters():
+            continue
+        write_files(tmp_path, {"script.py": rule.bad})
+        plan = fix_project(tmp_path / "script.py", [target_named("trn2"), target_named("cpu")])
+        if rule.id not in {place.rule for place in plan.fixed}:
+            left.add(rule.id)
+    assert left <= {"C051"}, left

@@ -71,7 +71,7 @@ def _decoded(raw: bytes) -> tuple[str, str]:
 
 _CELL = "# glia: cell {}"
 _CELL_LINE = re.compile(r"# glia: cell (\d+)\n")
-_LINE = re.compile(r"(?:pass  )?# glia: line (\d+)\n")
+_LINE = re.compile(r"[ \t]*(?:pass  )?# glia: line (\d+)\n")
 
 
 @dataclass(slots=True)

@@ -54,8 +54,9 @@ def choose_homes(modules: Sequence[tuple[Path, Module]], root: Path) -> dict[Pat
     return chosen
 
 
-def _rank(home: Home, served: Mapping[Home, Collection[Path]]) -> tuple[int, int, str]:
-    return (-len(served[home]), len(home.folder.parts), str(home.folder))
+def _rank(home: Home, served: Mapping[Home, Collection[Path]]) -> tuple[int, bool, int, str]:
+    """The most files first; of equal ones a package, which is found from anywhere."""
+    return (-len(served[home]), not home.package, len(home.folder.parts), str(home.folder))
 
 
 def _options(path: Path, module: Module, root: Path) -> list[Import]:

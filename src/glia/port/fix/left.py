@@ -1,4 +1,4 @@
-"""Why the rules without a rewriter have none: the same code on CUDA would then do something else."""
+"""Why rules without a rewriter have none: on CUDA too the code would then do something else."""
 
 from __future__ import annotations
 

@@ -203,9 +203,9 @@ def _asks(hit: Hit, node: ast.AST) -> bool:
 def ask_current(hit: Hit) -> Fix | Refusal | None:
     """`torch.cuda.current_device()`."""
     outer = hit.module.parents.get(hit.call) if hit.call is not None else None
-    if isinstance(outer, ast.Call) and hit.module.dotted(outer.func) == "torch.device":
-        if hit.call in outer.args[1:] and not isinstance(outer.args[0], ast.Constant):
-            return Refusal("torch.device takes a number here, which only CUDA has")
+    is_made = isinstance(outer, ast.Call) and hit.module.dotted(outer.func) == "torch.device"
+    if is_made and hit.call in outer.args[1:] and not isinstance(outer.args[0], ast.Constant):
+        return Refusal("torch.device takes a number here, which only CUDA has")
     return renamed(hit, "current_device")
 
 
