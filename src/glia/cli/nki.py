@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from glia.cli.options import Json
 from glia.cli.output import alone, check_folder, print_json, result_console, say
 from glia.cli.progress import progress_for
@@ -15,7 +16,6 @@ from glia.core.errors import UsageError
 if TYPE_CHECKING:
     from glia.core.kernel_records import KernelProfile
     from glia.core.records import Span
-
     from glia.nki.tools.launch import Launch
 
 nki_app = typer.Typer(

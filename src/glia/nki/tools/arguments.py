@@ -25,15 +25,15 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
 from glia.core.dtypes import DType, dtype
 from glia.core.errors import KernelError, ModelError, UsageError, choose
+from glia.nki import Kernel
+from glia.nki import language as nl
 from glia.nki.arguments import HostArray, TensorSpec, is_array, leaves, map_leaves
 from glia.nki.collectives import ReplicaGroup
 from glia.nki.language.dtypes import PUBLIC
 from glia.nki.tools.files import file_error
-
-from glia.nki import Kernel
-from glia.nki import language as nl
 
 EXAMPLE_SUFFIX = "_args"
 _SHAPE = re.compile(r"(-?\d+(?:x-?\d+)*)(?::([A-Za-z]\w*))?")

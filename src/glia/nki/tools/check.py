@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,7 +69,9 @@ def check(
     with progress.step("legality"):
         loaded = _loaded(path, time_limit_s)
         how = _How(tuple(words), num_cores, bool(name), time_limit_s)
-        kernels = tuple(_kernel(source, loaded, how) for source in sources)
+        around = nullcontext() if isinstance(loaded, GliaError) else loaded.surroundings.at_hand()
+        with around:
+            kernels = tuple(_kernel(source, loaded, how) for source in sources)
     return FileCheck(str(path), kernels)
 
 

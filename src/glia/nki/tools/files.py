@@ -10,8 +10,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,15 +20,23 @@ from typing import Any
 from glia.core.errors import GliaError, ModelError, UsageError
 from glia.nki import Kernel, jit
 from glia.nki.subset.walk import TOO_DEEP, place
+from glia.nki.tools.surroundings import (
+    INSTALLED,
+    Home,
+    Surroundings,
+    home_of,
+    relative_imports,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class KernelFile:
-    """An imported kernel file: its kernels by name, and everything else it defines."""
+    """An imported kernel file: its kernels by name, all else it defines, and what is around it."""
 
     path: Path
     module: ModuleType
     kernels: dict[str, Kernel]
+    surroundings: Surroundings
 
     def kernel(self, name: str) -> Kernel:
         """The kernel of this name; a plain function of the file is taken as a kernel.
@@ -123,13 +130,16 @@ def load_kernels(path: Path) -> KernelFile:
         UsageError: when another `nki` than glia's is installed.
     """
     ensure_nki()
-    module = _imported(path)
+    home = home_of(path)
+    surroundings = Surroundings(path, home)
+    with surroundings.at_hand():
+        module = _imported(path, home)
     found = {
         name: value
         for name, value in vars(module).items()
         if isinstance(value, Kernel) and _is_own(value, module)
     }
-    return KernelFile(path, module, found)
+    return KernelFile(path, module, found, surroundings)
 
 
 def ensure_nki() -> None:
@@ -152,34 +162,56 @@ def _is_own(kernel: Kernel, module: ModuleType) -> bool:
     return getattr(kernel.function, "__module__", module.__name__) == module.__name__
 
 
-def _imported(path: Path) -> ModuleType:
+def _imported(path: Path, home: Home) -> ModuleType:
+    """The module of a file, with what it imports at hand.
+
+    Raises:
+        ModelError: for what goes wrong in it, or in a package around it.
+    """
+    try:
+        if not home.in_package:
+            return _alone(path)
+        try:
+            return _as_part(path, home)
+        except ImportError as error:
+            # A package that cannot be imported here is no matter to a file that needs none of it.
+            if relative_imports(path) or _is_running(error, path):
+                raise
+            return _alone(path)
+    except (Exception, SystemExit) as error:
+        raise file_error(f"importing {path}", error, path, home.root) from error
+
+
+def _alone(path: Path) -> ModuleType:
     name = f"glia_kernels_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    with beside(path):
-        try:
-            spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
-            sys.modules.pop(name, None)
-            raise file_error(f"importing {path}", error, path) from error
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
     return module
 
 
-@contextmanager
-def beside(path: Path) -> Iterator[None]:
-    """Inside, the modules beside a file can be imported, as when it is run as a script."""
-    saved = list(sys.path)
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
-        yield
-    finally:
-        sys.path[:] = saved
+def _as_part(path: Path, home: Home) -> ModuleType:
+    module = importlib.import_module(home.name)
+    file = getattr(module, "__file__", None)
+    if file is None or not os.path.samefile(file, path):
+        raise ModelError(
+            f"importing {path}: got {file or 'nothing'} for the name {home.name}, expected this "
+            f"file; rename the folder {home.root / home.top}, whose name another package has"
+        )
+    return module
 
 
-def file_error(doing: str, error: BaseException, path: Path) -> GliaError:
-    """An exception of the user's file in one message, with the line it came from."""
+def file_error(doing: str, error: BaseException, path: Path, root: Path | None = None) -> GliaError:
+    """An exception of the user's file in one message, with the line it came from.
+
+    The line is the innermost one below `root` (the file's folder unless given).
+    """
     if isinstance(error, GliaError):
         return error
     text = " ".join(str(error).split()) or "no message"
@@ -190,7 +222,8 @@ def file_error(doing: str, error: BaseException, path: Path) -> GliaError:
     do = "check what that line does"
     if isinstance(error, ModuleNotFoundError):
         do = _missing(error.name or "")
-    return ModelError(f"{doing}: got {type(error).__name__}: {text}, {_where(error, path)}; {do}")
+    where = _where(error, path, root or path.parent)
+    return ModelError(f"{doing}: got {type(error).__name__}: {text}, {where}; {do}")
 
 
 def _is_running(error: BaseException, path: Path) -> bool:
@@ -221,14 +254,15 @@ def _syntax_error(doing: str, error: SyntaxError, path: Path) -> ModelError:
     return ModelError(f"{doing}: got SyntaxError: {error.msg}{shown}, at {where}; mend that line")
 
 
-def _where(error: BaseException, path: Path) -> str:
+def _where(error: BaseException, path: Path, root: Path) -> str:
     """The innermost line of the user's own files."""
     place = path.name
     trace = error.__traceback__
-    own = os.path.realpath(path.parent)
+    own = os.path.realpath(root)
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if os.path.realpath(file).startswith(own):
+        real = os.path.realpath(file)
+        if real.startswith(own) and INSTALLED.isdisjoint(Path(real[len(own) :]).parts):
             place = f"{file}:{trace.tb_lineno}"
         trace = trace.tb_next
     return f"at {place}"

@@ -14,13 +14,13 @@ from glia.isa.launch.located import LocatedError
 from glia.isa.launch.memory import WITHOUT_DATA
 from glia.isa.stream import Stream
 from glia.isa.target import Target
+from glia.nki import Kernel, simulate, simulate_ranks
 from glia.nki.simulation import Run
 from glia.nki.target import ENVIRONMENT, current_target
+from glia.nki.tools.arguments import Arguments, read_arguments
 from glia.nki.tools.deadline import DEFAULT_S, deadline
 from glia.nki.tools.files import load_kernels, split_name
-
-from glia.nki import Kernel, simulate, simulate_ranks
-from glia.nki.tools.arguments import Arguments, read_arguments
+from glia.nki.tools.surroundings import Surroundings
 
 DEFAULT_CHIP = "trn2"  # the chip whose timing is checked against measurements
 
@@ -35,6 +35,7 @@ class Launch:
     arguments: Arguments
     target: Target
     num_cores: int
+    surroundings: Surroundings
     time_limit_s: float = DEFAULT_S
     others: tuple[Arguments, ...] = ()  # those of the ranks after the first
 
@@ -57,7 +58,7 @@ class Launch:
         if self.others:
             runs = self.run_ranks([one.arrays() for one in (self.arguments, *self.others)])
             return tuple(stream for run in runs for stream in run.streams)
-        with deadline(self.time_limit_s), _saying_where_ranks_come_from(self):
+        with self._running():
             return trace(self.kernel, self.arguments, self.target, self.num_cores)
 
     def run(self, arrays: Mapping[str, Any]) -> Run:
@@ -65,14 +66,23 @@ class Launch:
 
         Arrays that the kernel writes are updated.
         """
-        with deadline(self.time_limit_s), _saying_where_ranks_come_from(self):
+        with self._running():
             return _run(self.kernel, arrays, self.target, self.num_cores)
 
     def run_ranks(self, arrays: Sequence[Mapping[str, Any]]) -> list[Run]:
         """As `run`, on all ranks at once: the arguments of each, and what each gave."""
-        with deadline(self.time_limit_s), _saying_where_ranks_come_from(self):
+        with self._running():
             kernel = self.kernel[self.num_cores]
             return simulate_ranks(kernel, self.num_ranks, self.target.chip).run(arrays)
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        with (
+            self.surroundings.at_hand(),
+            deadline(self.time_limit_s),
+            _saying_where_ranks_come_from(self),
+        ):
+            yield
 
 
 @contextmanager
@@ -112,11 +122,13 @@ def prepare(
             kernel = found.kernel(name)
         else:
             name, kernel = found.only_kernel()
-        first, *others = (
-            read_arguments(kernel, found.module, words, seed, rank, num_ranks)
-            for rank in range(num_ranks)
-        )
-    return Launch(name, path, kernel, first, target, num_cores, time_limit_s, tuple(others))
+        with found.surroundings.at_hand():
+            first, *others = (
+                read_arguments(kernel, found.module, words, seed, rank, num_ranks)
+                for rank in range(num_ranks)
+            )
+    around = found.surroundings
+    return Launch(name, path, kernel, first, target, num_cores, around, time_limit_s, tuple(others))
 
 
 def chosen_target(chip: str = "") -> Target:

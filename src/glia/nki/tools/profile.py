@@ -5,9 +5,8 @@ from __future__ import annotations
 from glia.core.kernel_records import KernelProfile
 from glia.core.progress import Progress
 from glia.core.records import Span
-from glia.silicon.profile import build_profile
-
 from glia.nki.tools.launch import Launch
+from glia.silicon.profile import build_profile
 
 
 def profile_kernel(launch: Launch, progress: Progress) -> tuple[KernelProfile, tuple[Span, ...]]:

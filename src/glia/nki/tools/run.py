@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from glia.core.kernel_records import KernelRun, TensorSummary
 from glia.core.progress import Progress
 from glia.isa.stream import Stream
 from glia.isa.unspecified import UnspecifiedWarning
 from glia.nki.arguments import HostArray, is_array, leaves, map_leaves
 from glia.nki.simulation import Run
+from glia.nki.tools.launch import Launch
 from glia.report.files import write_bytes_atomic
 from glia.silicon.profile import predicted
-
-from glia.nki.tools.launch import Launch
 
 _FIRST = 6
 

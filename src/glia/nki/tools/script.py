@@ -23,8 +23,9 @@ from glia.nki.simulation import RankSimulation, Run, Simulation
 from glia.nki.target import ENVIRONMENT
 from glia.nki.tools.arguments import Arguments
 from glia.nki.tools.deadline import time_limit
-from glia.nki.tools.files import beside, ensure_nki, file_error
+from glia.nki.tools.files import ensure_nki, file_error
 from glia.nki.tools.launch import chosen_target
+from glia.nki.tools.surroundings import Surroundings, home_of, relative_imports
 from glia.silicon.profile import build_profile
 
 _PACKAGE = f"{Path(glia.__file__).parent}{os.sep}"
@@ -43,10 +44,15 @@ def run_script(path: Path, words: Sequence[str], chip: str = "", time_limit_s: f
         UsageError: for an unknown chip.
     """
     ensure_nki()
-    with _as_main(path, words), _target(chosen_target(chip).chip), beside(path):
+    home = home_of(path)
+    around = Surroundings(path, home).at_hand()
+    with _as_main(path, words), _target(chosen_target(chip).chip), around:
         try:
             with time_limit(time_limit_s):
-                runpy.run_path(str(path), run_name="__main__")
+                if home.in_package and relative_imports(path):
+                    runpy.run_module(home.name, run_name="__main__", alter_sys=True)
+                else:
+                    runpy.run_path(str(path), run_name="__main__")
         except SystemExit as stop:
             return _code(stop)
         except Exception as error:
