@@ -48,8 +48,8 @@ FOUND = [
     ("C042", "p.add_argument('--dtype', default='fp16')"),
     ("C042", "import numpy as np\nx = np.ones(2)\nx = torch.from_numpy(x).half()"),
     ("C049", "args = TrainingArguments(tf32=True)"),
-    ("C141", "n = torch.cumsum(x.long(), 0)"),
-    ("C141", "key = ids.long() * stride"),
+    ("C141", "n = torch.cumprod(x.long(), 0)"),
+    ("C141", "key = ids.long() * strides.long()"),
     ("C043", "netG = netG.to(dtype=torch.bfloat16)\nopt = torch.optim.AdamW(netG.parameters())"),
     # what runs on the chip
     ("C031", "y = F.dropout2d(x, 0.1, training=True)"),
@@ -131,6 +131,8 @@ SILENT = [
     LOOP + "x = new(i)\n        x = torch.cat([x, pad], 0)",
     # factors, numbers, names
     "total = memory_gb * scale",
+    "m = (x > 0).int() * torch.ones(2).int()",
+    "f = torch.arange(4).to(dtype) * step",
     "r = min(1.0, a / b)\nwidth = round(size * r)",
     "n = 3 * heads // 2",
     "x = x.to(torch.float32)",

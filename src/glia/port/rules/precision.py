@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import is_value, no_arguments, of_integers
+from glia.port.rules.conditions import is_value, last_name, no_arguments, of_integers
 from glia.port.rules.rule import Advice, Rule, method, operator, per_family, use
 from glia.port.rules.sources import CODES, COMPILER, DIFFUSERS_TORCH, PROBE, error_code
 from glia.port.source.hits import Hit
@@ -25,14 +25,31 @@ def _product_of_integers(hit: Hit) -> bool:
     )
 
 
-def _product_of_unknown(hit: Hit) -> bool:
-    """`ids * stride`: a factor that is written out is small."""
+def _may_grow(hit: Hit) -> bool:
+    """A product of two tensors of integers, or with a large number that is written out."""
     node = hit.node
-    if not isinstance(node, ast.BinOp) or isinstance(node.right, ast.Constant):
+    if not isinstance(node, ast.BinOp):
         return False
-    if isinstance(node.left, ast.Constant):
+    if any(_is_mask(side) for side in (node.left, node.right)):
         return False
-    return is_integer_tensor(hit.module, node.left) or is_integer_tensor(hit.module, node.right)
+    return all(_is_integer(hit, s) or _is_large(s) for s in (node.left, node.right)) and any(
+        _is_integer(hit, s) for s in (node.left, node.right)
+    )
+
+
+def _is_integer(hit: Hit, node: ast.expr) -> bool:
+    return is_integer_tensor(hit.module, node)
+
+
+def _is_large(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is int and node.value >= 2**16
+
+
+def _is_mask(node: ast.expr) -> bool:
+    """`mask`, `x > 0`, and either of them as integers."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        node = node.func.value
+    return isinstance(node, ast.Compare) or "mask" in last_name(node)
 
 
 RULES: tuple[Rule, ...] = (
@@ -117,20 +134,20 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C141",
-        title="integers are multiplied or added up, and may grow large",
+        title="integers are multiplied, and may grow large",
         category="precision",
         why="64 bits become 32 on the way: what passes 2**31 is wrong, and nothing says so",
         triggers=(
-            operator("*", when=_product_of_unknown),
-            use("torch.cumsum", "torch.prod", "torch.cumprod", "torch.pow", when=of_integers),
-            method("cumsum", "prod", "cumprod", "pow", when=of_integers),
+            operator("*", when=_may_grow),
+            use("torch.cumprod", "torch.pow", when=of_integers),
+            method("cumprod", "pow", when=of_integers),
         ),
         on=per_family(
             Advice("silent", "--native-int64=enabled, float32 below 2**24, or the host"),
             Advice("slower", "torch.int32 where values fit: 64 bits are emulated"),
         ),
-        bad="import torch\nids = torch.randint(0, 9, (4,))\nkey = ids * other\n",
-        good="import torch\nkey = torch.ones(4) * other\nn = 3 * size\n",
+        bad="import torch\nids = torch.randint(0, 9, (4,))\nkey = ids * 1000003\n",
+        good="import torch\nids = torch.randint(0, 9, (4,))\nkey = ids * 2\nn = 70000 * size\n",
         grade="documented",
         sources=(COMPILER, error_code("EVRF062")),
     ),

@@ -146,7 +146,7 @@ def is_integer_tensor(module: Module, node: ast.AST | None, depth: int) -> bool:
         return bool({n.split(".")[0] for n in module.names.values()} & {"torch"})
     if func.attr == "to":
         return _is_given_integers(module, node) or (
-            not _has_dtype(module, node) and is_integer_tensor(module, func.value, deeper)
+            _is_given_device(module, node) and is_integer_tensor(module, func.value, deeper)
         )
     if func.attr in ("view", "reshape", "cuda", "cpu", "clone", "detach", "t", "transpose", "sum"):
         return is_integer_tensor(module, func.value, deeper)
@@ -158,9 +158,13 @@ def _is_given_integers(module: Module, call: ast.Call) -> bool:
     return any(module.dotted(v) in _INTEGERS for v in values)
 
 
-def _has_dtype(module: Module, call: ast.Call) -> bool:
-    values = [*call.args, *(k.value for k in call.keywords if k.arg == "dtype")]
-    return any(module.dotted(v).startswith("torch.") for v in values)
+def _is_given_device(module: Module, call: ast.Call) -> bool:
+    """`x.to(device)`, `x.to("cpu")`, `x.to(y.device)`: another name may be a type."""
+    if any(k.arg in ("dtype", "other") for k in call.keywords):
+        return False
+    return all(
+        isinstance(arg, ast.Constant) or "device" in ast.unparse(arg).lower() for arg in call.args
+    )
 
 
 @_remembered
