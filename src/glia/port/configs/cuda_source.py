@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from glia.port.configs.clue import Clue
 
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:[^\"\\\n]|\\.)*\"", re.DOTALL)
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"(?:[^\"\\\n]|\\.)*\"", re.DOTALL)
 _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*[<\"][^\n]*", re.MULTILINE)
 _KERNEL = re.compile(r"\b__global__\b")
 _HOST = re.compile(

@@ -16,7 +16,8 @@ _TOKEN = re.compile(
   | (?P<comment>(?<![^\s;&|(])\#[^\n]*)
   | (?P<heredoc><<-?[ \t]*(?P<quote>['"]?)(?P<tag>\w+)(?P=quote))
   | (?P<end>\n|;;?|&&|\|\|?|&|[()])
-  | (?P<word>(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|\$\{[^}]*\}|\$\([^()]*\)|`[^`]*`|[^\s;&|()'"\\`])+)
+  | (?P<word>(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|\$\{[^}\n]{0,200}\}|\$\([^()]{0,2000}\)
+      |`[^`]{0,2000}`|[^\s;&|()'"\\`])+)
   | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
@@ -46,6 +47,7 @@ _WRAPPERS = {
     "apptainer", "poetry", "uv", "conda", "mamba", "pipenv", "watch", "timeout", "run", "eval",
 }  # fmt: skip
 _SHELLS = {"sbatch", "bash", "sh", "zsh", "srun", "qsub", "ssh"}
+_MAX_BLOCKS = 32  # that are looked at, of those that are open
 _ASKS = ("nvidia-smi", "/dev/nvidia", "nvcc", "CUDA")
 
 
@@ -74,7 +76,7 @@ def shell_clues(text: str, base: int = 0) -> Iterator[Clue]:
         found = command_clues(words)
         if condition is not None:
             found = (clue for clue in found if clue.kind != "program")  # asked for, not run
-        guard = "cuda" if any(blocks) and condition is None else ""
+        guard = "cuda" if any(blocks[-_MAX_BLOCKS:]) and condition is None else ""
         yield from (replace(clue, guard=guard) if guard else clue for clue in found)
 
 

@@ -127,7 +127,8 @@ def _yaml_scalar(event: Any, path: Path, level: _Level, lines: Lines, offset: in
 
 # -- JSON ----------------------------------------------------------------------------------------
 
-_COMMENTS = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/|,(?=\s*[\]}])', re.DOTALL)
+_COMMENTS = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+_LAST_COMMA = re.compile(r'"(?:[^"\\\n]|\\.)*"|,(?=\s*[\]}])')
 _JSON = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -153,8 +154,7 @@ def _without_comments(text: str) -> str:
     try:
         json.loads(text)
     except ValueError:
-        blank = _COMMENTS.sub(_blank, text)
-        return _COMMENTS.sub(_blank, blank)  # a comma that stood before a comment
+        return _LAST_COMMA.sub(_blank, _COMMENTS.sub(_blank, text))
     return text
 
 

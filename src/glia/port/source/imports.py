@@ -13,7 +13,8 @@ from itertools import takewhile
 from pathlib import PurePath
 
 _IMPORT = re.compile(
-    r"^(?:from[ \t]+(?P<module>[.\w]+)[ \t]+import[ \t]*(?:\((?P<many>[^)]*)\)|(?P<few>[^\n#;]*))"
+    r"^(?:from[ \t]+(?P<module>[.\w]+)[ \t]+import[ \t]*"
+    r"(?:\((?P<many>[^)]{0,4000})\)|(?P<few>[^\n#;]*))"
     r"|import[ \t]+(?P<plain>[^\n#;]*))",
     re.MULTILINE,
 )
