@@ -30,7 +30,7 @@ def run_fix(
         UsageError: when the root cannot be read, or what is there may not or cannot be changed.
     """
     folder = root if root.is_dir() else root.parent
-    if write and not allow_dirty and folder.is_dir():
+    if write and not allow_dirty and root.exists():
         require_clean(folder, ())  # before the work, which may be long
     plan = fix_project(root, targets, progress)
     base = git_root(folder) or folder.absolute()
