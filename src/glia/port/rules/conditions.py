@@ -147,6 +147,14 @@ def is_value(hit: Hit) -> bool:
     return not isinstance(parent, ast.Compare) and not in_annotation(hit)
 
 
+def in_isinstance(hit: Hit) -> bool:
+    """`isinstance(m, FSDP)`, `isinstance(m, (DDP, FSDP))`."""
+    parent = hit.module.parents.get(hit.node)
+    if isinstance(parent, ast.Tuple):
+        parent = hit.module.parents.get(parent)
+    return isinstance(parent, ast.Call) and last_name(parent.func) in ("isinstance", "issubclass")
+
+
 def in_loop(hit: Hit) -> bool:
     """In a loop of its function."""
     return hit.module.scopes.in_loop(hit.node)

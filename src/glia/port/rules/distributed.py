@@ -9,6 +9,7 @@ from glia.port.rules.conditions import (
     all_of,
     argument_of,
     given_value,
+    in_isinstance,
     in_loop,
     in_torch_file,
     is_called,
@@ -173,7 +174,8 @@ RULES: tuple[Rule, ...] = (
                     "_composable.fsdp.fully_shard",
                     "fsdp.fully_sharded_data_parallel.*",
                     "_composable.fully_shard",
-                )
+                ),
+                when=lambda hit: not in_isinstance(hit),
             ),
             use(
                 *(

@@ -25,6 +25,18 @@ def _product_of_integers(hit: Hit) -> bool:
     )
 
 
+def _unasked(hit: Hit) -> bool:
+    """Not behind `if torch.is_complex(x)`, as optimizers have it."""
+    outer = (n for n in hit.module.enclosing(hit.node) if isinstance(n, (ast.If, ast.IfExp)))
+    asked = (_asks_for_complex(hit, node.test) for node in outer)
+    return not any(asked)
+
+
+def _asks_for_complex(hit: Hit, test: ast.expr) -> bool:
+    func = test.func if isinstance(test, ast.Call) else None
+    return getattr(func, "attr", "") == "is_complex"
+
+
 def _may_grow(hit: Hit) -> bool:
     """A product of two tensors of integers, or with a large number that is written out."""
     node = hit.node
@@ -79,8 +91,14 @@ RULES: tuple[Rule, ...] = (
         category="precision",
         why="the compiler refuses complex types",
         triggers=(
-            use("torch.complex", "torch.complex64", "torch.complex128", "torch.polar"),
-            use("torch.view_as_complex", "torch.view_as_real", "torch.cfloat"),
+            use(
+                "torch.complex",
+                "torch.complex64",
+                "torch.complex128",
+                "torch.polar",
+                when=is_value,
+            ),
+            use("torch.view_as_complex", "torch.view_as_real", "torch.cfloat", when=_unasked),
         ),
         on={
             "neuron": Advice("raises", "keep real and imaginary parts as two tensors", "hours"),

@@ -18,6 +18,7 @@ from glia.port.rules.sources import (
 from glia.port.source.hits import Hit
 
 _ON_DEVICE = tuple(f"torch.{name}" for name in ("rand", "randn", "randint", "randperm", "normal"))
+_IMAGES = ("PIL", "torchvision.transforms", "cv2", "albumentations")
 _LIKE = ("torch.rand_like", "torch.randn_like", "torch.randint_like", "torch.bernoulli")
 _DROPOUTS = tuple(
     f"torch.nn.functional.{name}"
@@ -66,6 +67,9 @@ def _is_none(node: ast.expr) -> bool:
 
 
 def _frozen(hit: Hit) -> bool:
+    """Not in a transform of images, which is called `forward` as well and runs on the host."""
+    if any(name.startswith(_IMAGES) for name in hit.module.names.values()):
+        return False
     return is_called(hit) and in_forward(hit)
 
 

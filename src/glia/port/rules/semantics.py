@@ -67,9 +67,19 @@ def _while_running(hit: Hit) -> bool:
     """Not where weights get their first values."""
     function = hit.module.scopes.function_of(hit.node)
     name = getattr(function, "name", "")
-    if in_dataset(hit) or name in _BEFORE_THE_RUN:
+    if in_dataset(hit) or name in _BEFORE_THE_RUN or "_init" in name or _updates(hit, name):
         return False
     return not name.lstrip("_").startswith(("init", "load", "convert", "copy_weights", "ema"))
+
+
+def _updates(hit: Hit, name: str) -> bool:
+    """The step of an optimizer, or a function that fills what it is given: `trunc_normal_`."""
+    if name.startswith(("_single_tensor", "_multi_tensor", "_fused")):
+        return True
+    if name.endswith("_") and not name.endswith("__"):
+        return True
+    owner = hit.module.scopes.class_of(hit.node)
+    return owner is not None and any(last_name(b).endswith("Optimizer") for b in owner.bases)
 
 
 def _changed(hit: Hit) -> bool:
