@@ -54,17 +54,28 @@ def _layer_bytes(layer: Layer, batch: Batch, only_products: bool) -> float:
 def inference_activations(architecture: Architecture, batch: Batch, num_positions: int) -> float:
     """The peak of a forward pass without gradients; logits for `num_positions` per sequence.
 
-    One layer at a time: the stream, its norm, and the widest of attention and feed-forward.
+    One layer at a time: the stream beside a norm, the attention or the feed-forward.
     """
-    tokens, a, degree = batch.num_tokens, batch.itemsize, batch.degree
-    stream = 2 * architecture.hidden * tokens * a
-    inner = max((layer.inner for layer in architecture.layers), default=0) * tokens * a / degree
-    attend = max((_attention_bytes(layer, batch) for layer in architecture.layers), default=0.0)
+    tokens, a = batch.num_tokens, batch.itemsize
+    stream = float(architecture.hidden * tokens * a)
+    layers = {id(layer.block): layer for layer in architecture.layers}.values()
+    inside = max((_layer_peak(architecture, layer, batch) for layer in layers), default=0.0)
     positions = 1 if architecture.pools else num_positions
-    logits = batch.num_sequences * positions * architecture.num_logits * a / degree
-    return max(stream + max(inner, attend), stream + logits)
+    logits = batch.num_sequences * positions * architecture.num_logits * a / batch.degree
+    is_capped = any(kept.name == "capped logits" for kept in architecture.head.kept)
+    return stream + max(inside, stream + logits * (3 if is_capped else 1))
+
+
+def _layer_peak(architecture: Architecture, layer: Layer, batch: Batch) -> float:
+    """The most that one layer holds beside the stream; norms in Python hold three float32 steps."""
+    stream = float(architecture.hidden * batch.num_tokens)
+    norm = 12 * stream if layer.is_written else batch.itemsize * stream
+    inner = layer.inner * batch.num_tokens * batch.itemsize / batch.degree
+    beside = batch.itemsize * stream
+    return max(norm, beside + inner, beside + _attention_bytes(layer, batch))
 
 
 def _attention_bytes(layer: Layer, batch: Batch) -> float:
-    kept = tuple(k for k in layer.block.kept if k.split in ("heads", "kv"))
+    parts = ("heads", "kv")
+    kept = tuple(k for k in layer.block.kept if k.split in parts and not k.in_training)
     return kept_bytes(Block(kept=kept), batch, kv_heads_of_layer(layer.attentions))

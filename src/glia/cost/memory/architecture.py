@@ -47,7 +47,8 @@ class Kept:
 
     `per_token` elements for every token, `per_score` for every pair of query and key token.
     `is_matmul` says that it feeds a product: recomputing it would cost another product. A tensor
-    with `from_length` exists for sequences of at least so many tokens only.
+    with `from_length` exists for sequences of at least so many tokens only, one `in_training` not
+    when dropout is off.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Kept:
     kind: Kind = "model"
     is_matmul: bool = False
     from_length: int = 0
+    in_training: bool = False
 
 
 @dataclass(frozen=True, slots=True)

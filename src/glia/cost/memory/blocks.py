@@ -128,15 +128,23 @@ def math_attention(
     probability: float = 0.0,
     is_cached: bool = True,
     value_dim: int | None = None,
+    always: bool = False,
 ) -> Block:
     """Attention whose scores exist: in float32, three times with dropout (weights, mask, product).
 
-    `is_cached` says that a KV cache holds keys and values as well.
+    `is_cached` says that a KV cache holds keys and values as well, `always` that scores exist
+    without dropout too.
     """
     value_dim = head_dim if value_dim is None else value_dim
     q, v = num_heads * head_dim, num_heads * value_dim
     kept = [
-        Kept("attention weights", per_score=num_heads, split="heads", kind="float32"),
+        Kept(
+            "attention weights",
+            per_score=num_heads,
+            split="heads",
+            kind="float32",
+            in_training=not always,
+        ),
         Kept("queries", q, split="heads", kind="float32", is_matmul=True),
         Kept("keys", q, split="heads", kind="float32", is_matmul=True),
         Kept("values", v, split="heads", kind="float32", is_matmul=True),
@@ -144,7 +152,11 @@ def math_attention(
     ]
     if probability:
         both = 2 * num_heads
-        kept.append(Kept("attention dropout", per_score=both, split="heads", kind="float32"))
+        kept.append(
+            Kept(
+                "attention dropout", per_score=both, split="heads", kind="float32", in_training=True
+            )
+        )
     if is_cached:
         kept.append(Kept("cached keys", num_kv_heads * head_dim, split="kv"))
         kept.append(Kept("cached values", num_kv_heads * value_dim, split="kv", kind="narrow"))
@@ -250,7 +262,9 @@ def written_attention(
     if wide:
         kept.append(Kept("weights", per_score=num_heads, split="heads", kind="widened"))
     if probability:
-        kept.append(Kept("attention dropout", per_score=2 * num_heads, split="heads"))
+        kept.append(
+            Kept("attention dropout", per_score=2 * num_heads, split="heads", in_training=True)
+        )
     if num_heads != num_kv_heads:
         kept.append(Kept("repeated keys and values", 2 * q, split="heads"))
     return Block(kept=tuple(kept))

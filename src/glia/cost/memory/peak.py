@@ -65,7 +65,7 @@ def _moments(architecture: Architecture, layer: Layer, batch: Batch) -> Iterator
     yield stream + width + _largest(last, batch)
     yield stream + (steps - 1) * width
     yield stream + _largest(inside, batch) - (steps - 1) * width
-    attend = max(_largest(outside, batch), 2 * scores)
+    attend = max(_largest(outside, batch), scores)
     yield stream + attend + queries / batch.degree - feed
 
 

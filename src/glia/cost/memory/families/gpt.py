@@ -256,7 +256,11 @@ def read_falcon(config: Config) -> Architecture:
         ),
         blocks.output_linear("self_attention.dense", h, h, "heads", bias),
         blocks.math_attention(
-            heads, kv_heads, shape.head_dim, probability=config.fraction("attention_dropout")
+            heads,
+            kv_heads,
+            shape.head_dim,
+            probability=config.fraction("attention_dropout"),
+            always=True,
         ),
         blocks.mlp(("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"), h, shape.width, "gelu", bias=bias),
     ]

@@ -100,6 +100,7 @@ def _attention(config: Config, hidden: int, heads: int) -> Block:
             probability=probability,
             is_cached=False,
             value_dim=value,
+            always=True,
         ),
         Block(kept=(Kept("cached latent", rank + rope),)),
     ]

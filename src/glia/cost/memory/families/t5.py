@@ -98,6 +98,7 @@ def _attention(config: Config, name: str, is_cached: bool) -> Block:
                 head_dim,
                 probability=config.fraction("dropout_rate", default=0.1),
                 is_cached=is_cached,
+                always=True,
             ),
             _dropout(name, hidden, config),
         ]

@@ -1,0 +1,144 @@
+"""Activations that are counted from a config against what PyTorch takes on the CPU: within 10 %."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cost.memory import zoo
+from glia.cost.memory.activations import inference_activations, training_activations
+from glia.cost.memory.config import Config
+from glia.cost.memory.families.table import read_architecture
+from glia.cost.memory.kept import Batch
+from glia.cost.memory.kv_cache import CacheShape, cache_bytes
+from port.fit.measured import allocator_peak, counted_peak, ids
+
+SEQ, BATCH = 48, 2
+BYTES = {torch.float32: 4, torch.bfloat16: 2}
+# grouped products of experts run without data in bfloat16 only
+EXPERTS = ("mixtral", "qwen2_moe", "qwen3_moe", "gpt_oss", "deepseek_v3")
+
+
+def read(config):
+    return read_architecture(Config("config.json", config.to_dict()))
+
+
+def counted(config, dtype, batch=BATCH, seq=SEQ, checkpointing="none"):
+    model = read(config)
+    shape = Batch(batch, model.tokens_per_sample or seq, BYTES[dtype])
+    found = training_activations(model, model.layers, shape, checkpointing)
+    return found.kept + found.working
+
+
+def inputs_of(config, dtype, batch=BATCH, seq=SEQ):
+    if config.model_type == "vit":
+        return {"pixel_values": ((batch, 3, 32, 32), dtype)}
+    return ids(batch, seq)
+
+
+def real_module(family, sizes):
+    config, _ = zoo.make(family, sizes, zoo.HEADS.get(family, ""))
+    kind = getattr(transformers, config.architectures[0])
+    torch.manual_seed(0)
+    return config, kind(config).train()
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "bert", "t5", "mixtral", "qwen3"])
+def test_small_models_on_the_cpu(family):
+    config, module = real_module(family, zoo.sizes_of(family, 80, 112, 3, 4, 2, 24, 300))
+    tokens = torch.randint(3, 300, (BATCH, SEQ))
+    measured = allocator_peak(module, {"input_ids": tokens, "labels": tokens})
+    assert counted(config, torch.float32) == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "t5"])
+def test_counting_without_data_is_the_allocators_record(family):
+    sizes = zoo.sizes_of(family, 80, 112, 2, 4, 2, 24, 300)
+    _, module = real_module(family, sizes)
+    tokens = torch.randint(3, 300, (BATCH, SEQ))
+    measured = allocator_peak(module, {"input_ids": tokens, "labels": tokens})
+    _, empty = zoo.make(family, sizes, zoo.HEADS.get(family, ""))
+    assert counted_peak(empty, ids(BATCH, SEQ), torch.float32) == pytest.approx(measured, rel=1e-3)
+
+
+@pytest.mark.parametrize("family", zoo.FAMILIES)
+def test_every_family(family):
+    is_narrow = family in EXPERTS or zoo.FAMILIES.index(family) % 2
+    dtype = torch.bfloat16 if is_narrow else torch.float32
+    sizes = zoo.sizes_of(family, 96, 160, 3, 4, 2, 24, 400)
+    config, module = zoo.make(family, sizes, zoo.HEADS.get(family, ""))
+    measured = counted_peak(module, inputs_of(config, dtype), dtype)
+    assert counted(config, dtype) == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("family", ["llama", "mistral", "qwen2", "gpt2", "bert", "t5"])
+@settings(max_examples=2, deadline=None)
+@given(data=st.data())
+def test_odd_sizes(family, data):
+    def one_of(*values):
+        return data.draw(st.sampled_from(values))
+
+    kv, batch, seq = one_of(1, 2, 4), one_of(1, 3), one_of(16, 50)
+    heads, dtype = kv * one_of(1, 2, 4), one_of(*BYTES)
+    sizes = zoo.sizes_of(
+        family, heads * one_of(16, 32), one_of(96, 512), one_of(2, 5), heads, kv, one_of(16, 32), 1
+    )
+    sizes["vocab_size"] = one_of(500, 4000)
+    config, module = zoo.make(family, sizes, zoo.HEADS.get(family, ""))
+    measured = counted_peak(module, ids(batch, seq), dtype)
+    assert counted(config, dtype, batch, seq) == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "mistral"])
+def test_recomputed_layers(family):
+    sizes = zoo.sizes_of(family, 96, 256, 8, 4, 2, 24, 400)
+    config, module = zoo.make(family, sizes)
+    module.activation_checkpointing_enable()
+    measured = counted_peak(module, ids(BATCH, SEQ), torch.float32)
+    found = counted(config, torch.float32, checkpointing="layer")
+    assert found == pytest.approx(measured, rel=0.1)
+    assert found < 0.6 * counted(config, torch.float32)
+
+
+def test_a_window_that_cuts_needs_a_mask():
+    sizes = zoo.sizes_of("mistral", 96, 160, 3, 4, 2, 24, 400)
+    for window in (16, 4096):
+        config, module = zoo.make("mistral", sizes, sliding_window=window)
+        measured = counted_peak(module, ids(BATCH, SEQ), torch.float32)
+        assert counted(config, torch.float32) == pytest.approx(measured, rel=0.05)
+
+
+@pytest.mark.parametrize("family", ["llama", "mistral", "gpt2", "bert", "opt"])
+def test_forward_passes(family):
+    sizes = zoo.sizes_of(family, 96, 400, 3, 4, 2, 24, 2000)
+    config, module = zoo.make(family, sizes, zoo.HEADS.get(family, ""))
+    tokens = {"input_ids": ((BATCH, SEQ), torch.long)}
+    measured = counted_peak(module, tokens, torch.float32, backward=False)
+    model = read(config)
+    _, cached = cache_bytes(model.layers, CacheShape(BATCH, SEQ, SEQ, 4))
+    found = inference_activations(model, Batch(BATCH, SEQ, 4), SEQ) + cached
+    assert found == pytest.approx(measured, rel=0.1)
+
+
+def test_parallelism_divides_what_it_can():
+    config, _ = zoo.make("llama", zoo.sizes_of("llama", 96, 160, 3, 4, 2, 24, 400))
+    model = read(config)
+
+    def kept(degree, sequence_parallel=False):
+        shape = Batch(BATCH, SEQ, 2, degree, sequence_parallel)
+        return training_activations(model, model.layers, shape, "none").kept
+
+    assert kept(1) / 2 < kept(2) < kept(1)
+    assert kept(2, True) == pytest.approx(kept(1) / 2)
+
+
+def test_selective_recomputation_lies_between():
+    config, _ = zoo.make("llama", zoo.sizes_of("llama", 96, 160, 6, 4, 2, 24, 400))
+    layer, some, none = (
+        counted(config, torch.bfloat16, checkpointing=name)
+        for name in ("layer", "selective", "none")
+    )
+    assert layer < some < none
