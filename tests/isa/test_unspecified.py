@@ -11,6 +11,7 @@ import pytest
 import glia.nki as nki
 import glia.nki.isa as nisa
 import glia.nki.language as nl
+from glia.core.errors import KernelError
 from glia.nki import UnspecifiedWarning
 
 OPEN = [
@@ -95,3 +96,37 @@ def test_rows_that_no_scatter_reached_show(kind: Any, unknown: float):
     data, rows = np.ones((2, 2), kind), np.array([[3], [1]], np.int32)
     found = nki.simulate(kernel, target="trn2")(data, rows)
     np.testing.assert_array_equal(found[:, 0], np.array([unknown, 1, unknown, 1], kind))
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0])
+@pytest.mark.parametrize("chip", ["trn1", "trn2", "trn3"])
+def test_a_product_onto_what_no_product_wrote(chip: str, value: float):
+    """With accumulate left open; the documentation says that it adds, and that it overwrites."""
+
+    def kernel(x):
+        psum = nl.ndarray((32, 32), nl.float32, buffer=nl.psum)
+        nisa.memset(psum, value)
+        tile = nl.load(x)
+        nisa.nc_matmul(psum, tile, tile)
+        nisa.nc_matmul(psum, tile, tile)  # adds: that one a product has written
+        out = nl.ndarray((32, 32), nl.float32, buffer=nl.shared_hbm)
+        nl.store(out, nl.copy(psum))
+        return out
+
+    x = np.random.default_rng(3).standard_normal((32, 32)).astype(np.float32)
+    if value:
+        with pytest.raises(KernelError, match=r"got 7.0 in PSUM that no matmul wrote"):
+            nki.simulate(kernel, target=chip)(x)
+        return
+    found = nki.simulate(kernel, target=chip)(x)
+    np.testing.assert_allclose(found, 2 * x.T.astype(np.float64) @ x, rtol=1e-5, atol=1e-5)
+
+
+def test_tiles_are_not_compared_by_python():
+    def kernel(x):
+        a, b = nl.load(x), nl.load(x)
+        assert a != None and not (a != a) and a in [b, a]  # noqa: E711, SIM202
+        return x if a != b else None
+
+    with pytest.raises(KernelError, match=r"!= on .*use nl.not_equal"):
+        nki.simulate(kernel, target="trn2")(np.ones((4, 4), np.float32))

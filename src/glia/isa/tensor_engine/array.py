@@ -6,11 +6,13 @@ columns alike. Products on tiles that do not meet run at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from glia.isa.launch.builder import current
-from glia.isa.rules import in_memory, on_chip, refusal, require
+from glia.isa.rules import f32, in_memory, on_chip, refusal, require
 from glia.isa.stream import ArrayTile
 from glia.isa.target import Target
 from glia.isa.tensors.addressing import Columns
@@ -160,6 +162,33 @@ def check_result_type(what: str, dst: NkiTensor, target: Target) -> None:
             "float32 or bfloat16" if can else "float32",
             "accumulate in float32 and convert on the copy to SBUF",
         )
+
+
+def is_open(dst: NkiTensor, accumulate: bool | None) -> bool:
+    """True for accumulate=None on PSUM that something else than a matmul wrote.
+
+    The documentation says both that the first write overwrites and that what was written before is
+    added to; on zeros the two agree.
+    """
+    shadow = current().shadow(dst)
+    return accumulate is None and shadow.group_state(dst) == "none" and shadow.is_written(dst)
+
+
+def onto_zeros(what: str, meaning: Callable[..., None]) -> Callable[..., None]:
+    """The product where what dst held must make no difference."""
+
+    def checked(dst: np.ndarray, *operands: np.ndarray) -> None:
+        held = f32(dst)
+        if np.any(held != 0):
+            raise refusal(
+                f"{what} dst",
+                f"{held[held != 0][0]!s} in PSUM that no matmul wrote, with accumulate=None",
+                "zeros, or accumulate=False or True",
+                "whether the first product adds to it is not documented",
+            )
+        meaning(dst, *operands)
+
+    return checked
 
 
 def accumulates(what: str, dst: NkiTensor, accumulate: bool | None) -> bool:

@@ -23,6 +23,8 @@ from glia.isa.tensor_engine.array import (
     check_memories,
     check_moving,
     check_result_type,
+    is_open,
+    onto_zeros,
     stream_cycles,
 )
 from glia.isa.tensor_engine.transpose import flat, halfwords, transpose_passes
@@ -83,8 +85,9 @@ def nc_matmul(
             sram=traffic(dst, stationary, moving),
             tile=tile,
         )
-    adds = accumulates(what, dst, accumulate)
+    adds, unclear = accumulates(what, dst, accumulate), is_open(dst, accumulate)
     meaning = _meaning(stationary, moving, hints, double, adds)
+    meaning = onto_zeros(what, meaning) if unclear else meaning
     reads = (stationary, moving, dst) if adds else (stationary, moving)
     return b.emit(what, Engine.tensor, (dst,), reads, work, meaning, accumulates=True)
 

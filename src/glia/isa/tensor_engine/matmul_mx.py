@@ -23,6 +23,8 @@ from glia.isa.tensor_engine.array import (
     check_memories,
     check_moving,
     check_result_type,
+    is_open,
+    onto_zeros,
     stream_cycles,
 )
 from glia.isa.tensors.tensor import NkiTensor
@@ -81,7 +83,7 @@ def nc_matmul_mx(
         sram=traffic(dst, stationary, moving, *scales),
         tile=tile,
     )
-    adds = accumulates(what, dst, accumulate)
+    adds, unclear = accumulates(what, dst, accumulate), is_open(dst, accumulate)
     kinds_of = stationary.dtype, moving.dtype
 
     def meaning(out: np.ndarray, left: np.ndarray, right: np.ndarray, *rest: np.ndarray) -> None:
@@ -92,7 +94,8 @@ def nc_matmul_mx(
         out[...] = f32(out) + product if adds else product
 
     reads = (stationary, moving, *scales, *((dst,) if adds else ()))
-    return b.emit(what, Engine.tensor, (dst,), reads, work, meaning, accumulates=True)
+    done = onto_zeros(what, meaning) if unclear else meaning
+    return b.emit(what, Engine.tensor, (dst,), reads, work, done, accumulates=True)
 
 
 def scale_rows(

@@ -112,3 +112,10 @@ class NkiTensor(Indexing, Layouts, NoArray, NKIObject):
         if isinstance(other, (int, float, np.number)):
             comparing("==", "nl.equal")(self)
         return self is other
+
+    def __ne__(self, other: object) -> bool:
+        """As `==`; two tensors are never compared by it but by mistake."""
+        tensor = isinstance(other, NkiTensor) and other is not self
+        if tensor or isinstance(other, (int, float, np.number)):
+            comparing("!=", "nl.not_equal")(self)
+        return self is not other
