@@ -121,8 +121,8 @@ def in_dataset(hit: Hit) -> bool:
 
 
 def in_constructor(hit: Hit) -> bool:
-    """In an `__init__`, which runs once."""
-    return getattr(hit.module.scopes.function_of(hit.node), "name", "") == "__init__"
+    """In an `__init__` or what only that calls, which runs once."""
+    return hit.module.scopes.in_constructor(hit.node)
 
 
 def in_annotation(hit: Hit) -> bool:

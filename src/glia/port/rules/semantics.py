@@ -5,7 +5,14 @@ from __future__ import annotations
 import ast
 import re
 
-from glia.port.rules.conditions import in_dataset, last_name, likely_tensor, on_tensor, receiver
+from glia.port.rules.conditions import (
+    in_constructor,
+    in_dataset,
+    last_name,
+    likely_tensor,
+    on_tensor,
+    receiver,
+)
 from glia.port.rules.rule import Advice, Rule, index, method, operator, per_family, use
 from glia.port.rules.sources import EXPORT_PROBE, NATIVE, TROUBLESHOOT, neuron_sdk
 from glia.port.source.hits import Hit
@@ -57,29 +64,40 @@ _IN_PLACE = tuple(
         "bitwise_and",
     )
 )
-_FRESH = tuple(f"torch.{name}" for name in ("empty", "zeros", "ones", "full", "tensor", "Tensor"))
+_MADE = ("empty", "zeros", "ones", "full", "tensor", "Tensor", "empty_like", "zeros_like")
+_FRESH = tuple(f"torch.{name}" for name in _MADE)
 _STATE = {"data", "grad", "weight", "bias", "weights", "running_mean", "running_var"}
 _STATES = re.compile(r"^(sd|lr|state_dict|\w*_state|ema\w*|params?|p|w|bias|weights?)$")
 _BEFORE_THE_RUN = {"__init__", "reset_parameters", "reset_buffers", "from_pretrained", "step"}
 
 
 def _while_running(hit: Hit) -> bool:
-    """Not where weights get their first values."""
+    """Not where weights get their first values, are loaded, stepped or averaged."""
     function = hit.module.scopes.function_of(hit.node)
     name = getattr(function, "name", "")
-    if in_dataset(hit) or name in _BEFORE_THE_RUN or "_init" in name or _updates(hit, name):
+    if (
+        in_dataset(hit)
+        or in_constructor(hit)
+        or name in _BEFORE_THE_RUN
+        or "_init" in name
+        or _updates(hit, name)
+    ):
         return False
     return not name.lstrip("_").startswith(("init", "load", "convert", "copy_weights", "ema"))
 
 
 def _updates(hit: Hit, name: str) -> bool:
     """The step of an optimizer, or a function that fills what it is given: `trunc_normal_`."""
-    if name.startswith(("_single_tensor", "_multi_tensor", "_fused")):
+    if "single_tensor" in name or "multi_tensor" in name:
         return True
     if name.endswith("_") and not name.endswith("__"):
         return True
     owner = hit.module.scopes.class_of(hit.node)
-    return owner is not None and any(last_name(b).endswith("Optimizer") for b in owner.bases)
+    if owner is None:
+        return False
+    return "ema" in owner.name.lower() or any(
+        last_name(b).endswith("Optimizer") for b in owner.bases
+    )
 
 
 def _changed(hit: Hit) -> bool:

@@ -61,6 +61,15 @@ class Scopes:
             function = self.function_of(function)
         return False
 
+    def in_constructor(self, node: ast.AST) -> bool:
+        """True in an `__init__`, and in what is called from one and from no `forward`."""
+        function = self.function_of(node)
+        while function is not None:
+            if function in self._constructors:
+                return function not in self._forwards
+            function = self.function_of(function)
+        return False
+
     def given(self, node: ast.AST, name: str) -> tuple[ast.expr, ...]:
         """What `name` is assigned in the function around `node`, or else at the top of the file."""
         here = self._given.get((self.function_of(node), name))
@@ -102,15 +111,27 @@ class Scopes:
 
     @cached_property
     def _forwards(self) -> frozenset[ast.AST]:
-        """Methods called `forward`, and by name the functions and methods that they call."""
+        return self._reached("forward")
+
+    @cached_property
+    def _constructors(self) -> frozenset[ast.AST]:
+        return self._reached("__init__")
+
+    @cached_property
+    def _functions(self) -> dict[str, list[ast.AST]]:
         named: dict[str, list[ast.AST]] = {}
-        waiting: list[ast.AST] = []
         for node in self._nodes:
-            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                continue
-            named.setdefault(node.name, []).append(node)
-            if node.name == "forward" and isinstance(self._parents.get(node), ast.ClassDef):
-                waiting.append(node)
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                named.setdefault(node.name, []).append(node)
+        return named
+
+    def _reached(self, method: str) -> frozenset[ast.AST]:
+        """Methods of this name, and by name the functions and methods that they call."""
+        waiting = [
+            node
+            for node in self._functions.get(method, ())
+            if isinstance(self._parents.get(node), ast.ClassDef)
+        ]
         found: set[ast.AST] = set()
         while waiting:
             function = waiting.pop()
@@ -118,7 +139,7 @@ class Scopes:
                 continue
             found.add(function)
             for name in _called(function):
-                waiting += named.get(name, [])
+                waiting += self._functions.get(name, [])
         return frozenset(found)
 
 
