@@ -149,6 +149,8 @@ def test_shares_for_a_tool(tmp_path: Path):
     verdict = check(tmp_path, {"a.py": MOVED}).targets[0]
     assert (verdict.share_fixable, verdict.share_partly) == (1.0, 0.0)
     assert check(tmp_path / "clean", {"a.py": CLEAN}).targets[0].share_fixable is None
+    half = check(tmp_path / "half", {"a.py": MOVED, "a.yaml": "device: cuda\n"}).targets[0]
+    assert half.share_fixable == 0.5  # settings are left to people
 
 
 def test_only_what_matters_to_a_target_is_reported(tmp_path: Path):

@@ -40,6 +40,7 @@ FIRST_PLACE: Mapping[str, Figure] = {
 FURTHER_PLACES = Figure(0.1, "fraction", "estimated", _JUDGED, 0.02, 0.3)
 
 _TO_MEND = ("silent", "raises")
+_REWRITTEN = (".py", ".pyi", ".ipynb")
 # Days of work redesign a project when so large a part of its files cannot do without them.
 REDESIGN_SHARE = 0.25
 _REASON = "a judgement per class of effort (minutes, hours, days), not a measurement"
@@ -74,7 +75,7 @@ def verdict_for(
         counts[at[rule].effect] += number
     heavy = [f for f in findings if f.weighs and f.rule in at and _is_heavy(at[f.rule])]
     verdict, reason = _verdict(target, heavy, counts, reading)
-    mended = {rule: n for rule, n in places.items() if at[rule].effect in _TO_MEND}
+    mended = [f for f in findings if f.weighs and f.rule in at and at[f.rule].effect in _TO_MEND]
     return TargetVerdict(
         target.name,
         target.title,
@@ -154,9 +155,10 @@ def _effort(places: Iterable[tuple[str, int]]) -> Estimate:
 
 
 def _share(
-    places: Mapping[str, int], rules: Mapping[str, RuleSummary], autofix: str
+    mended: Sequence[CodeFinding], rules: Mapping[str, RuleSummary], autofix: str
 ) -> float | None:
-    total = sum(places.values())
-    if not total:
+    """What part of the places a tool rewrites; it leaves what is no Python to people."""
+    if not mended:
         return None
-    return sum(n for rule, n in places.items() if rules[rule].autofix == autofix) / total
+    python = (f for f in mended if PurePath(f.file).suffix in _REWRITTEN)
+    return sum(rules[f.rule].autofix == autofix for f in python) / len(mended)
