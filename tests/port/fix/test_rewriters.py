@@ -111,6 +111,40 @@ def test_what_becomes_of_it(tmp_path, old, new):
         assert text == HEAD + new + "\n"
 
 
+IMPORTS = [
+    (
+        "import torch\nfrom torch.cuda.amp import GradScaler, custom_fwd\ns = GradScaler()\n",
+        "import torch\nfrom torch.cuda.amp import custom_fwd\nimport accel\n"
+        "s = accel.grad_scaler()\n",
+    ),
+    (
+        "import torch\nfrom torch.cuda.amp import GradScaler\ns = GradScaler()\n",
+        "import torch\nimport accel\ns = accel.grad_scaler()\n",
+    ),
+    (
+        "from torch import cuda as c, nn\nc.synchronize()\n",
+        "from torch import nn\nimport accel\naccel.synchronize()\n",
+    ),
+    (
+        "import torch.backends.cudnn as cudnn\nimport os\ncudnn.benchmark = True\n",
+        'import os\nimport accel\naccel.set_flag("cudnn.benchmark", True)\n',
+    ),
+    (
+        "from torch import cuda  # why\ncuda.synchronize()\n",
+        "from torch import cuda  # why\nimport accel\naccel.synchronize()\n",
+    ),
+    (
+        "from torch import cuda\ncuda.synchronize()\ncuda.ipc_collect()\n",
+        "from torch import cuda\nimport accel\naccel.synchronize()\ncuda.ipc_collect()\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), IMPORTS)
+def test_imports_that_nothing_uses_any_more_go(tmp_path, old, new):
+    assert fixed_text(tmp_path, old) == new
+
+
 LEFT = [
     ('print("cuda is fast")', ""),
     ('log.info("cuda")', "C003"),

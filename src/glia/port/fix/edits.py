@@ -50,7 +50,15 @@ class NameArgument:
     name: str
 
 
-Edit = Replace | AddArgument | DropArgument | NameArgument
+@dataclass(frozen=True, slots=True)
+class DropImport:
+    """Leave names out of an import, or all of it, because nothing uses them any more."""
+
+    node: ast.Import | ast.ImportFrom
+    names: frozenset[str]
+
+
+Edit = Replace | AddArgument | DropArgument | NameArgument | DropImport
 
 
 @dataclass(frozen=True, slots=True)

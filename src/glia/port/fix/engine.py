@@ -20,6 +20,7 @@ from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from glia.port.fix.edits import (
     AddArgument,
     DropArgument,
+    DropImport,
     Edit,
     Fix,
     NameArgument,
@@ -38,6 +39,8 @@ _KINDS: dict[type[ast.AST], tuple[type[cst.CSTNode], ...]] = {
     ast.IfExp: (cst.IfExp,),
     ast.Compare: (cst.Comparison,),
     ast.Assign: (cst.Assign,),
+    ast.Import: (cst.Import,),
+    ast.ImportFrom: (cst.ImportFrom,),
 }
 
 
@@ -102,6 +105,10 @@ class Layout:
         if text.isascii():
             return offset
         return len(text.encode("utf-8", "replace")[:offset].decode("utf-8", "ignore"))
+
+    def has_comment(self, first: int, last: int) -> bool:
+        """True when a comment stands in one of these lines."""
+        return any(first <= line <= last for line, _ in self._comments)
 
     def check_comments(self, node: ast.AST, holes: Iterable[ast.AST]) -> None:
         """Refuse to lose a comment that stands inside `node` and in no hole.
@@ -218,6 +225,7 @@ class _Placed:
     def __init__(self, layout: Layout, edits: Sequence[Edit], helper: str) -> None:
         self.replaces: dict[cst.CSTNode, Replace] = {}
         self.calls: dict[cst.CSTNode, list[Edit]] = {}
+        self.imports: dict[cst.CSTNode, frozenset[str]] = {}
         self.holes: dict[ast.AST, cst.CSTNode] = {}
         self.arguments: dict[ast.AST, cst.CSTNode] = {}
         self.helper = helper
@@ -226,6 +234,8 @@ class _Placed:
             if isinstance(edit, Replace):
                 self.replaces[node] = edit
                 self.holes.update({hole: layout.find(hole) for hole in edit.holes.values()})
+            elif isinstance(edit, DropImport):
+                self.imports[node] = edit.names
             else:
                 self.calls.setdefault(node, []).append(edit)
                 if isinstance(edit, (DropArgument, NameArgument)):
@@ -256,12 +266,16 @@ class _Editor(cst.CSTTransformer):
         self._line = line
         self._kept: dict[cst.CSTNode, cst.CSTNode] = {}
         self._wanted = set(placed.holes.values())
+        self._gone: set[cst.CSTNode] = set()
 
     def on_leave(self, original_node, updated_node):  # type: ignore[no-untyped-def]
         """Children come first: what stands in a hole is already rewritten."""
         updated: Any = super().on_leave(original_node, updated_node)
         for edit in sorted(self._placed.calls.get(original_node, ()), key=_order):
             updated = self._argument(original_node, updated, edit)
+        names = self._placed.imports.get(original_node)
+        if names is not None:
+            return self._imported(original_node, updated, names)
         self._keep(original_node, updated)  # its own replacement may hold it
         replace = self._placed.replaces.get(original_node)
         if replace is not None:
@@ -277,9 +291,27 @@ class _Editor(cst.CSTTransformer):
         """Add the import."""
         if self._line is None:
             return updated_node
+        before = original_node.body[: self._line.after + 1]
+        kept = sum(1 for statement in before if not self._is_gone(statement))
         body = list(updated_node.body)
-        body.insert(self._line.after + 1, _statement(self._line.code))
+        body.insert(kept, _statement(self._line.code))
         return updated_node.with_changes(body=body)
+
+    def _is_gone(self, statement: cst.CSTNode) -> bool:
+        """A line of nothing but imports that are left out."""
+        parts = getattr(statement, "body", ())
+        is_line = isinstance(statement, cst.SimpleStatementLine)
+        return is_line and all(part in self._gone for part in parts)
+
+    def _imported(self, node: cst.CSTNode, updated: Any, names: frozenset[str]) -> Any:
+        """The import without these names."""
+        kept = [alias for alias in updated.names if _local_name(alias) not in names]
+        if not kept:
+            self._gone.add(node)
+            return cst.RemoveFromParent()
+        if kept[-1] is not updated.names[-1]:
+            kept[-1] = kept[-1].with_changes(comma=updated.names[-1].comma)
+        return updated.with_changes(names=kept)
 
     def _replaced(self, updated: cst.CSTNode, edit: Replace) -> cst.CSTNode:
         text = with_helper(edit.text, self._placed.helper)
@@ -354,6 +386,12 @@ def _added(call: cst.Call, text: str, name: str) -> cst.Call:
         )
         new = new.with_changes(whitespace_after_arg=last.whitespace_after_arg)
     return call.with_changes(args=[*args, new])
+
+
+def _local_name(alias: cst.ImportAlias) -> str:
+    if alias.asname is not None and isinstance(alias.asname.name, cst.Name):
+        return alias.asname.name.value
+    return alias.name.value if isinstance(alias.name, cst.Name) else ""
 
 
 _COMMA = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))

@@ -17,11 +17,12 @@ from glia.core.errors import FormatError
 from glia.core.fix_records import ChangedFile, FixedPlace, LeftPlace
 from glia.core.progress import NullProgress, Progress
 from glia.port.fix.documents import Document, read_document
-from glia.port.fix.edits import Fix
+from glia.port.fix.edits import Edit, Fix
 from glia.port.fix.engine import Placer, Unplaced, apply_edits
 from glia.port.fix.file_plan import FilePlan, Proposal, Scope, plan_file
 from glia.port.fix.helper_text import HELPER_NAME, extended, helper_text, is_helper
 from glia.port.fix.homes import Home, Import, choose_homes
+from glia.port.fix.imports import unused_imports
 from glia.port.fix.left import why_left
 from glia.port.fix.placing import bound_as, free_name, import_line
 from glia.port.project_check import rule_summary
@@ -198,7 +199,8 @@ def _new_bytes(
     file: _File, source: Import | None, names: dict[Home, str], result: ProjectFix
 ) -> bytes | None:
     """The file rewritten; None, with its fixes among what is left, when that cannot be done."""
-    edits = [edit for _, fix in file.plan.fixes for edit in fix.edits]
+    edits: list[Edit] = [edit for _, fix in file.plan.fixes for edit in fix.edits]
+    edits += unused_imports(file.placer.layout, edits)
     alias, line = HELPER_NAME, None
     if source is not None:
         name = names[source.home]

@@ -203,10 +203,15 @@ def _asks(hit: Hit, node: ast.AST) -> bool:
 def ask_current(hit: Hit) -> Fix | Refusal | None:
     """`torch.cuda.current_device()`."""
     outer = hit.module.parents.get(hit.call) if hit.call is not None else None
-    is_made = isinstance(outer, ast.Call) and hit.module.dotted(outer.func) == "torch.device"
-    if is_made and hit.call in outer.args[1:] and not isinstance(outer.args[0], ast.Constant):
+    if isinstance(outer, ast.Call) and _is_number_of(hit, outer):
         return Refusal("torch.device takes a number here, which only CUDA has")
     return renamed(hit, "current_device")
+
+
+def _is_number_of(hit: Hit, call: ast.Call) -> bool:
+    """The second argument of `torch.device(kind, ...)`, where the kind is a variable."""
+    is_made = hit.module.dotted(call.func) == "torch.device"
+    return is_made and hit.call in call.args[1:] and not isinstance(call.args[0], ast.Constant)
 
 
 @rewrites("C009", share="yes")
