@@ -54,6 +54,10 @@ class _Devices(TorchFunctionMode):
             return args[0]
         if func is torch.device or name == "_parse_to":
             return func(*args, **kwargs)  # nothing is put there yet; Module.to moves by Tensor.to
+        if name == "to" and len(args) > 1 and type(args[1]) is int:
+            args = (args[0], f"cuda:{args[1]}", *args[2:])
+        if type(kwargs.get("device")) is int:
+            kwargs["device"] = f"cuda:{kwargs['device']}"
         given = [a for a in (*args, *kwargs.values()) if _is_cuda(a)]
         if given:
             where = _device_text(given[0])
