@@ -18,7 +18,8 @@ def graph_parts(reading: GraphReading | None, show_all: bool = False) -> list[Re
     lines = [f"Graph of {reading.model}: {reading.note}"]
     lines += [f"inputs  {', '.join(reading.inputs)}"] if reading.inputs else []
     if reading.num_graphs is not None and reading.num_graphs != 1:
-        lines.append(f"torch.compile makes {reading.num_graphs} graphs of one call")
+        number = reading.num_graphs or "no"
+        lines.append(f"torch.compile makes {number} graphs of one call")
     if reading.confirmed:
         lines.append(f"the graph confirms, of the source's findings: {_few(reading, show_all)}")
     lines += [f"glia's own {part}: {text}" for part, text in reading.glia.items()]

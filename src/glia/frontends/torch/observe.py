@@ -26,6 +26,7 @@ from glia.frontends.operations import WATCHED, Observation, Operation, Sync, Syn
 from glia.frontends.torch.sources import innermost
 
 _LARGEST_SCANNED = 1 << 22  # elements of an integer tensor whose values are looked at
+_NO_NUMBER = 1 << 62  # what infinities become as integers, and sums around it
 _T = torch.Tensor
 _SYNCS: dict[Any, SyncKind] = {
     _T.__bool__: "bool",
@@ -213,7 +214,11 @@ def _largest(tensor: torch.Tensor) -> int | None:
     if tensor.device.type != "cpu" or not 0 < tensor.numel() <= _LARGEST_SCANNED:
         return None
     array = tensor.detach().numpy()
-    return max(abs(int(array.max())), abs(int(array.min())))
+    low, high = int(array.min()), int(array.max())
+    if low <= -_NO_NUMBER or high >= _NO_NUMBER:
+        meant = array[(array > -_NO_NUMBER) & (array < _NO_NUMBER)]
+        low, high = (int(meant.min()), int(meant.max())) if meant.size else (0, 0)
+    return max(abs(high), abs(low))
 
 
 def _source(boundary: Any) -> SourceLine | None:

@@ -7,8 +7,9 @@ call that was watched.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from glia.frontends.findings import BlockedError
 from glia.frontends.operations import Break, Observation, Operation
 from glia.frontends.torch.breaks import Cuts, cuts
 from glia.frontends.torch.capture import capture_exported
-from glia.frontends.torch.export import evaluating, export, first_line, quiet, unprinted
+from glia.frontends.torch.export import evaluating, export, first_line, unprinted
 from glia.frontends.torch.observe import observe, operation_of
 from glia.frontends.torch.sources import source_of, source_of_error
 from glia.frontends.torch.translate import live_nodes
@@ -54,7 +55,7 @@ def study(
     Raises:
         IndexError, RuntimeError, ...: what the module itself raises on its example inputs.
     """
-    with evaluating(module), quiet(), redirect_stdout(io.StringIO()):
+    with evaluating(module), _silent():
         seen = observe(module, args, kwargs)
         program, failure = _exported(name, module, args, kwargs)
         with unprinted():
@@ -62,6 +63,19 @@ def study(
     operations = tuple(operations_of(program)) if program is not None else seen.operations
     captured, blocked, refused = _translated(name, module, program, args, kwargs)
     return Study(seen, operations, failure, pieces, captured, blocked, refused)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Inside, neither the model nor the libraries print or warn: it is run several times."""
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _counted(number: int) -> str:
+    words = "1 operation has" if number == 1 else f"{number} operations have"
+    return f"{words} no translation"
 
 
 def _exported(
@@ -87,7 +101,7 @@ def _translated(
     try:
         return capture_exported(name, module, program, args, kwargs), (), ""
     except BlockedError as error:
-        return None, error.findings, f"{len(error.findings)} operations have no translation"
+        return None, error.findings, _counted(len(error.findings))
     except (GliaError, UnsupportedError) as error:
         return None, (), str(error)
 

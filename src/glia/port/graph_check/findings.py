@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from glia.core.records import SourceLine
-from glia.frontends.operations import Break, Observation
+from glia.frontends.operations import Break, Sync
 from glia.frontends.torch.study import Study
 from glia.port.graph_check.control import (
     CHANGED,
@@ -23,6 +23,8 @@ from glia.port.graph_check.undocumented import DOCUMENTED_CALLS, UNDOCUMENTED, i
 
 _OUT_OF_TABLE = re.compile(r"out of (range|bounds)", re.IGNORECASE)
 _UNTRANSLATED = ("unsupported-op",)
+_READING = ("item", "_local_scalar_dense")  # operations that read a value
+_LEAVING = ("number", "list")  # waits that leave such an operation in a captured graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Spoken:
 def spoken(found: Study) -> list[Spoken]:
     """Everything that the rules say, in the order of their identifiers, then of the code."""
     every = [
-        *_control(found.observation, found.failure is None),
+        *_control(found),
         *_operations(found),
     ]
     every += _undocumented(found, {_place(s.source) for s in every})
@@ -52,16 +54,38 @@ def from_error(error: Exception, source: SourceLine | None) -> Spoken | None:
     return None
 
 
-def _control(seen: Observation, is_captured: bool) -> Iterator[Spoken]:
-    for sync in seen.syncs:
-        if sync.kind == "hidden" and is_captured:
-            continue  # a check of values that only the CPU makes
+def _control(found: Study) -> Iterator[Spoken]:
+    for sync in _taken(found):
         yield Spoken(SYNC_RULES[sync.kind], sync.source, _times(sync.count))
-    for source in seen.host_random:
+    for source in found.observation.host_random:
         yield Spoken(HOST_RANDOM, source, "")
-    if not seen.host_random:  # a number of the host explains a change already
-        for source in seen.changed:
+    if not found.observation.host_random:  # a number of the host explains a change already
+        for source in found.observation.changed:
             yield Spoken(CHANGED, source, "")
+
+
+def _taken(found: Study) -> list[Sync]:
+    """The waits that captures meet too: libraries decide by values only where nothing captures.
+
+    A graph that was captured whole has read a value only where it has the operation for that, or
+    torch.compile cuts it; copies and prints leave no trace, and libraries have none without need.
+    """
+    if found.failure is not None:
+        return list(found.observation.syncs)
+    read = {_place(o.source) for o in found.operations if o.name in _READING}
+    cut = {_place(b.source) for b in found.cuts.breaks}
+    return [
+        sync
+        for sync in found.observation.syncs
+        if sync.kind in ("copy", "text")
+        or _place(sync.source) in (read if sync.kind in _LEAVING else cut)
+    ]
+
+
+def num_untaken(found: Study) -> int:
+    """How many waits were seen in a plain call that captures do without."""
+    visible = [s for s in found.observation.syncs if s.kind != "hidden"]
+    return len(visible) - len([s for s in _taken(found) if s.kind != "hidden"])
 
 
 def _times(count: int) -> str:

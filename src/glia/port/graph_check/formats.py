@@ -11,6 +11,7 @@ from glia.port.rules.sources import COMPILER, EXPORT_PROBE, XLA, error_code, neu
 _TYPES = neuron_sdk("blob/master/about-neuron/arch/neuron-features/data-types.rst")
 _FLOAT_EXACT = 1 << 24  # integers are exact in float32 up to here
 _INT32_MAX = (1 << 31) - 1
+_CONSTANTS = ("fill_value", "value", "other")
 _UINT32_MAX = (1 << 32) - 1
 _FNUZ = ("float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e4m3b11fnuz")
 _NO_CODE = ("float4_e2m1fn_x2", "bits8", "bits16", "bits4x2", "bits2x4", "bits1x8")
@@ -58,9 +59,20 @@ def _double(operation: Operation) -> str:
 
 
 def _beyond_int32(operation: Operation) -> str:
-    facts = [f for f in (*operation.inputs, *operation.outputs) if (f.largest or 0) > _INT32_MAX]
+    if base_name(operation).startswith(("empty", "new_empty")):
+        return ""  # whatever the memory held
+    for name in _CONSTANTS:
+        value = operation.arguments.get(name)
+        if type(value) is int and abs(value) > _INT32_MAX and _is_wide(operation.outputs):
+            return f"{operation.name} of the constant {value:,}"
+    given = () if operation.name.endswith("_") else operation.inputs  # what it was before is gone
+    facts = [f for f in (*given, *operation.outputs) if (f.largest or 0) > _INT32_MAX]
     wide = [f for f in facts if f.dtype == "int64"]
     return f"{operation.name}: magnitudes up to {wide[0].largest:,} were seen" if wide else ""
+
+
+def _is_wide(facts: tuple[TensorFact, ...]) -> bool:
+    return any(fact.dtype == "int64" for fact in facts)
 
 
 def _beyond_uint32(operation: Operation) -> str:

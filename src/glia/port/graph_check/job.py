@@ -6,12 +6,14 @@ alone, and the report says why.
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from glia.chips import list_chips, load_chip
@@ -26,7 +28,7 @@ from glia.core.errors import GliaError, ModelError
 from glia.core.graph_records import GraphReading, OperationKind
 from glia.core.progress import NullProgress, Progress
 from glia.core.records import SourceLine
-from glia.port.graph_check.findings import Spoken, from_error, spoken
+from glia.port.graph_check.findings import Spoken, from_error, num_untaken, spoken
 from glia.port.graph_check.rule import GraphRule
 from glia.port.graph_check.undocumented import is_listed
 from glia.port.project_check import check_project
@@ -35,6 +37,8 @@ from glia.port.source.project import shown_path
 from glia.port.suppress import suppressions
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for
+
+_QUOTES = "[]'"  # around the name of a keyword input
 
 if TYPE_CHECKING:
     from glia.frontends.load import LoadedModel
@@ -64,7 +68,8 @@ def _looked_at(spec: str) -> tuple[list[Spoken], GraphReading]:
     from glia.frontends.load import load_model
 
     start = time.perf_counter()
-    found = load_model(spec)
+    with redirect_stdout(io.StringIO()):  # what the user's code prints is no part of the report
+        found = load_model(spec)
     from glia.frontends.torch.sources import source_of_error  # after load_model asked for PyTorch
     from glia.frontends.torch.study import study
 
@@ -99,10 +104,12 @@ def _reading(
     is_captured = learnt.failure is None
     reason = "" if learnt.failure is None else learnt.failure.reason
     basis = "one captured graph" if is_captured else f"a call that was watched ({reason})"
+    untaken = num_untaken(learnt)
+    aside = f"; {untaken} waits of the host in a plain call, none when captured" if untaken else ""
     return GraphReading(
         found.name,
         "captured" if is_captured else "watched",
-        f"{len(learnt.operations):,} operations of {basis}",
+        f"{len(learnt.operations):,} operations of {basis}{aside}",
         len(learnt.operations),
         _kinds(learnt),
         learnt.cuts.num_graphs,
@@ -122,7 +129,7 @@ def _inputs(found: LoadedModel) -> tuple[str, ...]:
     given = (found.args, found.kwargs)
     leaves, _ = pytree.tree_flatten_with_path(given)
     return tuple(
-        f"{pytree.keystr(path[1:])}: {fact_of(leaf)}"
+        f"{pytree.keystr(path[1:]).strip(_QUOTES)}: {fact_of(leaf)}"
         for path, leaf in leaves
         if isinstance(leaf, Tensor)
     )
@@ -261,15 +268,21 @@ def _verdict(
     reading: GraphReading,
 ) -> TargetVerdict:
     unread = sum(1 for _ in source.unread)
-    verdict = verdict_for(target, rules, findings, Reading(max(1, source.num_files), unread))
+    # A call of the model runs all of its files, so what stands in any of them stops the whole.
+    own = frozenset(PurePath(f.file) for f in findings if f.weighs)
+    read = Reading(max(1, source.num_files), unread, own=own)
+    verdict = verdict_for(target, rules, findings, read)
     if verdict.verdict != "runs" or not target.family or target.family == "cuda":
         return verdict
     slower = verdict.counts["slower"]
-    found = f"slower at {slower} places" if slower else "nothing found"
     if reading.basis == "none":
         return verdict
-    reason = f"{found} in the source and the graph"
+    found = f"slower at {slower} places" if slower else "nothing found"
+    reason = f"{found} in the source and the graph that is documented to fail"
+    if slower:
+        reason = f"{found}; nothing in the source and the graph is documented to fail"
     if target.family == "neuron":
         listed = sum(kind.listed for kind in reading.kinds)
-        reason += f"; the vendor lists {listed} of the {len(reading.kinds)} kinds of operations"
+        rest = "; of the others no page speaks" if listed < len(reading.kinds) else ""
+        reason += f"; the vendor lists {listed} of {len(reading.kinds)} kinds of operations{rest}"
     return replace(verdict, reason=reason)

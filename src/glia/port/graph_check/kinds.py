@@ -138,11 +138,14 @@ RULES: tuple[GraphRule, ...] = (
         id="G042",
         title="an operation that is not PyTorch's own",
         category="kernels",
-        why="the compiler recognises a fixed list of custom calls (NCC_EHCA005, NCC_EVRF015)",
+        why="the compiler recognises a fixed list of custom calls (NCC_EHCA005, NCC_EVRF015); an "
+        "operation of a library passes only where it falls apart into ordinary ones",
         triggers=(),
         on=on(
-            Advice("raises", "write it with PyTorch's own operations, or as an NKI kernel", "days"),
-            Advice("raises", "write it with PyTorch's own operations, or in Pallas", "days"),
+            Advice(
+                "unknown", "write it with PyTorch's own operations, or as an NKI kernel", "days"
+            ),
+            Advice("unknown", "write it with PyTorch's own operations, or in Pallas", "days"),
             Advice("unknown", "see whether its library builds for ROCm", "days"),
         ),
         bad=(

@@ -57,7 +57,7 @@ def check_shapes(
     """
     start = time.perf_counter()
     progress = progress or NullProgress()
-    with progress.step("load") as step:
+    with _set_aside(), progress.step("load") as step:
         found, loader = load_model(model), load_data(data)
         step.note(f"{found.name}, {loader.spec}")
     with _set_aside(), progress.step("read") as step:

@@ -1,0 +1,195 @@
+"""`glia check` of a model: source and graph in one report, and what it must not say."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from glia.cli.app import app
+from glia.core.errors import ModelError
+from glia.port.graph_check.codes import NOT_PREDICTED, code_table, rules_by_code
+from glia.port.graph_check.job import check_model
+from glia.port.targets import target_named
+
+HEAD = "import torch\nfrom torch import nn\n\n\n"
+# The documented codes at commit 81ce03a of aws-neuron/aws-neuron-sdk.
+CODES = {
+    *("EARG001", "EBIR023", "EBVF030", "EHCA005", "EMOD025", "EOOM001", "EOOM002", "ESFH002"),
+    *("ESPP004", "ESPP047", "EUOC002", "EXSP001", "EXTP004", "EVRF001", "EVRF004", "EVRF005"),
+    *("EVRF006", "EVRF007", "EVRF009", "EVRF010", "EVRF011", "EVRF013", "EVRF015", "EVRF016"),
+    *("EVRF017", "EVRF018", "EVRF019", "EVRF022", "EVRF031", "EVRF035"),
+    *(f"EVRF{n:03d}" for n in range(36, 66)),
+}
+
+
+@pytest.fixture
+def check(tmp_path):
+    def check(body, *targets):
+        file = tmp_path / "mine.py"
+        file.write_text(HEAD + body)
+        return check_model(f"{file}:model", [target_named(t) for t in targets or ("trn2",)])
+
+    return check
+
+
+def forward(lines, inputs="torch.randn(4, 4)"):
+    body = "\n".join(f"        {line}" for line in lines.split("\n"))
+    return (
+        f"class Model(nn.Module):\n    def forward(self, x):\n{body}\n\n\n"
+        f"def model():\n    return Model(), {inputs}\n"
+    )
+
+
+def test_every_documented_code_is_predicted_or_explained():
+    assert set(rules_by_code()) | set(NOT_PREDICTED) == CODES
+    assert not set(rules_by_code()) & set(NOT_PREDICTED)
+
+
+def test_the_page_holds_the_table_of_codes():
+    page = Path(__file__).parents[2] / "docs" / "graph_check.md"
+    assert code_table() in page.read_text(encoding="utf-8")
+
+
+def test_all_obstacles_are_found_at_once_with_their_lines(check):
+    lines = (
+        "if x.sum() > 0:\n    x = x * 2\ny = x.double().float()\nreturn y[y > 0], x.int().topk(2)"
+    )
+    report = check(forward(lines))
+    said = {(f.rule, f.line) for f in report.findings}
+    assert ("C080", 7) in said  # the source knows it, and the graph confirms it
+    assert any(c.startswith("C080") for c in report.graph.confirmed)
+    assert ("G026", 10) in said
+    assert report.graph.basis == "watched"
+    finding = next(f for f in report.findings if f.rule == "G026")
+    assert finding.detail == "pow of int64[4, 4]"
+    assert finding.column == 9
+    assert report.targets[0].verdict == "runs after fixes"
+
+
+def test_an_ordinary_model_runs(check):
+    report = check(
+        "def model():\n    return nn.Linear(4, 4), torch.ones(2, 4)\n", "trn2", "tpu-v5e"
+    )
+    assert not report.findings
+    assert [t.verdict for t in report.targets] == ["runs", "runs"]
+    assert (report.graph.basis, report.graph.num_graphs) == ("captured", 1)
+    assert "no page speaks" in report.targets[0].reason
+
+
+def test_what_is_decided_only_outside_captures_is_no_finding(check):
+    lines = "if not torch.compiler.is_compiling() and x.sum() > 99:\n    x = x * 0\nreturn x"
+    report = check(forward(lines))
+    assert not [f for f in report.findings if f.rule.startswith("G")]
+    assert "1 waits of the host" in report.graph.note
+
+
+def test_chips_of_one_family_differ_by_what_they_can(check):
+    body = forward("return x.to(torch.float8_e4m3fn).float()")
+    report = check(body, "trn2", "trn3", "mi300x", "cpu")
+    on = report.rules["G031"].on if "G031" in report.rules else report.rules["C048"].on
+    assert on["trn2"].effect == "raises"
+    assert {t.target: t.verdict for t in report.targets}["cpu"] == "runs"
+
+
+def test_uninitialised_memory_and_infinities_are_no_large_integers(check):
+    lines = (
+        "e = torch.empty_like(i)\ne.fill_(1)\nj = (x / 0).long()\nreturn torch.where(x > 9, j, e)"
+    )
+    report = check(forward("i = torch.ones(4, 4, dtype=torch.int64)\n" + lines))
+    assert not [f for f in report.findings if f.rule == "G022"]
+
+
+def test_a_state_in_python(check):
+    report = check(
+        "class Model(nn.Module):\n    n = 0\n\n    def forward(self, x):\n        self.n += 1\n"
+        "        return x.abs() if self.n % 2 else x.exp()\n\n\n"
+        "def model():\n    return Model(), torch.ones(2)\n"
+    )
+    (finding,) = (f for f in report.findings if f.rule == "G011")
+    assert finding.code == "return x.abs() if self.n % 2 else x.exp()"
+
+
+def test_the_module_is_left_as_it_was(tmp_path):
+    import torch
+
+    from glia.frontends.torch.study import study
+
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Dropout(0.5)).train()
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    study("m", module, (torch.ones(2, 4),), {})
+    assert module.training
+    assert all(torch.equal(before[k], v) for k, v in module.state_dict().items())
+
+
+def test_accepted_findings(check):
+    report = check(
+        forward("return x.topk(2).values  # glia: ignore[G027, C092] few ids", "torch.arange(9)")
+    )
+    accepted = {f.rule: f.accepted for f in report.findings}
+    assert set(accepted.values()) == {"few ids"}
+    assert report.targets[0].counts["raises"] == 0
+    assert not report.notes
+
+
+def test_an_index_outside_its_table(check):
+    report = check(forward("return nn.functional.embedding(torch.arange(9), x)"))
+    (finding,) = (f for f in report.findings if f.rule == "G037")
+    assert "IndexError" in finding.detail
+    assert report.graph.basis == "none"
+
+
+def test_a_model_that_fails_on_its_inputs(check):
+    with pytest.raises(ModelError, match=r"mine.py:7; mend the model"):
+        check(forward("return x @ torch.ones(5, 5)"))
+
+
+def test_what_the_model_prints_is_not_in_the_report(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(HEAD + "print('hello')\n" + forward("print('there')\nreturn x"))
+    result = CliRunner().invoke(app, ["check", f"{file}:model", "--to", "trn2", "--json"])
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert report["graph"]["basis"] == "captured"
+
+
+def test_source_only_runs_nothing(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("raise SystemExit('it ran')\n")
+    given = ["check", f"{file}:model", "--to", "trn2", "--source-only", "--json"]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["graph"] is None
+    assert CliRunner().invoke(app, given[:-2]).exit_code == 1
+
+
+def test_a_folder_of_hugging_face(tmp_path):
+    config = {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "vocab_size": 64,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    report = check_model(str(tmp_path), [target_named("trn2")])
+    assert report.graph.basis == "captured"
+    assert not report.findings
+    assert report.targets[0].verdict == "runs"
+
+
+def test_sarif_and_explain(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(HEAD + forward("return x**2", "torch.arange(4)"))
+    log = tmp_path / "log.sarif"
+    given = ["check", f"{file}:model", "--to", "trn2", "--sarif", str(log), "--fail-on", "never"]
+    assert CliRunner().invoke(app, given).exit_code == 0
+    (result,) = (
+        r for r in json.loads(log.read_text())["runs"][0]["results"] if r["ruleId"] == "G026"
+    )
+    assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 7
+    page = CliRunner().invoke(app, ["explain", "g026"])
+    assert page.exit_code == 0
+    assert "NCC_EVRF062" in page.stdout
