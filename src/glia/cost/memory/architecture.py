@@ -113,11 +113,15 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """Peaks of a model whose code was run instead of counted, in bytes; None with `why` unknown."""
+    """Peaks of a model whose code was run instead of counted, in bytes; None with `why` unknown.
+
+    `has_own_inputs` says that batch, length and format are those of the code.
+    """
 
     training_bytes: float | None
     inference_bytes: float | None
     why: str = ""
+    has_own_inputs: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,7 +280,7 @@ def _serving_line(parts: Architecture, work: Workload, plan: Plan) -> MemoryLine
 def _traced_line(num_bytes: float | None, why: str) -> MemoryLine:
     if num_bytes is None:
         return MemoryLine("activations", None, why)
-    reason = "the model's own code, run without data on its example inputs"
+    reason = "the peak of the model's own code on its example inputs"
     return MemoryLine("activations", exact(num_bytes, "B", reason), reason)
 
 
@@ -302,16 +302,20 @@ def _cache_line(parts: Architecture, work: Workload, plan: Plan) -> tuple[Memory
 
 
 def _collectives(architecture: Architecture, work: Workload, plan: Plan) -> Iterable[MemoryLine]:
-    figures, found = reserves().collectives, []
+    figures = reserves().collectives
+    found: list[Estimate] = []
+    notes: list[str] = []
     if plan.tp > 1:
         seq = architecture.tokens_per_sample or work.seq
         count = work.num_sequences if work.job == "train" else 1
         stream = float(architecture.hidden * seq * count * work.activation_itemsize)
         found.append(figures.stream_copies.estimate().scaled(stream, "B"))
+        notes.append(figures.stream_copies.note)
     if plan.dp > 1 and work.job == "train":
         found.append(figures.bucket.estimate())
+        notes.append(figures.bucket.note)
     if found:
-        yield MemoryLine("collectives buffers", sum_of(found), figures.stream_copies.note)
+        yield MemoryLine("collectives buffers", sum_of(found), "; ".join(notes))
 
 
 def host_bytes(checkpoint_bytes: float) -> Estimate:

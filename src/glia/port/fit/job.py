@@ -60,7 +60,7 @@ def fit(spec: str, chips: Sequence[str], request: FitRequest, progress: Progress
 
 def _settings(request: FitRequest, work: Workload, model: Architecture) -> dict[str, str]:
     found = {"batch": str(work.num_sequences), "seq": f"{work.seq}", "dtype": work.dtype}
-    if model.traced is not None:
+    if model.traced is not None and model.traced.has_own_inputs:
         found = {"inputs": "the function's own", "dtype": work.dtype}
     if work.job == "train":
         found |= {

@@ -103,7 +103,7 @@ def _from_code(spec: str) -> CountedModel:
         architecture = trace_module(loaded)
     except MemoryError:
         raise ModelError(f"counting {spec}: got too little memory; use a smaller model") from None
-    record = _record(loaded.name, architecture, "its own code, run without data")
+    record = _record(loaded.name, architecture, "counted from its own code")
     return CountedModel(architecture, record, None, architecture.notes)
 
 

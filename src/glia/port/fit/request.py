@@ -21,6 +21,7 @@ FORMATS = {
 }
 CHECKPOINTING = ("none", "selective", "layer")
 DEFAULT_SEQ = 4096
+TRACED_SEQ = 512
 MAX_DEGREE = 1024
 
 
@@ -50,7 +51,7 @@ def workload_of(request: FitRequest, model: Architecture) -> Workload:
         UsageError: for an option that makes no sense, alone or with this model.
     """
     if model.traced is not None:
-        _refuse_for_traced(request)
+        _refuse_for_traced(request, model.traced.has_own_inputs)
     dtype = model.dtype if model.traced is not None else _format("--dtype", request.dtype, "bf16")
     if request.job == "train" and dtype == FORMATS["fp8"]:
         raise UsageError(
@@ -100,7 +101,8 @@ def _seq(request: FitRequest, model: Architecture) -> int:
                 "image; leave it out"
             )
         return model.tokens_per_sample
-    seq = _positive("--seq", request.seq, min(DEFAULT_SEQ, limit or DEFAULT_SEQ))
+    usual = DEFAULT_SEQ if model.traced is None else TRACED_SEQ
+    seq = _positive("--seq", request.seq, min(usual, limit or usual))
     if limit is not None and seq > limit:
         raise UsageError(
             f"--seq: got {seq:,}, expected at most {limit:,}, the positions of this model; use "
@@ -117,16 +119,18 @@ def _positive(option: str, value: int | None, default: int) -> int:
     return value
 
 
-def _refuse_for_traced(request: FitRequest) -> None:
-    """A captured model comes with its own inputs and format."""
-    given = {"--seq": request.seq, "--batch": request.batch, "--dtype": request.dtype}
-    found = [name for name, value in given.items() if value is not None]
+def _refuse_for_traced(request: FitRequest, has_own_inputs: bool) -> None:
+    """A captured model comes with its own inputs and format, and recomputes what it recomputes."""
+    found: list[str] = []
+    if has_own_inputs:
+        given = {"--seq": request.seq, "--batch": request.batch, "--dtype": request.dtype}
+        found += [name for name, value in given.items() if value is not None]
     if request.checkpoint != "none":
         found.append("--checkpoint")
     if found:
         raise UsageError(
-            f"{', '.join(found)}: got a value for a model from code, expected none; the function's "
-            "own inputs and weights say it, so change the function"
+            f"{', '.join(found)}: got a value for a model that is run instead of counted, expected "
+            "none; its own code, inputs and weights say it, so change them"
         )
 
 

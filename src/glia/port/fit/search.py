@@ -168,9 +168,9 @@ class Search:
         if machine.host_bytes is not None and self.chip.kind != "cpu":
             if host.low > machine.host_bytes:
                 verdict = "does not fit"
-                why = f"{why}; loading needs {host} of host memory, which has {_gib(machine)}"
+                why = f"{why}; loading takes {host} of host memory, it has {_gib(machine)}"
             elif host.likely > machine.host_bytes:
-                why = f"{why}; host memory of {_gib(machine)} holds no whole checkpoint: map it"
+                why = f"{why}; its host memory, {_gib(machine)}, holds no whole checkpoint"
         return MachineRow(
             name=machine.name,
             num_machines=machine.count,

@@ -11,10 +11,8 @@ from glia.core.errors import ModelError
 from glia.cost.memory.architecture import Architecture, Block, Traced
 from glia.cost.memory.config import Config
 from glia.cost.memory.families.common import UnknownFamily
-from glia.port.fit.request import FORMATS, FitRequest
+from glia.port.fit.request import FORMATS, TRACED_SEQ, FitRequest
 from glia.port.fit.torch_trace import peak_of, swapped, weights_of
-
-_DEFAULT_SEQ = 512
 
 
 def build(config: Config, request: FitRequest, unknown: UnknownFamily) -> Architecture:
@@ -75,7 +73,7 @@ def _architecture(config: Config, module: torch.nn.Module, request: FitRequest) 
 
 def _traced(module: Any, request: FitRequest) -> tuple[Traced, str]:
     """Peaks on token ids, where the model takes them."""
-    batch, seq = request.batch or 1, request.seq or _DEFAULT_SEQ
+    batch, seq = request.batch or 1, request.seq or TRACED_SEQ
     name = FORMATS.get(request.dtype or "bf16", "bfloat16")
     dtype = getattr(torch, name, torch.bfloat16)
     peaks: list[float | None] = []
@@ -87,7 +85,7 @@ def _traced(module: Any, request: FitRequest) -> tuple[Traced, str]:
             peaks.append(None)
             why = f"it does not run on token ids alone: {type(error).__name__}"
     note = "" if why else f"the peaks are of {batch} x {seq} token ids, run without data"
-    return Traced(peaks[0], peaks[1], why), note
+    return Traced(peaks[0], peaks[1], why, has_own_inputs=False), note
 
 
 def _peak(module: Any, batch: int, seq: int, dtype: torch.dtype, backward: bool) -> int:

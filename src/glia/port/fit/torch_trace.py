@@ -1,7 +1,7 @@
 """Memory of a PyTorch module, counted while its own code runs on tensors without data.
 
-Every tensor that an operation makes is counted until it is freed, so the peak is the one of eager
-PyTorch, byte for byte; nothing is computed and no memory is taken.
+Code that looks at values runs on its real example inputs instead. Every tensor that an operation
+makes is counted until it is freed, so the peak is the one of eager PyTorch, byte for byte.
 """
 
 from __future__ import annotations
@@ -119,9 +119,29 @@ def _peak(loaded: LoadedModel, *, backward: bool) -> tuple[int | None, str]:
         loaded.module.train(backward)
         try:
             return _fake_peak(loaded, backward), ""
-        except Exception as error:  # whatever the user's code raises when it runs without data
-            text = " ".join(str(error).split())[:200]
-            return None, f"the code does not run without data: {type(error).__name__}: {text}"
+        except Exception:  # whatever the user's code raises when it runs without data
+            return _real_peak(loaded, backward)
+
+
+def _real_peak(loaded: LoadedModel, backward: bool) -> tuple[int | None, str]:
+    """The peak of a real run on its example inputs, for code that looks at values."""
+    gradients = [(p, p.grad) for p in loaded.module.parameters()]
+    buffers = [(b, b.clone()) for b in loaded.module.buffers()]
+    try:
+        for parameter, _ in gradients if backward else ():
+            filled: Any = torch.zeros_like(parameter) if parameter.requires_grad else None
+            parameter.grad = filled
+        module, args, kwargs = loaded.module, loaded.args, loaded.kwargs
+        return peak_of(module, lambda: module(*args, **kwargs), backward=backward), ""
+    except Exception as error:  # the user's code
+        text = " ".join(str(error).split())[:200]
+        return None, f"its code does not run here: {type(error).__name__}: {text}"
+    finally:
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
+        with torch.no_grad():
+            for buffer, saved in buffers:
+                buffer.copy_(saved)
 
 
 def _fake_peak(loaded: LoadedModel, backward: bool) -> int:
@@ -163,7 +183,7 @@ def _changed(tensor: torch.Tensor, change: Callable[[torch.Tensor], torch.Tensor
     new = change(tensor.detach())
     if not isinstance(tensor, torch.nn.Parameter):
         return new
-    parameter: torch.Tensor = torch.nn.Parameter(new, requires_grad=tensor.requires_grad)
+    parameter: Any = torch.nn.Parameter(new, requires_grad=tensor.requires_grad)
     if tensor.requires_grad:
         parameter.grad = torch.zeros_like(new)
     return parameter
