@@ -70,6 +70,7 @@ class TensorEngine(Section):
     fp8_rate: Ratio
     mx_rate: Ratio | None = None
     issue_overhead_cycles: Cycles
+    fp32_issue_overhead_cycles: Cycles | None = None  # of all passes; None: as for the others
     min_cycles: Cycles
     stationary_load_cycles: Cycles
     throttle_fraction: Fraction
@@ -103,9 +104,13 @@ class VectorEngine(Section):
 
 
 class ScalarEngine(Section):
-    """The activation engine."""
+    """The activation engine.
+
+    `dependent_cycles` are added where an instruction reads what the one before it wrote.
+    """
 
     fixed_cycles: Cycles
+    dependent_cycles: Cycles | None = None
     min_cycles: Cycles
     table_load: Seconds
     rate_2byte: Ratio
@@ -182,6 +187,8 @@ class Capabilities(Section):
     scalar_tensor_copy: bool
     parallel_psum_access: bool
     vector_gpsimd_shared_port: bool
+    vector_modes_borrow_gpsimd_port: bool
+    psum_bank_conflicts: bool
     transpose_bit_exact: bool
     range_select: bool
     tensor_indirection: bool

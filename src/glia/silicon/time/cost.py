@@ -26,8 +26,9 @@ class Cost:
     `seconds` is how long its engine executes it at full clock, or how long a transfer moves;
     `alone_s` all of it where nothing waits. `share` is the part of the array or of the DMA engines
     that it takes. `wait_s` is from the end of an instruction on another engine until this one may
-    start on its result. `least_s` is what no schedule avoids, by who must do it. The rest is about
-    DMAs: until a queue is free again, until the first byte, and how many DMA engines move it.
+    start on its result, `dependent_s` from one on the same. `least_s` is what no schedule avoids,
+    by who must do it. The rest is about DMAs: until a queue is free again, until the first byte,
+    and how many DMA engines move it.
     """
 
     seconds: float
@@ -38,6 +39,7 @@ class Cost:
     issue_s: float = 0.0
     first_byte_s: float = 0.0
     lanes: int = 0
+    dependent_s: float = 0.0
 
 
 def cost_of(one: Instruction, timing: Timing) -> Cost:
@@ -45,7 +47,7 @@ def cost_of(one: Instruction, timing: Timing) -> Cost:
     work, dma = one.work, one.work.dma
     key: tuple[object, ...]
     if dma is None:
-        key = (one.engine, work.cycles, work.tile)
+        key = (one.engine, work.cycles, work.tile, work.flop_kind, work.cell_rate)
     else:
         pieces, hbm = (
             (dma.num_elements, dma.element_bytes),
@@ -62,7 +64,9 @@ def cost_of(one: Instruction, timing: Timing) -> Cost:
 def _engine_cost(one: Instruction, timing: Timing) -> Cost:
     seconds, share = timing.engine_s(one), timing.share_of_array(one)
     least = ((one.engine.name, seconds * share),)
-    return Cost(seconds, seconds, share, _wait_s(one.engine, 0.0, timing), least)
+    dependent = timing.dependent_s if one.engine is engine.scalar else 0.0
+    wait = _wait_s(one.engine, 0.0, timing)
+    return Cost(seconds, seconds, share, wait, least, dependent_s=dependent)
 
 
 def dma_cost(dma: DmaWork, timing: Timing) -> Cost:
@@ -116,4 +120,4 @@ def latency(producer: Instruction, consumer: Instruction, cost: Cost, timing: Ti
     """Seconds from the end of one instruction until another, of this cost, may use its result."""
     if producer.engine is engine.dma:
         return timing.completion_latency_s
-    return 0.0 if producer.engine is consumer.engine else cost.wait_s
+    return cost.dependent_s if producer.engine is consumer.engine else cost.wait_s

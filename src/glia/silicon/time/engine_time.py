@@ -5,6 +5,7 @@ from __future__ import annotations
 from glia.isa.engines import engine
 from glia.isa.stream import ArrayTile, Instruction
 from glia.silicon.hazards import track
+from glia.silicon.regions import region
 from glia.silicon.time.capacity import Capacity
 from glia.silicon.time.cost import Cost
 from glia.silicon.time.throttle import Throttle
@@ -20,7 +21,7 @@ class EngineClock:
         self._table = ""
         self._array: list[tuple[ArrayTile | None, float]] = []  # what runs on it, until when
         self._issued = 0.0  # start of the Tensor engine's latest instruction
-        self._ports = {"sbuf": Capacity(1), "psum": Capacity(1)}
+        self._ports: dict[str | int, Capacity] = {}  # by memory, or by number of the PSUM bank
         self.free_s: dict[str, float] = {}
         self.busy_s: dict[str, float] = {}
 
@@ -77,16 +78,44 @@ class EngineClock:
 
     def _exclusive(self, one: Instruction) -> list[Capacity]:
         """The ports that this instruction cannot share with another engine on this chip."""
-        timing, found = self._timing, []
-        if timing.vector_gpsimd_share_port and one.engine in (engine.vector, engine.gpsimd):
-            found.append("sbuf")
-        if timing.psum_one_at_a_time and one.engine in (engine.vector, engine.scalar):
-            found.append("psum")
-        return [
-            self._ports[memory]
-            for memory in found
-            if any(view.storage.memory == memory for view in (*one.writes, *one.reads))
-        ]
+        timing, names = self._timing, list[str | int]()
+        if one.engine in (engine.vector, engine.gpsimd) and self._takes_sbuf_port(one):
+            names.append("sbuf")
+        if one.engine in (engine.vector, engine.scalar):
+            if timing.psum_one_at_a_time:
+                names += ["psum"] if _touches(one, "psum") else []
+            elif timing.psum_bank_bytes:
+                names += _banks(one, timing.psum_bank_bytes)
+        return [self._ports.setdefault(name, Capacity(1)) for name in names]
+
+    def _takes_sbuf_port(self, one: Instruction) -> bool:
+        """Vector and GpSimd share it always, or while Vector runs faster than an element a cycle.
+
+        Source: aws-neuron-sdk nki/guides/architecture/trainium2_arch.rst (the performance modes
+        use a bus that is shared with GpSimd; the hardware arbitrates).
+        """
+        timing = self._timing
+        if not (timing.vector_gpsimd_share_port or timing.vector_modes_borrow_port):
+            return False
+        if not _touches(one, "sbuf"):
+            return False
+        if timing.vector_gpsimd_share_port or one.engine is engine.gpsimd:
+            return True
+        return one.work.cycles < max(view.free_size for view in (*one.writes, *one.reads))
+
+
+def _touches(one: Instruction, memory: str) -> bool:
+    return any(view.storage.memory == memory for view in (*one.writes, *one.reads))
+
+
+def _banks(one: Instruction, bank_bytes: int) -> list[str | int]:
+    """The PSUM banks that an instruction reads or writes."""
+    found: set[str | int] = set()
+    for view in (*one.writes, *one.reads):
+        if view.storage.memory == "psum":
+            area = region(view)
+            found.update(range(area.low // bank_bytes, (area.high - 1) // bank_bytes + 1))
+    return sorted(found, key=int)
 
 
 def _when_all_free(ports: list[Capacity], start: float, seconds: float) -> float:

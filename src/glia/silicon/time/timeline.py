@@ -116,7 +116,9 @@ class _Issue:
             ready = max(ready, ends[index] + wait)
             path = max(path, paths[index] + wait)
         for index in after:
-            ready = max(ready, ends[index] + latency(made[index], one, cost, timing))
+            in_order = made[index].engine is one.engine is not engine.dma
+            wait = 0.0 if in_order else latency(made[index], one, cost, timing)
+            ready = max(ready, ends[index] + wait)
         return ready, path
 
     def timeline(self, bound: float) -> Timeline:

@@ -45,8 +45,12 @@ class Timing:
     launch_overhead_s: float
     array_cells: int
     array_issue_s: float
+    fp32_overhead_cycles: float
+    dependent_s: float
     vector_gpsimd_share_port: bool
+    vector_modes_borrow_port: bool
     psum_one_at_a_time: bool
+    psum_bank_bytes: int  # of banks that Vector and Scalar cannot use at once; 0: they can
     chip_cores: int
     link_bandwidth: float
     hop_latency_s: float
@@ -63,8 +67,8 @@ class Timing:
         Without the chip's `link`, ranks exchange as if they were all on one chip.
         """
         slow, fast = _pick(bound, slow=True), _pick(bound, slow=False)
-        clock, dma = silicon.clock, silicon.dma
-        stack = fast(silicon.hbm.stack_bandwidth)
+        clock, dma, can = silicon.clock, silicon.dma, silicon.capabilities
+        stack, dependent = fast(silicon.hbm.stack_bandwidth), silicon.scalar.dependent_cycles
         engines = int(dma.num_engines.value)
         return Timing(
             hertz={
@@ -105,8 +109,18 @@ class Timing:
             launch_overhead_s=slow(silicon.sync.launch_overhead),
             array_cells=int(silicon.tensor.rows.value * silicon.tensor.columns.value),
             array_issue_s=slow(silicon.tensor.min_cycles) / fast(clock.tensor),
-            vector_gpsimd_share_port=silicon.capabilities.vector_gpsimd_shared_port,
-            psum_one_at_a_time=not silicon.capabilities.parallel_psum_access,
+            fp32_overhead_cycles=slow(
+                silicon.tensor.fp32_issue_overhead_cycles or silicon.tensor.issue_overhead_cycles
+            ),
+            dependent_s=slow(dependent) / fast(clock.scalar) if dependent else 0.0,
+            vector_gpsimd_share_port=can.vector_gpsimd_shared_port,
+            # How long the hardware makes one wait for the other is not published: not at all at
+            # the fast end, for the whole instruction at the others.
+            vector_modes_borrow_port=can.vector_modes_borrow_gpsimd_port and bound != "optimistic",
+            psum_one_at_a_time=not can.parallel_psum_access,
+            psum_bank_bytes=int(silicon.psum.bank_bytes.value)
+            if can.psum_bank_conflicts and bound != "optimistic"
+            else 0,
             chip_cores=silicon.num_cores,
             link_bandwidth=0.0 if link is None or not link.bandwidth else fast(link.bandwidth),
             hop_latency_s=slow(silicon.collectives.hop_latency),
@@ -123,7 +137,10 @@ class Timing:
 
     def engine_s(self, one: Instruction) -> float:
         """Seconds of an engine's instruction at full clock."""
-        return (one.work.cycles + self.fixed_cycles[one.engine]) / self.hertz[one.engine]
+        fixed = self.fixed_cycles[one.engine]
+        if one.work.flop_kind == "float32" and one.work.cell_rate < 0.5:  # more than two passes
+            fixed = self.fp32_overhead_cycles
+        return (one.work.cycles + fixed) / self.hertz[one.engine]
 
     def share_of_array(self, one: Instruction) -> float:
         """Fraction of the systolic array that an instruction takes."""
