@@ -62,6 +62,20 @@ def test_a_saved_profile_compares_with_a_kernel(tmp_path):
     assert {d["name"]: d["ratio"] for d in found["deltas"]}["time"] == pytest.approx(1.0)
 
 
+def test_kernels_that_do_different_work_get_no_verdict_unless_it_is_asked_for(tmp_path):
+    assert glia("profile", SOFTMAX, "--out", tmp_path).exit_code == 0
+    words = ("compare", tmp_path / "profile.json", SOFTMAX, "--arg", "x=128x512:bf16")
+    result = glia(*words)
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 1 and "times as fast" not in said
+    assert "different arguments: x: float32[256, 1024]; and x: bfloat16[128, 512]" in said
+    assert "no verdict on speed: the two do different work" in said and "--different" in said
+    found = json.loads(glia(*words, "--json").stdout)
+    assert (found["same_work"], found["same_arguments"], found["is_judged"]) == (False,) * 3
+    asked = glia(*words, "--different")
+    assert asked.exit_code == 0 and "times as fast" in " ".join(asked.stdout.split())
+
+
 def test_compare_shows_that_values_agree():
     result = glia("compare", f"{KERNELS}:double", f"{KERNELS}:halves", "--arg", "x=128x4")
     assert result.exit_code == 0, result.stderr

@@ -270,24 +270,41 @@ def compare_verb(
     ],
     arg: Arg = None,
     chip: Chip = "",
-    lnc: Lnc = 1,
+    lnc: Annotated[
+        int | None,
+        typer.Option("--lnc", metavar="1|2", help="Cores that run it together.", min=1),
+    ] = None,
+    ranks: Annotated[
+        int | None, typer.Option("--ranks", metavar="N", help="Ranks that run it at once.", min=1)
+    ] = None,
+    different: Annotated[
+        bool,
+        typer.Option(
+            "--different", help="Say which is faster although their tensors or ranks differ."
+        ),
+    ] = False,
     seed: Seed = 0,
     time_limit: Limit = None,
     json: Json = False,
 ) -> None:
-    """Two kernels side by side; their values too, when both run here on the same arguments."""
-    from glia.nki.tools.compare import compare
+    """Two kernels side by side; their values too, when both run here on the same arguments.
 
+    Beside a saved profile a kernel takes that one's arguments, chip and cores, as far as none are
+    given. Exits with 1 when the two do different work, so that nothing can be said of their speed.
+    """
+    from glia.nki.tools.compare import How, compare
+
+    how = How(tuple(arg or ()), chip, lnc, ranks, seed, _limit(time_limit))
     with alone(json):
-        found = compare(
-            first, second, arg or [], chip, lnc, seed, progress_for(json), _limit(time_limit)
-        )
+        found = compare(first, second, how, progress_for(json), different)
     if json:
         print_json(found)
-        return
-    from glia.report.kernel_console import comparison_view
+    else:
+        from glia.report.kernel_console import comparison_view
 
-    result_console().print(comparison_view(found))
+        result_console().print(comparison_view(found))
+    if not found.is_judged:
+        raise typer.Exit(1)
 
 
 @nki_app.command("check")

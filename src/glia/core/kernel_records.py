@@ -243,7 +243,9 @@ class Agreement:
 class KernelComparison:
     """Two kernels side by side; `agreement` is empty when values could not be compared.
 
-    `verdict` says whether the time intervals tell the two apart.
+    `verdict` says whether the time intervals tell the two apart. `differences` are what the two
+    launches do not have in common (arguments, cores, chip); `same_work` is False when they make the
+    times those of different problems, and then the verdict says so unless it was asked for.
     """
 
     first: str
@@ -253,6 +255,9 @@ class KernelComparison:
     verdict: str
     agreement: tuple[Agreement, ...] = ()
     notes: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    same_work: bool = True
+    is_judged: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,16 +224,17 @@ def _advice(p: KernelProfile) -> RenderableType:
 
 
 def comparison_view(c: KernelComparison) -> RenderableType:
-    """Two kernels: every quantity with its ratio, the values, the verdict last."""
+    """Two kernels: what differs between the launches, every quantity, the values, the verdict."""
     table = titled_table("Comparison")
     columns(table, ("Quantity",), (c.first, c.second, "Second over first"))
     for delta in c.deltas:
         table.add_row(Text(delta.name), *_delta(delta))
-    parts: list[RenderableType] = [table]
+    parts: list[RenderableType] = [Text(one, style="bold yellow") for one in c.differences]
+    parts.append(table)
     for one in c.agreement:
         parts.append(Text(f"values of {one.name}: {_agreement(one)}"))
     parts += _notes(c.notes)
-    return Group(*parts, Text(c.verdict, style="bold"))
+    return Group(*parts, Text(c.verdict, style="bold" if c.is_judged else "bold red"))
 
 
 def _delta(delta: Delta) -> tuple[Text, Text, Text]:

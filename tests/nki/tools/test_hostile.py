@@ -9,7 +9,7 @@ import pytest
 from glia.core.errors import GliaError
 from glia.core.progress import NullProgress
 from glia.nki.tools.check import check
-from glia.nki.tools.compare import compare
+from glia.nki.tools.compare import How, compare
 from glia.nki.tools.deadline import DeadlineError
 from glia.nki.tools.launch import prepare
 from glia.nki.tools.script import run_script
@@ -20,7 +20,7 @@ EVAL = "eval('[0 for _ in iter(int, 1)]')\n"
 
 
 def compared(path: Path) -> None:
-    compare(f"{path}:k", f"{path}:k", (), "", 1, 0, NullProgress(), LIMIT_S)
+    compare(f"{path}:k", f"{path}:k", How(time_limit_s=LIMIT_S), NullProgress())
 
 
 @pytest.mark.parametrize(

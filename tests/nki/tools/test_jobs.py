@@ -16,11 +16,12 @@ from glia.core.errors import FormatError, KernelError, ModelError, UsageError
 from glia.core.kernel_records import KernelProfile
 from glia.core.progress import NullProgress
 from glia.nki.tools.check import check, generations
-from glia.nki.tools.compare import agree, compare, deltas, read_profile, verdict
+from glia.nki.tools.compare import How, agree, compare, deltas, verdict
 from glia.nki.tools.deadline import DeadlineError, deadline
 from glia.nki.tools.launch import prepare
 from glia.nki.tools.profile import profile_kernel
 from glia.nki.tools.run import run_kernel, save_outputs, summary
+from glia.nki.tools.saved import read_profile
 from glia.nki.tools.script import run_script
 from glia.report.files import write_json
 
@@ -176,7 +177,7 @@ def test_unsupported_dtypes_are_refused_with_the_list():
 
 
 def both(first, second, *words):
-    return compare(f"{KERNELS}:{first}", f"{KERNELS}:{second}", words, "", 1, 0, SILENT)
+    return compare(f"{KERNELS}:{first}", f"{KERNELS}:{second}", How(words), SILENT)
 
 
 def test_two_kernels_that_compute_the_same_agree_bit_for_bit():
@@ -206,8 +207,42 @@ def test_a_saved_profile_comes_back_as_it_was(tmp_path):
 
 def test_a_saved_profile_beside_a_kernel_has_no_values(tmp_path):
     path = write_json(tmp_path / "profile.json", profile("double"))
-    found = compare(str(path), f"{KERNELS}:double", (), "", 1, 0, SILENT)
+    found = compare(str(path), f"{KERNELS}:double", How(), SILENT)
     assert found.agreement == () and any("saved profile" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"chip": "trn3"}, {"num_cores": 2}, {"words": ("x=128x64:bf16",)}],
+    ids=["nothing", "chip", "cores", "arguments"],
+)
+def test_beside_a_saved_profile_a_kernel_is_launched_as_that_one_was(tmp_path, options):
+    words = options.get("words", ("x=128x32:f32",))
+    rest = {key: value for key, value in options.items() if key != "words"}
+    path = write_json(tmp_path / "profile.json", profile("halves", *words, **rest))
+    for sides in ((str(path), f"{KERNELS}:halves"), (f"{KERNELS}:halves", str(path))):
+        found = compare(*sides, How(), SILENT)
+        assert found.differences == () and found.same_arguments and found.is_judged
+        assert "take the same time" in found.verdict
+
+
+def test_what_is_given_wins_over_the_saved_profile(tmp_path):
+    path = write_json(tmp_path / "profile.json", profile("double", "factor=4.0"))
+    same = compare(str(path), f"{KERNELS}:double", How(), SILENT)
+    assert same.same_arguments
+    tuned = compare(str(path), f"{KERNELS}:double", How(("factor=3.0",)), SILENT)
+    assert tuned.same_work and not tuned.same_arguments  # what is tuned is no other problem
+    assert "factor=4.0" in tuned.differences[0] and "factor=3.0" in tuned.differences[0]
+    smaller = compare(str(path), f"{KERNELS}:double", How(("x=128x4:f32",)), SILENT)
+    assert not smaller.same_work and not smaller.is_judged
+    assert smaller.verdict.startswith("no verdict on speed")
+
+
+def test_other_chips_are_told_in_the_verdict(tmp_path):
+    path = write_json(tmp_path / "profile.json", profile("double", chip="trn1"))
+    found = compare(str(path), f"{KERNELS}:double", How(chip="trn2"), SILENT)
+    assert found.differences == ("different chips: trn1 and trn2",)
+    assert found.is_judged and "on trn1" in found.verdict and "on trn2" in found.verdict
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from glia.core.errors import ModelError
 from glia.core.progress import NullProgress
 from glia.nki.tools.check import check
-from glia.nki.tools.compare import compare
+from glia.nki.tools.compare import How, compare
 from glia.nki.tools.files import load_kernels
 from glia.nki.tools.launch import prepare
 from glia.nki.tools.run import run_kernel
@@ -139,7 +139,7 @@ def test_two_versions_of_a_package_stay_apart(tmp_path, inside):
         files = {"__init__.py": "", "shared.py": f"FACTOR = {factor}\n", "k.py": text}
         write(tmp_path / version, {f"lib/{name}": one for name, one in files.items()})
     old, new = (f"{tmp_path / version}/lib/k.py:k" for version in ("old", "new"))
-    (found,) = compare(old, new, (), "", 1, 0, SILENT).agreement
+    (found,) = compare(old, new, How(), SILENT).agreement
     assert not found.identical and found.worst_absolute == 2.0
 
 

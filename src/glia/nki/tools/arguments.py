@@ -116,8 +116,12 @@ def read_arguments(
     seed: int = 0,
     rank: int = 0,
     num_ranks: int = 1,
+    saved: Sequence[str] = (),
 ) -> Arguments:
     """The kernel's arguments on one rank, from `NAME=SPEC` words and the file's example.
+
+    `saved` are words of another launch, wanted where `words` say nothing. The kernel may lack such
+    a parameter; an example of the same type and shape stays, as its data may matter.
 
     Raises:
         UsageError: for an unknown name, a bad spec, or a parameter that nothing gives.
@@ -131,6 +135,11 @@ def read_arguments(
             raise UsageError(f"--arg {word}: got {key} twice, expected it once; remove one")
         given[key] = value.of(num_ranks) if isinstance(value, Group) else value
     example = _example(kernel, module, rank)
+    known = [word for word in saved if word.partition("=")[0] in parameters]
+    for key, value in (_read(word, parameters, name) for word in known):
+        again = value.of(num_ranks) if isinstance(value, Group) else value
+        if key not in example or _text(example[key]) != _text(again):
+            example[key] = again
     values = {**example, **given}
     missing = [
         p.name

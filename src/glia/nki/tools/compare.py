@@ -1,37 +1,48 @@
 """`glia nki compare`: two kernels side by side, and whether they compute the same.
 
-Each side is `FILE.py:KERNEL` or a `profile.json` that `glia nki profile --out` wrote.
+Each side is `FILE.py:KERNEL` or a `profile.json` that `glia nki profile --out` wrote. Beside a
+saved profile a kernel is launched as that one was: its arguments, chip, cores and ranks.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
-from glia.core.errors import FormatError, UsageError
-from glia.core.kernel_records import (
-    PROFILE_FORMAT,
-    Agreement,
-    Delta,
-    KernelComparison,
-    KernelProfile,
-)
+from glia.core.errors import UsageError
+from glia.core.kernel_records import Agreement, Delta, KernelComparison, KernelProfile
 from glia.core.progress import NullProgress, Progress
 from glia.core.units import format_quantity
 from glia.nki.tools.deadline import DEFAULT_S
 from glia.nki.tools.launch import Launch, prepare
 from glia.nki.tools.profile import profile_kernel
 from glia.nki.tools.run import launch_values
+from glia.nki.tools.saved import Asked, asked, ranks_of, read_profile, tensors
+from glia.report.wording import count_text
 
 _APART = (
     "both kernels get the same --arg; where their parameters differ, save a profile of each with "
     "glia nki profile FILE.py:KERNEL --out DIR, and compare the two profile.json"
 )
+NO_VERDICT = (
+    "no verdict on speed: the two do different work ({}); give both the same --arg, or --different "
+    "to compare them all the same"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a kernel is launched; None: as the saved profile beside it was, else the default."""
+
+    words: tuple[str, ...] = ()
+    chip: str = ""
+    num_cores: int | None = None
+    num_ranks: int | None = None
+    seed: int = 0
+    time_limit_s: float = DEFAULT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,105 +53,122 @@ class _Side:
 
 
 def compare(
-    first: str,
-    second: str,
-    words: Sequence[str],
-    chip: str,
-    num_cores: int,
-    seed: int,
-    progress: Progress,
-    time_limit_s: float = DEFAULT_S,
+    first: str, second: str, how: How, progress: Progress, different: bool = False
 ) -> KernelComparison:
     """Profile both sides (or read them) and compare; run both when their arguments are equal.
+
+    `different` asks for a verdict on speed even if the two do not do the same work.
 
     Raises:
         UsageError, ModelError, FormatError, KernelError: for what is wrong with either side.
     """
-    if all(Path(text).suffix == ".json" for text in (first, second)) and words:
-        raise UsageError("glia nki compare: got --arg with two saved profiles; leave it out")
+    texts = (first, second)
+    files = [text for text in texts if Path(text).suffix == ".json"]
+    if len(files) == len(texts):
+        _refuse_options(how)
+    saved = {text: read_profile(Path(text)) for text in files}
+    like = asked(next(iter(saved.values()))) if saved else None
     sides = []
-    for text in (first, second):
+    for text in texts:
         with progress.step(text):
-            sides.append(_side(text, words, chip, num_cores, seed, time_limit_s))
+            side = _Side(text, saved[text], None) if text in saved else _kernel(text, how, like)
+            sides.append(side)
     a, b = sides
-    same = a.profile.arguments == b.profile.arguments
-    agreement: tuple[Agreement, ...] = ()
-    notes: list[str] = []
-    if a.launch is None or b.launch is None:
-        notes.append("values were not compared: a saved profile has none")
-    elif not a.launch.arguments.same_as(b.launch.arguments):
-        same = False
-        notes.append("values were not compared: the arguments differ")
-    else:
-        with progress.step("values"):
-            outputs = [launch_values(side)[1] for side in (a.launch, b.launch)]
-            agreement, found = agree(*outputs)
-            notes += found
-    if a.profile.chip != b.profile.chip:
-        notes.append(f"different chips: {a.profile.chip} and {b.profile.chip}")
     labels = _labels(a, b)
+    agreement, notes = _values(a, b, progress)
+    apart = work_apart(a.profile, b.profile)
+    judged = different or not apart
+    words = verdict(*labels, a.profile, b.profile) if judged else NO_VERDICT.format(apart)
     return KernelComparison(
-        *labels, same, deltas(a.profile, b.profile),
-        verdict(*labels, a.profile, b.profile), agreement, tuple(notes),
-    )  # fmt: skip
+        *labels,
+        a.profile.arguments == b.profile.arguments and not any("arguments" in n for n in notes),
+        deltas(a.profile, b.profile),
+        words,
+        agreement,
+        tuple(notes),
+        tuple(differences(a.profile, b.profile)),
+        not apart,
+        judged,
+    )
 
 
-def _side(
-    text: str, words: Sequence[str], chip: str, num_cores: int, seed: int, time_limit_s: float
-) -> _Side:
-    if Path(text).suffix == ".json":
-        profile = read_profile(Path(text))
-        return _Side(text, profile, None)
+def _refuse_options(how: How) -> None:
+    given = {
+        "--arg": how.words, "--chip": how.chip, "--lnc": how.num_cores, "--ranks": how.num_ranks,
+    }  # fmt: skip
+    wrong = [name for name, value in given.items() if value]
+    if wrong:
+        raise UsageError(
+            f"glia nki compare: got {', '.join(wrong)} with two saved profiles, expected none, "
+            "since nothing is run; leave it out"
+        )
+
+
+def _kernel(text: str, how: How, like: Asked | None) -> _Side:
+    """A kernel, launched as asked for, and for the rest as the saved profile was."""
+    like = like or Asked((), "", 1, 1)
     try:
-        launch = prepare(text, words, chip, num_cores, seed, time_limit_s)
+        launch = prepare(
+            text,
+            how.words,
+            how.chip or like.chip,
+            how.num_cores or like.num_cores,
+            how.seed,
+            how.time_limit_s,
+            how.num_ranks or like.num_ranks,
+            like.words,
+        )
     except UsageError as error:
-        if not words or not str(error).startswith("--arg"):
+        if not how.words or not str(error).startswith("--arg"):
             raise
         raise UsageError(f"{error}; {_APART}") from None
     profile, _ = profile_kernel(launch, NullProgress())
     return _Side(text, profile, launch)
 
 
-def _labels(a: _Side, b: _Side) -> tuple[str, str]:
-    """What tells the two apart: kernel names, else what was typed."""
-    names = (a.profile.kernel, b.profile.kernel)
-    return names if names[0] != names[1] else (a.label, b.label)
+def _values(a: _Side, b: _Side, progress: Progress) -> tuple[tuple[Agreement, ...], list[str]]:
+    """How well the values agree, or why that is not known."""
+    if a.launch is None or b.launch is None:
+        return (), ["values were not compared: a saved profile has none"]
+    if a.launch.num_ranks > 1:
+        return (), ["values were not compared: each rank has its own; see glia nki run --ranks"]
+    if not a.launch.arguments.same_as(b.launch.arguments):
+        return (), ["values were not compared: the arguments differ"]
+    with progress.step("values"):
+        return agree(*(launch_values(side)[1] for side in (a.launch, b.launch)))
 
 
-def read_profile(path: Path) -> KernelProfile:
-    """A profile that `glia nki profile --out` wrote.
+def work_apart(a: KernelProfile, b: KernelProfile) -> str:
+    """Why the times of two launches are those of different problems; empty when they are not.
 
-    Raises:
-        UsageError: when the file cannot be read.
-        FormatError: when it is not such a profile, or of another version.
+    Tensors tell, by type and shape: other values may be what is being tuned.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"reading {path}: got {error.strerror}; check the path") from None
-    except ValueError:
-        raise FormatError(f"reading {path}: got no JSON, expected a profile.json") from None
-    version = found.get("format") if isinstance(found, dict) else None
-    if version != PROFILE_FORMAT:
-        raise FormatError(
-            f"reading {path}: got format {version!r}, expected {PROFILE_FORMAT}; write it again "
-            "with: glia nki profile FILE.py:KERNEL --out DIR"
-        )
-    try:
-        return TypeAdapter(KernelProfile).validate_python(_plain(found))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise FormatError(
-            f"reading {path}: got a bad {where}: {first['msg']}; write the profile again"
-        ) from None
+    mine, theirs = (sorted(tensors(p.arguments)) for p in (a, b))
+    if mine != theirs:
+        return f"tensors {', '.join(mine) or 'none'} and {', '.join(theirs) or 'none'}"
+    ranks = ranks_of(a.arguments), ranks_of(b.arguments)
+    return f"{ranks[0]} and {ranks[1]} ranks" if ranks[0] != ranks[1] else ""
 
 
-def _plain(value: object) -> object:
-    """Without derived fields, which `to_json` adds and the records compute."""
-    if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items() if key != "ok"}
-    return [_plain(v) for v in value] if isinstance(value, list) else value
+def differences(a: KernelProfile, b: KernelProfile) -> Iterator[str]:
+    """What two launches do not have in common, each in one line."""
+    if a.arguments != b.arguments:
+        mine, theirs = (", ".join(p.arguments) or "none" for p in (a, b))
+        yield f"different arguments: {mine}; and {theirs}"
+    if a.chip != b.chip:
+        yield f"different chips: {a.chip} and {b.chip}"
+    if a.num_cores != b.num_cores:
+        yield f"different cores: {count_text(a.num_cores, 'core')} and {b.num_cores}"
+
+
+def _labels(a: _Side, b: _Side) -> tuple[str, str]:
+    """What tells the two apart: kernel names, else what was typed, else the chips."""
+    names = (a.profile.kernel, b.profile.kernel)
+    if names[0] != names[1]:
+        return names
+    if a.label != b.label:
+        return a.label, b.label
+    return f"{a.label} (first)", f"{b.label} (second)"
 
 
 def deltas(a: KernelProfile, b: KernelProfile) -> tuple[Delta, ...]:
@@ -188,6 +216,7 @@ def _spilled(p: KernelProfile) -> int:
 
 def verdict(first: str, second: str, a: KernelProfile, b: KernelProfile) -> str:
     """Which is faster, and whether the intervals leave room for the contrary."""
+    first, second = (f"{n}{_where(p, o)}" for n, p, o in ((first, a, b), (second, b, a)))
     quick, slow = (first, second) if a.time.likely <= b.time.likely else (second, first)
     fast, other = (a, b) if quick == first else (b, a)
     if a.time.likely == b.time.likely:
@@ -199,6 +228,14 @@ def verdict(first: str, second: str, a: KernelProfile, b: KernelProfile) -> str:
         return f"{words}; whatever a scheduler does"
     low, high = (format_quantity(x, "s") for x in (fast.time.low, fast.time.high))
     return f"{words}; the intervals overlap ({low} to {high}), so a scheduler may undo it"
+
+
+def _where(one: KernelProfile, other: KernelProfile) -> str:
+    """The chip and cores of a launch, where the other has others."""
+    cores = count_text(one.num_cores, "core") if one.num_cores != other.num_cores else ""
+    chip = one.chip if one.chip != other.chip else ""
+    words = ", ".join(filter(None, (chip, cores)))
+    return f" on {words}" if words else ""
 
 
 def agree(

@@ -107,8 +107,11 @@ def prepare(
     seed: int = 0,
     time_limit_s: float = DEFAULT_S,
     num_ranks: int = 1,
+    saved: Sequence[str] = (),
 ) -> Launch:
     """The kernel that `FILE.py[:KERNEL]` names with the arguments of `NAME=SPEC` words.
+
+    `saved` are the words of another launch, for parameters that `words` say nothing of.
 
     Raises:
         UsageError, ModelError: for a bad name, file or argument.
@@ -124,7 +127,7 @@ def prepare(
             name, kernel = found.only_kernel()
         with found.surroundings.at_hand():
             first, *others = (
-                read_arguments(kernel, found.module, words, seed, rank, num_ranks)
+                read_arguments(kernel, found.module, words, seed, rank, num_ranks, saved)
                 for rank in range(num_ranks)
             )
     around = found.surroundings
