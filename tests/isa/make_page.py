@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "isa.md"
 RECORD = ROOT / "tests" / "golden" / "isa_tested.json"
 COSTS = Path(__file__).with_name("published_costs.json")
+NOTES = Path(__file__).with_name("page_notes.md")
 API = ROOT / "tests" / "nki" / "public_api.json"
 GENERATIONS = {"gen2": "trn1", "gen3": "trn2", "gen4": "trn3"}
 TESTS = ("tests/isa", "tests/silicon", "tests/nki")
@@ -100,7 +101,7 @@ def render(tested: dict[str, Any]) -> str:
               for s in ("tested", "untested", "refused", "missing")}  # fmt: skip
     told = ", ".join(f"{n} {status}" for status, n in counts.items())
     lines += ["", f"{len(ops)} instructions on {len(GENERATIONS)} generations: {told}.", ""]
-    lines += ["## What the public record leaves open", "", *notes, ""]
+    lines += ["## What the public record leaves open", "", *notes, "", NOTES.read_text("utf-8")]
     return "\n".join(lines)
 
 

@@ -49,7 +49,8 @@ def _recorded(issue: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = issue(self, op, *args, **kwargs)
         except KernelError as error:
-            _note(refused, op, generation, {"said": str(error)})
+            said = refused.setdefault(op, {}).setdefault(generation, {"said": ""})
+            said["said"] += f"{error}\n"  # any of them may be the one by generation
             raise
         _note(_current, op, generation, _facts(self, before))
         return result

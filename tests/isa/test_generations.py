@@ -108,3 +108,14 @@ def swapped(x: Any) -> Any:
 def test_what_gen2_lacks_is_refused_by_the_chips_name(body: Callable[..., Any]):
     with pytest.raises(KernelError, match="trn1"):
         run(body, "gen2", A)
+
+
+@pytest.mark.parametrize(("generation", "chip"), [("gen2", "trn1"), ("gen3", "trn2")])
+def test_scaled_formats_are_refused_before_gen4(generation: str, chip: str):
+    def kernel(x: Any) -> Any:
+        tile, scale = nl.load(x), nl.ndarray((32, 4), nl.uint8)
+        nisa.quantize_mx(nl.ndarray((32, 4), nl.uint32), tile, scale)
+        return x
+
+    with pytest.raises(KernelError, match=chip):
+        run(kernel, generation, np.ones((32, 16), np.float16))
