@@ -53,7 +53,7 @@ def test_the_page_holds_the_table_of_codes():
 
 def test_all_obstacles_are_found_at_once_with_their_lines(check):
     lines = (
-        "if x.sum() > 0:\n    x = x * 2\ny = x.double().float()\nreturn y[y > 0], x.int().topk(2)"
+        "if x.sum() > 0:\n    x = x * 2\ny = x.double().float()\nreturn y[y > 0], x.long() ** 2"
     )
     report = check(forward(lines))
     said = {(f.rule, f.line) for f in report.findings}
