@@ -311,3 +311,10 @@ def test_a_killed_worker_does_not_stop_the_rest(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(reading, "num_processors", lambda: 2)
     report = check(tmp_path, {f"f{i}.py": MOVED for i in range(30)})
     assert len(report.findings) == 30
+
+
+def test_sources_of_cuda_are_files_that_count_and_other_cpp_is_not(tmp_path: Path):
+    files = {f"m{i}.py": MODEL for i in range(2)} | {"k.cu": "__global__ void f() {}\n"}
+    plain = {f"h{i}.h": "int f();\n" for i in range(20)}
+    found = check(tmp_path, files | plain).targets[0]
+    assert (found.verdict, "1 of 3 files" in found.reason) == ("needs redesign", True), found.reason

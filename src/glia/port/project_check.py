@@ -112,7 +112,8 @@ def _add(found: _Found, file: SourceFile, scan: FileScan, settings: Settings) ->
     found.num_parsed += scan.is_parsed and file.kind in PYTHON_KINDS
     if file.kind in PYTHON_KINDS:
         found.imports[PurePath(file.name)] = scan.imports
-    if scan.is_parsed and file.kind in (*PYTHON_KINDS, "cuda"):
+    is_cuda = file.kind == "cuda" and bool(scan.findings)
+    if is_cuda or (scan.is_parsed and file.kind in PYTHON_KINDS):
         (found.own if file.role == "code" else found.aside).add(PurePath(file.name))
     if scan.skipped:
         found.skipped.append(Unread(file.name, scan.skipped))
