@@ -33,16 +33,22 @@ def ones() -> Any:
     return made
 
 
-def broadcast(source: Any, state: int, columns: slice, column_of_ones: Any) -> Any:
+def broadcast(
+    source: Any, state: int, columns: slice, column_of_ones: Any, copied: bool = False
+) -> Any:
     """One row of B or C in all partitions, by a product with a column of ones; it stays in PSUM,
-    where vector instructions of two operands read it at full rate."""
+    where vector instructions of two operands read it at full rate, unless `copied` to SBUF."""
     row = load(source[state : state + 1, columns])
     width = row.shape[1]
     out = nl.ndarray((P, width), dtype=nl.float32, buffer=nl.psum)
     for start in range(0, width, 512):
         piece = slice(start, min(start + 512, width))
         nisa.nc_matmul(dst=out[:, piece], stationary=column_of_ones, moving=row[:, piece])
-    return out
+    if not copied:
+        return out
+    in_sbuf = sbuf(P, width)
+    nisa.activation(dst=in_sbuf, op=nl.copy, data=out)
+    return in_sbuf
 
 
 def product(one: Any, other: Any) -> Any:
@@ -71,7 +77,7 @@ def zeros(rows: int, columns: int) -> Any:
 
 
 @nki.jit
-def states_outside(delta, u, a, b, c):
+def states_outside(delta, u, a, b, c, copied=False):
     """First version: delta and u are loaded, and multiplied, again for every state."""
     out = nl.ndarray(delta.shape, dtype=nl.float32, buffer=nl.shared_hbm)
     channels, length = delta.shape
@@ -82,7 +88,7 @@ def states_outside(delta, u, a, b, c):
             rows = slice(first, first + P)
             d, v = load(delta[rows]), load(u[rows])
             a_i = load(a[rows, state : state + 1])
-            b_i, c_i = broadcast(b, state, whole, column), broadcast(c, state, whole, column)
+            b_i, c_i = (broadcast(row, state, whole, column, copied) for row in (b, c))
             step(total, d, product(d, v), a_i, b_i, c_i, 0.0)
     for total, first in zip(totals, tiles, strict=True):
         nisa.dma_copy(dst=out[first : first + P], src=total)

@@ -120,6 +120,12 @@ def mamba_layers() -> list[Row]:
             "not how long): what is missing here is 30 us"),
         Row("L v1", "Mamba v1, 4096 channels", "trn1", mamba.states_outside, wide, 2.34 * MS,
             0.10, MAMBA, active_s={"vector": 0.9216 * 2.34 * MS}, size=7),
+        Row("L v1'", "Mamba v1 with B and C copied to SBUF, as nl.broadcast_to leaves them", "trn1",
+            mamba.states_outside, wide, 2.34 * MS, None, MAMBA, {"copied": True},
+            {"vector": 0.9216 * 2.34 * MS}, size=8,
+            note="the tutorial's file run as it is. Five vector instructions of two operands in "
+            "SBUF, at their published two cycles per element, take 2.6 ms, more than Vector was "
+            "active: what was measured read two of them from PSUM, as L v1 does"),
         Row("L v2", "Mamba v2, 4096 channels", "trn1", mamba.channels_outside, wide, 1.61 * MS,
             0.10, MAMBA, note=once, size=5),
         Row("L v2'", "Mamba v2 with delta * u per state, as the kernel's text has it", "trn1",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from glia.core.dtypes import DType
 from glia.core.errors import KernelError
 from glia.isa.dma_engine import dma_copy, dma_transpose
 from glia.isa.engines import engine as Engine
 from glia.isa.gpsimd_engine import nc_n_gather
-from glia.isa.launch.builder import current
+from glia.isa.launch.builder import StreamBuilder, current
 from glia.isa.operators.functions import FUNCTIONS
 from glia.isa.scalar_engine import activation
 from glia.isa.tensor_engine import nc_matmul, nc_transpose
@@ -21,6 +23,7 @@ from glia.nki.language.dtypes import float32
 from glia.nki.language.memory import ndarray, tile_like
 from glia.nki.language.tile_size import tile_size
 
+_ones: WeakKeyDictionary[StreamBuilder, dict[tuple[int, DType], NkiTensor]] = WeakKeyDictionary()
 _TRANSPOSED_BYTES = (2, 4)  # of an element that a DMA transpose takes
 
 
@@ -152,13 +155,24 @@ def _multiplied(made: NkiTensor, row: NkiTensor) -> None:
 
     GpSimd and Scalar help, so that nothing waits in the queue of the Vector engine.
     """
-    ones, step = ndarray((1, made.shape[0]), row.dtype, sbuf), tile_size.gemm_moving_fmax
-    memset(ones, 1, engine=Engine.gpsimd)
+    ones, step = _column_of_ones(made.shape[0], row.dtype), tile_size.gemm_moving_fmax
     for start in range(0, made.shape[1], step):
         part = slice(start, min(start + step, made.shape[1]))
         product = ndarray((made.shape[0], part.stop - start), float32, psum)
         nc_matmul(product, ones, row[:, part])
         activation(made[:, part], FUNCTIONS["copy"], product)
+
+
+def _column_of_ones(rows: int, kind: DType) -> NkiTensor:
+    """Ones as a stationary tile [1, rows], made once in a kernel.
+
+    Each time it would hold up the Vector engine where GpSimd uses the same port.
+    """
+    known = _ones.setdefault(current("nl.broadcast_to"), {})
+    if (rows, kind) not in known:
+        known[rows, kind] = ndarray((1, rows), kind, sbuf)
+        memset(known[rows, kind], 1, engine=Engine.gpsimd)
+    return known[rows, kind]
 
 
 def _doubled(made: NkiTensor, row: NkiTensor) -> None:
