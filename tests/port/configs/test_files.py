@@ -264,6 +264,24 @@ def test_the_packages_that_a_setup_py_requires(tmp_path: Path):
     ]
 
 
+KEPT = """
+    GPT_ARGS="--tensor-model-parallel-size 8 \\
+        --use-flash-attn
+        --distributed-backend nccl"
+    MORE=(--fp16 --micro-batch-size 4)
+    NOTE="fp16 and cuda"
+    CMD='torchrun --nproc_per_node=8'
+    torchrun $GPT_ARGS "${MORE[@]}"
+"""
+
+
+def test_options_that_a_script_keeps_in_variables(tmp_path: Path):
+    found = scan(tmp_path, "a.sh", textwrap.dedent(KEPT).lstrip("\n")).findings
+    assert [f"{f.rule} {f.line}:{f.column}" for f in found] == [
+        "C110 1:11", "C056 2:5", "C103 3:5", "C042 4:7", "C137 6:15",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

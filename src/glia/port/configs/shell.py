@@ -23,6 +23,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SUBSTITUTED = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
+# Options that are kept in a variable: `ARGS="--fp16 --device cuda"`.
+_KEPT = re.compile(r"[A-Za-z_]\w*\+?=([\"'])(.*(?:^|\s)--?[A-Za-z].*)\1", re.DOTALL)
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _OVERRIDE = re.compile(r"\+{0,2}([A-Za-z_][\w.\-/]*)=(.*)", re.DOTALL)
 _DIRECTIVE = re.compile(r"#(?:SBATCH|PBS|BSUB|COBALT|FLUX|\$)\s+(.*)")
@@ -114,6 +116,9 @@ def _commands(text: str, base: int) -> Iterator[list[Word]]:
         if match["word"] is not None:
             word = Word(_plain(match["word"]), base + match.start())
             words.append(word)
+            kept = _KEPT.fullmatch(match["word"])
+            if kept is not None:
+                yield from _commands(kept[2], base + match.start() + kept.start(2))
             for inner in _SUBSTITUTED.finditer(match["word"]):
                 group = 1 if inner[1] is not None else 2
                 yield from _commands(inner[group], base + match.start() + inner.start(group))
@@ -194,7 +199,8 @@ def _programs(words: Sequence[Word]) -> Iterator[Clue]:
 
 def _options(words: Sequence[Word]) -> Iterator[Clue]:
     """`--key=value`, `--key value`, `--flag`, `key=value` and `-e NAME=value`."""
-    for place, word in enumerate(words[1:], 1):
+    first = 0 if words[0].text.startswith("-") else 1  # options alone, as in `ARGS=(--fp16)`
+    for place, word in enumerate(words[first:], first):
         text = word.text
         if text.startswith("-"):
             name, has_value, value = text.partition("=")
