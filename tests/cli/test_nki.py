@@ -107,21 +107,44 @@ def test_check_fails_with_findings_and_says_where(tmp_path):
 def test_warnings_alone_pass_unless_strict(tmp_path):
     path = tmp_path / "k.py"
     path.write_text("import nki\n\n\n@nki.jit\ndef k(x):\n    return x is None\n")
-    assert glia("check", path).exit_code == 0
-    assert glia("check", path, "--strict").exit_code == 1
+    assert glia("check", path, "--source").exit_code == 0
+    assert glia("check", path, "--source", "--strict").exit_code == 1
 
 
-def test_a_check_that_could_not_try_says_so(tmp_path):
+def test_a_check_that_could_not_try_is_no_success(tmp_path):
     path = tmp_path / "k.py"
     path.write_text("import nki\n\n\n@nki.jit\ndef k(x):\n    return x\n")
     result = glia("check", path)
     said = " ".join(result.stdout.split())  # the console wraps long lines
-    assert result.exit_code == 0 and "legality of 1 of 1 kernel was NOT checked" in said
-    assert glia("check", path, "--strict").exit_code == 1
-    assert glia("check", path, "--strict", "--arg", "x=4x4").exit_code == 0
+    assert result.exit_code == 1 and "legality of 1 of 1 kernel was NOT checked" in said
+    assert json.loads(glia("check", path, "--json").stdout)["ok"] is False
+    assert glia("check", path, "--arg", "x=4x4").exit_code == 0
+    only = glia("check", path, "--source")
+    assert only.exit_code == 0 and "NOT" not in only.stdout
+    assert glia("check", path, "--source", "--arg", "x=4x4").exit_code == 2
     path.write_text("import nki\nimport not_there\n\n\n@nki.jit\ndef k(x):\n    return x\n")
     result = glia("check", path)
     assert result.exit_code == 1 and "No module named 'not_there'" in result.stdout
+
+
+@pytest.mark.parametrize("imports", ["import nki.isa as nisa", "from nki import isa as nisa"])
+def test_misspelt_names_and_arguments_are_found_without_arguments(tmp_path, imports):
+    path = tmp_path / "k.py"
+    path.write_text(
+        f"import nki\n{imports}\nimport nki.language as nl\n\n\n@nki.jit\ndef k(x):\n"
+        "    nisa.tensr_copy(x, x)\n    y = nl.loadd(x)\n    nisa.dma_cpy(y, x)\n"
+        "    nisa.tensor_copy(dst=y, source=x)\n    nl.load(x, nl.float32, 3)\n    return y\n"
+    )
+    result = glia("check", path, "--source", "--json")
+    found = [(f["line"], f["what"]) for f in json.loads(result.stdout)["kernels"][0]["findings"]]
+    words = [
+        (8, "did you mean tensor_copy?"), (9, "did you mean load?"), (10, "did you mean dma_copy?"),
+        (11, "tensor_copy without `src`"), (11, "`source=` of tensor_copy (did you mean src?"),
+        (12, "3 arguments by place of load, which takes at most 2"),
+    ]  # fmt: skip
+    assert result.exit_code == 1 and len(found) == len(words)
+    for line, text in words:
+        assert any(line == at and text in what for at, what in found), (line, text, found)
 
 
 def test_a_script_runs_with_its_own_options(tmp_path, capfd):

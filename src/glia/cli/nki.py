@@ -320,24 +320,28 @@ def check_verb(
     arg: Arg = None,
     lnc: Lnc = 1,
     time_limit: Limit = None,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict", help="Warnings fail as well, and kernels whose legality was not checked."
-        ),
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as well.")] = False,
+    source: Annotated[
+        bool, typer.Option("--source", help="Read the source only; no arguments are needed.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """What the real compiler would refuse, and legality on every generation. Runs no values."""
+    """What the real compiler would refuse, and legality on every generation. Runs no values.
+
+    Legality needs shapes: those of --arg, or of KERNEL_args() of the file. Exits with 1 when
+    something would be refused, or when the legality of a kernel could not be checked.
+    """
+    if source and (arg or lnc != 1):
+        raise UsageError("glia nki check: got --arg or --lnc with --source, which traces nothing")
     from glia.nki.tools.check import check
 
     with alone(json):
-        found = check(what, arg or [], lnc, progress_for(json), _limit(time_limit))
+        found = check(what, arg or [], lnc, progress_for(json), _limit(time_limit), source)
     if json:
         print_json(found)
     else:
         from glia.report.kernel_console import check_view
 
         result_console().print(check_view(found))
-    if not found.ok or (strict and (found.num_findings or found.num_unchecked)):
+    if not found.ok or (strict and found.num_findings):
         raise typer.Exit(1)

@@ -323,15 +323,16 @@ class KernelCheck:
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """The result of `glia nki check`."""
+    """The result of `glia nki check`; `source_only` when legality was not asked for."""
 
     file: str
     kernels: tuple[KernelCheck, ...] = field(default=())
+    source_only: bool = False
 
     @property
     def ok(self) -> bool:
-        """True when every kernel is."""
-        return all(k.ok for k in self.kernels)
+        """True when every kernel is, and all that was asked for was tried."""
+        return all(k.ok for k in self.kernels) and (self.source_only or not self.num_unchecked)
 
     @property
     def num_unchecked(self) -> int:

@@ -262,8 +262,9 @@ def _agreement(one: Agreement) -> str:
 def check_view(found: FileCheck) -> RenderableType:
     """Each kernel: findings in its source, then legality per generation."""
     parts = [part for kernel in found.kernels for part in _kernel_check(kernel)]
-    style = "green" if not found.num_unchecked else "yellow"
-    return Group(*parts, Text(f"\n{check_text(found)}", f"bold {style if found.ok else 'red'}"))
+    refused = any(not k.ok for k in found.kernels)
+    style = "green" if found.ok else "red" if refused else "yellow"
+    return Group(*parts, Text(f"\n{check_text(found)}", f"bold {style}"))
 
 
 def _kernel_check(check: KernelCheck) -> list[RenderableType]:

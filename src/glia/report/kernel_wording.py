@@ -25,11 +25,15 @@ def check_text(found: FileCheck) -> str:
     total = count_text(len(found.kernels), "kernel")
     broken = sum(bool(k.problem) for k in found.kernels)
     refused = sum(not k.ok and not k.problem for k in found.kernels)
-    untried = found.num_unchecked - broken
+    untried = 0 if found.source_only else found.num_unchecked - broken
     parts = [f"{refused} of {total} would be refused"] if refused else []
     parts += [f"{broken} of {total} could not be tried"] if broken else []
     if not parts:
-        where = "in the source" if untried else ""
+        where = "in the source" if untried or found.source_only else ""
         parts = [" ".join(f"{total}: nothing to refuse was found {where}".split())]
-    parts += [f"legality of {untried} of {total} was NOT checked: no arguments"] if untried else []
+    if untried:
+        parts += [
+            f"legality of {untried} of {total} was NOT checked, as no arguments are known, and so "
+            "the check is incomplete (--source asks for the source alone)"
+        ]
     return "; ".join(parts)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import inspect
 
 import pytest
 
 from glia.core.errors import ModelError
+from glia.nki import isa
 from glia.nki.subset import RULES, check_source
+from glia.nki.subset.calls import parameters_of
 
 BY_NAME = {rule.name: rule for rule in RULES}
 
@@ -182,3 +185,28 @@ def test_names_that_do_not_exist(tmp_path, line, said):
 def test_names_that_exist_are_left_alone(tmp_path):
     body = "y = nl.tile_size.pmax\nz = nl.bool_\nw = nisa.engine.vector.name\nn = nl.num_programs()"
     assert findings(tmp_path, kernel(body)) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("nisa.dma_copy(x)", ["dma_copy without `src`"]),
+        ("nisa.memset(x, 1.0, valu=2)", ["`valu=` of memset (did you mean value?"]),
+        ("nisa.memset(x, 1.0, value=2.0)", ["`value=` of memset, given by place as well"]),
+        ("nl.ds(1, 2, 3)", ["3 arguments by place of ds, which takes at most 2"]),
+        ("nisa.dma_copy(*[x, x])", []),
+        ("nisa.dma_copy(x, **n)", []),
+        ("nl.load(x, mask=n)", []),
+        ("x.dma_copy()", []),
+    ],
+)
+def test_calls_are_held_against_the_signature(tmp_path, call, words):
+    found = [f.what for f in findings(tmp_path, kernel(call)) if f.rule == "arguments"]
+    assert len(found) == len(words)
+    assert all(text in what for text, what in zip(words, found, strict=True))
+
+
+def test_no_public_instruction_is_without_a_signature_to_hold_calls_against():
+    names = [n for n in dir(isa) if inspect.isfunction(getattr(isa, n)) and n[0] != "_"]
+    assert len(names) > 50
+    assert all(parameters_of(f"nki.isa.{name}") is not None for name in names)

@@ -26,7 +26,7 @@ _GONE: Mapping[str, str] = {
     "nki.simulate_kernel": "nki.simulate(kernel)(...)",
 }
 
-# (instruction, argument) -> what to write; an empty instruction means all of nki.isa.
+# (function, argument) -> what to write; an empty function means all of nki.isa and nki.language.
 _GONE_ARGUMENTS: Mapping[tuple[str, str], str] = {
     ("", "mask"): "clamp the sizes with min(); select with tensor_copy_predicated",
     ("dma_copy", "dst_rmw_op"): "nisa.dma_compute(dst, srcs, reduce_op)",
@@ -89,6 +89,14 @@ def unknown_name(name: str) -> str:
     return f"did you mean {near[0]}?" if near else f"see dir({'.'.join(['nki', *parents])})"
 
 
+def gone_argument(function: str, keyword: str) -> str:
+    """What replaced an argument that a function (by its dotted name) had once; "" if it had not."""
+    instead = _GONE_ARGUMENTS.get((function.rpartition(".")[2], keyword), "")
+    if not instead and function.startswith(("nki.isa.", "nki.language.")):
+        instead = _GONE_ARGUMENTS.get(("", keyword), "")
+    return instead
+
+
 def _gone_argument(node: ast.AST, scope: Scope) -> Iterator[Hit]:
     if not isinstance(node, ast.Call):
         return
@@ -97,24 +105,25 @@ def _gone_argument(node: ast.AST, scope: Scope) -> Iterator[Hit]:
         return
     last = name.rpartition(".")[2]
     for keyword in node.keywords:
-        instead = _GONE_ARGUMENTS.get((last, keyword.arg or ""))
-        if instead is None and name.startswith("nki.isa."):
-            instead = _GONE_ARGUMENTS.get(("", keyword.arg or ""))
+        instead = gone_argument(name, keyword.arg or "")
         if instead:
             yield Hit(keyword.value, f"`{keyword.arg}=` of {last} (now: {instead})")
 
 
 def _assigned_result(node: ast.AST, scope: Scope) -> Iterator[Hit]:
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-        call = node.value
-        name = scope.called(call.func)
-        wants_dst = name.startswith("nki.isa.") and not name.startswith("nki.isa.register_alloc")
-        if wants_dst and not call.args and "dst" not in {k.arg for k in call.keywords}:
-            data = {"data", "src", "stationary", "data1"} & {k.arg for k in call.keywords}
-            if data:
-                yield Hit(
-                    call, f"`{ast.unparse(node.targets[0])} = {name.rpartition('.')[2]}(...)`"
-                )
+        name = scope.called(node.value.func)
+        if is_assigned_result(node.value, name):
+            short = name.rpartition(".")[2]
+            yield Hit(node.value, f"`{ast.unparse(node.targets[0])} = {short}(...)`")
+
+
+def is_assigned_result(call: ast.Call, name: str) -> bool:
+    """True for an instruction (by its dotted name) that is given data, but nowhere to put it."""
+    wants_dst = name.startswith("nki.isa.") and not name.startswith("nki.isa.register_alloc")
+    given = {keyword.arg for keyword in call.keywords}
+    data = {"data", "src", "stationary", "data1"} & given
+    return wants_dst and not call.args and "dst" not in given and bool(data)
 
 
 def _string_buffer(node: ast.AST, scope: Scope) -> Iterator[Hit]:
