@@ -52,9 +52,7 @@ def test_the_page_holds_the_table_of_codes():
 
 
 def test_all_obstacles_are_found_at_once_with_their_lines(check):
-    lines = (
-        "if x.sum() > 0:\n    x = x * 2\ny = x.double().float()\nreturn y[y > 0], x.long() ** 2"
-    )
+    lines = "if x.sum() > 0:\n    x = x * 2\ny = x.double().float()\nreturn y[y > 0], x.long() ** 2"
     report = check(forward(lines))
     said = {(f.rule, f.line) for f in report.findings}
     assert ("C080", 7) in said  # the source knows it, and the graph confirms it
@@ -81,7 +79,7 @@ def test_what_is_decided_only_outside_captures_is_no_finding(check):
     lines = "if not torch.compiler.is_compiling() and x.sum() > 99:\n    x = x * 0\nreturn x"
     report = check(forward(lines))
     assert not [f for f in report.findings if f.rule.startswith("G")]
-    assert "1 waits of the host" in report.graph.note
+    assert "1 wait of the host" in report.graph.note
 
 
 def test_chips_of_one_family_differ_by_what_they_can(check):
@@ -142,6 +140,38 @@ def test_an_index_outside_its_table(check):
 def test_a_model_that_fails_on_its_inputs(check):
     with pytest.raises(ModelError, match=r"mine.py:7; mend the model"):
         check(forward("return x @ torch.ones(5, 5)"))
+
+
+def test_a_model_that_asks_for_cuda_leaves_the_check_of_the_source(check):
+    report = check(forward('return x.to("cuda")'))
+    assert [f.rule for f in report.findings] == ["C002"]
+    assert report.graph.basis == "none"
+    assert "asks for CUDA" in report.graph.note
+    loading = check("def model():\n    return nn.Linear(2, 2).cuda(), torch.ones(1, 2)\n")
+    assert [f.rule for f in loading.findings] == ["C001"]
+    assert "asks for CUDA" in loading.graph.note
+
+
+def test_a_wide_layer_is_no_block(check):
+    single = "def model():\n    return nn.Linear(8192, 4), torch.ones(1, 8192)\n"
+    assert not check(single).findings
+
+
+def test_files_are_named_as_the_source_check_names_them(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(HEAD + forward("return x.sum().item() * x"))
+    monkeypatch.chdir(tmp_path)
+    report = check_model("mine.py:model", [target_named("trn2")])
+    assert {f.file for f in report.findings} == {"mine.py"}
+    assert report.graph.confirmed == ("C077 mine.py:7",)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scripted_module_is_refused(check):
+    with pytest.raises(ModelError, match="before any scripting"):
+        check(
+            "def model():\n    return torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)), "
+            "torch.ones(1, 2)\n"
+        )
 
 
 def test_what_the_model_prints_is_not_in_the_report(tmp_path):

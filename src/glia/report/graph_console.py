@@ -38,7 +38,8 @@ def _few(reading: GraphReading, show_all: bool) -> str:
 def _kinds_table(kinds: tuple[OperationKind, ...], show_all: bool) -> RenderableType:
     shown = kinds if show_all else kinds[:_SHOWN]
     more = f", the {len(shown)} most frequent (--all shows them)" if len(shown) < len(kinds) else ""
-    table = titled_table(f"{len(kinds)} kinds of operations{more}")
+    title = "1 kind of operation" if len(kinds) == 1 else f"{len(kinds)} kinds of operations"
+    table = titled_table(title + more)
     columns(
         table, ("Operation", "On the vendor's list for Neuron", "glia translates it"), ("Times",)
     )

@@ -20,7 +20,8 @@ _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in [^\n]*\n\s*
 # Dynamo starts a path with the variable that holds the model: L['self'].encoder
 _VARIABLE = re.compile(r"^[LG]\['[^']*'\]\.?")
 _TORCH = str(Path(torch.__file__).parent)
-_HERE = str(Path(__file__).parent)
+_HERE = str(Path(__file__).parents[2])
+_PYTHON = sysconfig.get_paths()["stdlib"]
 _LIBRARIES = tuple({sysconfig.get_paths()[key] for key in ("purelib", "platlib", "stdlib")})
 
 
@@ -42,8 +43,13 @@ def innermost(frames: list[SourceLine]) -> SourceLine | None:
 
 
 def is_outside(file: str) -> bool:
-    """True for files of the user or of libraries, not of PyTorch or of this front end."""
-    return not file.startswith((_TORCH, _HERE, "<"))
+    """True for files of the user or of libraries, not of PyTorch, glia or Python itself."""
+    return not file.startswith((_TORCH, _HERE, "<")) and not _is_of_python(file)
+
+
+def _is_of_python(file: str) -> bool:
+    """True for the standard library, below which packages are installed as well."""
+    return file.startswith(_PYTHON) and "-packages" not in file
 
 
 def source_of_error(error: BaseException) -> SourceLine | None:

@@ -53,8 +53,14 @@ def study(
     """Run the module, export it, and let glia translate it; it is left as it was.
 
     Raises:
+        ModelError: for a scripted module.
         IndexError, RuntimeError, ...: what the module itself raises on its example inputs.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError(
+            f"reading {name}: got a scripted module, expected a torch.nn.Module; pass the module "
+            "itself, before any scripting"
+        )
     with evaluating(module), _silent():
         seen = observe(module, args, kwargs)
         program, failure = _exported(name, module, args, kwargs)

@@ -97,6 +97,9 @@ def _operations(found: Study) -> Iterator[Spoken]:
     is_captured = found.failure is None
     both = (*found.observation.operations, *found.operations) if is_captured else found.operations
     for rule in GRAPH_RULES.values():
+        if rule.look_at_all is not None and is_captured:
+            for operation, detail in rule.look_at_all(found.operations):
+                yield Spoken(rule, operation.source, detail)
         if rule.look is None or (rule.needs_capture and not is_captured):
             continue
         for operation in both if rule.reads_values else found.operations:

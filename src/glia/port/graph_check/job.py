@@ -10,11 +10,11 @@ import io
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glia.chips import list_chips, load_chip
 from glia.core.check_records import (
@@ -38,7 +38,8 @@ from glia.port.suppress import suppressions
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for
 
-_QUOTES = "[]'"  # around the name of a keyword input
+# How PyTorch says that something needs a GPU of NVIDIA.
+_CUDA = re.compile(r"\bCUDA\b|\bNVIDIA\b|\bcuda\b")
 
 if TYPE_CHECKING:
     from glia.frontends.load import LoadedModel
@@ -68,8 +69,13 @@ def _looked_at(spec: str) -> tuple[list[Spoken], GraphReading]:
     from glia.frontends.load import load_model
 
     start = time.perf_counter()
-    with redirect_stdout(io.StringIO()):  # what the user's code prints is no part of the report
-        found = load_model(spec)
+    try:
+        with redirect_stdout(io.StringIO()):  # what the user's code prints is no part of the report
+            found = load_model(spec)
+    except ModelError as error:
+        if not _CUDA.search(str(error)):
+            raise
+        return [], _unread(spec, f"the model asks for CUDA before it can be looked at ({error})")
     from glia.frontends.torch.sources import source_of_error  # after load_model asked for PyTorch
     from glia.frontends.torch.study import study
 
@@ -80,11 +86,17 @@ def _looked_at(spec: str) -> tuple[list[Spoken], GraphReading]:
     except Exception as error:  # the user's model fails on the user's inputs
         where = source_of_error(error)
         predicted = from_error(error, where)
-        if predicted is None:
+        if predicted is None and not _CUDA.search(str(error)):
             raise _failed(found.name, error, where) from error
-        note = "the model fails on its own example inputs; nothing else was looked at"
-        return [predicted], _reading(found, start, note)
-    return spoken(learnt), _reading(found, start, "", learnt)
+        why = "asks for CUDA" if predicted is None else "fails on its own example inputs"
+        at = f" at {where}" if where else ""
+        note = f"the model {why}{at}; mend that first, nothing else of the graph was looked at"
+        return [predicted] if predicted else [], _unread(found.name, note)
+    return spoken(learnt), _reading(found, start, learnt)
+
+
+def _unread(model: str, note: str) -> GraphReading:
+    return GraphReading(model, "none", note, 0, (), None, (), (), {})
 
 
 def _failed(name: str, error: Exception, where: SourceLine | None) -> ModelError:
@@ -96,16 +108,13 @@ def _failed(name: str, error: Exception, where: SourceLine | None) -> ModelError
     )
 
 
-def _reading(
-    found: LoadedModel, start: float, note: str, learnt: Study | None = None
-) -> GraphReading:
-    if learnt is None:
-        return GraphReading(found.name, "none", note, 0, (), None, (), (), {})
+def _reading(found: LoadedModel, start: float, learnt: Study) -> GraphReading:
     is_captured = learnt.failure is None
     reason = "" if learnt.failure is None else learnt.failure.reason
     basis = "one captured graph" if is_captured else f"a call that was watched ({reason})"
     untaken = num_untaken(learnt)
-    aside = f"; {untaken} waits of the host in a plain call, none when captured" if untaken else ""
+    waits = "1 wait" if untaken == 1 else f"{untaken} waits"
+    aside = f"; {waits} of the host in a plain call, none when captured" if untaken else ""
     return GraphReading(
         found.name,
         "captured" if is_captured else "watched",
@@ -129,10 +138,17 @@ def _inputs(found: LoadedModel) -> tuple[str, ...]:
     given = (found.args, found.kwargs)
     leaves, _ = pytree.tree_flatten_with_path(given)
     return tuple(
-        f"{pytree.keystr(path[1:]).strip(_QUOTES)}: {fact_of(leaf)}"
-        for path, leaf in leaves
-        if isinstance(leaf, Tensor)
+        f"{_name(path[1:])}: {fact_of(leaf)}" for path, leaf in leaves if isinstance(leaf, Tensor)
     )
+
+
+def _name(path: Any) -> str:
+    """`input_ids`, `0['x']`: the first key bare, what lies inside it as it is written."""
+    from torch.utils import _pytree as pytree
+
+    first, *rest = path
+    key = first.key if hasattr(first, "key") else first.idx
+    return f"{key}{pytree.keystr(tuple(rest))}"
 
 
 def _kinds(learnt: Study) -> tuple[OperationKind, ...]:
@@ -168,11 +184,12 @@ def _merged(
     targets: Sequence[Target],
 ) -> CheckReport:
     settings = settings_for(_root(spec))
+    names = {Path(f.file).resolve(): f.file for f in source.findings}
     known = {(f.file, f.line, f.rule) for f in source.findings}
     confirmed: list[str] = []
     findings = list(source.findings)
     for one in said:
-        finding = _accepted(_finding(one, spec), settings)
+        finding = _accepted(_finding(one, spec, names), settings)
         same = [r for r in one.rule.see if (finding.file, finding.line, r) in known]
         if same:
             confirmed.append(f"{same[0]} {finding.file}:{finding.line}")
@@ -197,14 +214,20 @@ def _root(spec: str) -> Path:
     return path if path.is_dir() else Path(spec.rpartition(":")[0])
 
 
-def _finding(one: Spoken, spec: str) -> CodeFinding:
+def _finding(one: Spoken, spec: str, names: Mapping[Path, str]) -> CodeFinding:
+    """The finding; its file is named as the source check names it, else from this folder."""
     place = one.source or _function_line(spec)
     line = _line_of(place) or place.code
     column = len(line) - len(line.lstrip()) + 1 if line else 1
-    file = shown_path(Path(place.file))
+    path = Path(place.file).resolve()
+    file = names.get(path) or shown_path(_from_here(path))
     return CodeFinding(
         one.rule.id, file, place.line, column, line.strip(), "code", detail=one.detail
     )
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _function_line(spec: str) -> SourceLine:
@@ -276,7 +299,7 @@ def _verdict(
         return verdict
     slower = verdict.counts["slower"]
     if reading.basis == "none":
-        return verdict
+        return replace(verdict, verdict="unknown", reason=reading.note)
     found = f"slower at {slower} places" if slower else "nothing found"
     reason = f"{found} in the source and the graph that is documented to fail"
     if slower:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from math import ceil
 
 from glia.frontends.operations import Operation, TensorFact
@@ -37,6 +38,8 @@ def _custom(operation: Operation) -> str:
 
 
 def _other_layout(operation: Operation) -> str:
+    if operation.namespace == "quantized":
+        return str(operation)
     odd = [f for f in (*operation.inputs, *operation.outputs) if _is_odd(f)]
     return f"{operation.name} with a tensor of layout {odd[0].layout}" if odd else ""
 
@@ -53,19 +56,23 @@ def _many_dims(operation: Operation) -> str:
     return f"{operation.name} gives {widest}"
 
 
-def _wide_middle(operation: Operation) -> str:
-    """The second product of a feed-forward block: it takes more than the limit and gives less."""
-    if base_name(operation) not in ("linear", "addmm", "mm"):
-        return ""
-    inputs = [f for f in operation.inputs if len(f.shape) >= 2]
-    if not inputs or not operation.outputs:
-        return ""
-    wide, given = inputs[0].shape[-1], operation.outputs[0].shape[-1]
-    if wide is None or given is None or wide <= _MLP_LIMIT or given >= wide:
-        return ""
-    return (
-        f"{wide} wide: below the limit with a tensor-parallel degree of {ceil(wide / _MLP_LIMIT)}"
-    )
+def _wide_middle(operations: Sequence[Operation]) -> Iterator[tuple[Operation, str]]:
+    """The second product of a feed-forward block: it takes what an earlier one made, and less."""
+    made: set[int] = set()
+    for operation in operations:
+        if base_name(operation) not in ("linear", "addmm", "mm") or not operation.outputs:
+            continue
+        wide = next((f.shape[-1] for f in operation.inputs if len(f.shape) >= 2), None)
+        given = operation.outputs[0].shape[-1]
+        if wide is None or given is None:
+            continue
+        if wide > _MLP_LIMIT and wide in made and given < wide:
+            degree = ceil(wide / _MLP_LIMIT)
+            yield (
+                operation,
+                f"{wide} wide: within the limit at a tensor-parallel degree of {degree}",
+            )
+        made.add(given)
 
 
 RULES: tuple[GraphRule, ...] = (
@@ -87,7 +94,7 @@ RULES: tuple[GraphRule, ...] = (
         ),
         grade="documented",
         sources=(error_code("EBIR023"),),
-        look=_wide_middle,
+        look_at_all=_wide_middle,
         needs_capture=True,
         codes=("EBIR023",),
     ),

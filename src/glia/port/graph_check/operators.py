@@ -197,6 +197,7 @@ RULES: tuple[GraphRule, ...] = (
         sources=(TROUBLESHOOT, EXPORT_PROBE),
         see=("C089",),
         look=named("as_strided", "set", "as_strided_copy", "as_strided_scatter"),
+        needs_capture=True,  # in a call the CPU's own Fourier transforms do it too
     ),
     GraphRule(
         id="G048",

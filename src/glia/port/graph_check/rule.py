@@ -6,7 +6,7 @@ PyTorch: it must speak on the bad one and be silent on the good one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from glia.chips import Chip
@@ -19,7 +19,8 @@ Look = Callable[[Operation], str]
 
 @dataclass(frozen=True, slots=True)
 class GraphRule(Rule):
-    """A rule that speaks on an operation (`look`), or that the job raises by itself (no `look`).
+    """A rule that speaks on an operation (`look`), on some among all (`look_at_all`), or that the
+    job raises by itself.
 
     `on_chip` corrects the advice for one chip, by what the chip can do. `needs_capture`: the rule
     tells composites apart, which only a captured graph has. `reads_values`: it also looks at a
@@ -28,6 +29,7 @@ class GraphRule(Rule):
     """
 
     look: Look | None = None
+    look_at_all: Callable[[Sequence[Operation]], Iterator[tuple[Operation, str]]] | None = None
     on_chip: Callable[[Chip], Advice | None] | None = None
     needs_capture: bool = False
     reads_values: bool = False
