@@ -134,7 +134,7 @@ DEEPSEEK_V3 = {
     "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]},
 }
 
-# Exact counts: from the safetensors headers that the models' pages show.
+# Exact counts as the models' pages and papers print them; buffers are not parameters.
 COUNTS = {
     "Llama-2-7B": (LLAMA_2_7B, 6_738_415_616),
     "Llama-3-8B": (LLAMA_3_8B, 8_030_261_248),
@@ -144,6 +144,9 @@ COUNTS = {
     "GPT-2": (GPT2, 124_439_808),
     "T5-base": (T5_BASE, 222_903_552),
     "BERT-base": (BERT_BASE, 109_482_240),
-    "Falcon-7B": (FALCON_7B, 6_921_720_704),
-    "DeepSeek-V3": (DEEPSEEK_V3, 671_026_404_352),
+}
+TREES = {
+    **{name: tree for name, (tree, _) in COUNTS.items()},
+    "Falcon-7B": FALCON_7B,
+    "DeepSeek-V3": DEEPSEEK_V3,
 }

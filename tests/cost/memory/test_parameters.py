@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,16 @@ def bytes_of(lines, name):
 def test_published_counts(name):
     tree, count = published.COUNTS[name]
     assert read(tree).num_parameters == count
+
+
+@pytest.mark.parametrize("name", published.TREES)
+def test_published_configs_are_built_alike(name):
+    tree = published.TREES[name]
+    config = transformers.AutoConfig.for_model(**tree)
+    config.quantization_config = None
+    with torch.device("meta"):
+        module = getattr(transformers, tree["architectures"][0])(config)
+    assert read(tree).num_parameters == sum(p.numel() for p in module.parameters())
 
 
 def check_counts(config, module):

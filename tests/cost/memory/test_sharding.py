@@ -43,8 +43,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_degrees_that_divide(name):
-    tree, _ = published.COUNTS[name]
-    model = read(tree)
+    model = read(published.TREES[name])
     assert allowed_degrees(model, 128) == ALLOWED[name]
 
 

@@ -162,7 +162,7 @@ def swapped(
 ) -> Iterator[torch.nn.Module]:
     """Inside, every parameter and buffer is what `change` made of it; tied ones stay tied."""
     made: dict[int, Any] = {}
-    saved = []
+    saved: list[Any] = []
     for owner in module.modules():
         for table in (owner._parameters, owner._buffers):
             for name, tensor in table.items():
