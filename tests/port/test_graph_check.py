@@ -219,6 +219,7 @@ def test_sarif_and_explain(tmp_path):
     (result,) = (
         r for r in json.loads(log.read_text())["runs"][0]["results"] if r["ruleId"] == "G026"
     )
+    assert "(pow of int64[4])" in result["message"]["text"]
     assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == 7
     page = CliRunner().invoke(app, ["explain", "g026"])
     assert page.exit_code == 0

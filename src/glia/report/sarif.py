@@ -73,11 +73,12 @@ def _advice(rule: RuleSummary) -> str:
 
 
 def _result(finding: CodeFinding, rule: RuleSummary, index: int, folder: Path) -> dict[str, Any]:
+    seen = f" ({finding.detail})" if finding.detail else ""
     result: dict[str, Any] = {
         "ruleId": rule.id,
         "ruleIndex": index,
         "level": _LEVELS[rule.worst] if finding.weighs else "note",
-        "message": {"text": f"{rule.title}: {rule.why}\n{_advice(rule)}"},
+        "message": {"text": f"{rule.title}{seen}: {rule.why}\n{_advice(rule)}"},
         "locations": [_location(finding, folder)],
         "properties": {"role": finding.role, "guard": finding.guard},
     }
