@@ -168,6 +168,8 @@ class StreamBuilder(LaunchMemory):
         Raises:
             KernelError: for whatever the instruction refuses, with the kernel's file and line.
         """
+        if self.deferred:
+            arguments = self.deferred.arguments(op, arguments)
         self._at = at
         first = len(self.instructions)
         try:
@@ -213,7 +215,7 @@ class StreamBuilder(LaunchMemory):
             check_columns(op, on, self.target, writes, reads)
             reads = (*reads, *tiles)
         first = reads[0] if moves is not None else None
-        partly = None if first is None else self.shadow(first).partly_written(first)
+        partly = None if first is None else self._shadows[first.storage.index].partly_written(first)
         for view in reads:
             if partly is not None and view is first:
                 continue
@@ -226,7 +228,7 @@ class StreamBuilder(LaunchMemory):
         if partly is not None and moves is not None:
             arrived = np.zeros(writes[0].shape, bool)
             moves(arrived, partly)
-            self.shadow(writes[0]).unmark(writes[0], ~arrived)
+            self._shadows[writes[0].storage.index].unmark(writes[0], ~arrived)
         made = Instruction(
             len(self.instructions),
             op,

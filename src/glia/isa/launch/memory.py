@@ -11,6 +11,7 @@ import numpy as np
 from glia.core.dtypes import DType
 from glia.core.dtypes import dtype as find_dtype
 from glia.core.errors import KernelError
+from glia.isa.launch.deferred import Deferred
 from glia.isa.launch.initialised import Shadow
 from glia.isa.launch.located import kernel_frames, kernel_place
 from glia.isa.launch.pinned import check_address
@@ -45,6 +46,7 @@ class LaunchMemory:
         self._outputs: list[Storage] = []
         self._at = ("", 0)
         self.repeats = Repeats()
+        self.deferred = Deferred()
 
     def storage(
         self,
@@ -64,6 +66,8 @@ class LaunchMemory:
         there another may read, so whether it was written is checked over all cores together, after
         each was traced (`silicon/execution/races.py`), and not here.
         """
+        if memory == "psum":
+            self.deferred.settle()
         sizes = tuple(int(n) for n in shape)
         self._check_shape(sizes, memory, name)
         index = len(self.storages)
@@ -115,11 +119,13 @@ class LaunchMemory:
                 "arrays as arguments",
                 "run it with nki.simulate(kernel)(arrays...)",
             )
+        self.deferred.settle_for(view)
         self.data_dependent = self.data_dependent or f"{self._at[0]}:{self._at[1]}"
         return self.peek(view)
 
     def look(self, view: NkiTensor) -> np.ndarray | None:
         """A copy of what `view` holds now, to be shown; None when traced for shapes only."""
+        self.deferred.settle_for(view)
         return None if self.peek is None else self.peek(view)
 
     def shared_number(self, view: NkiTensor, what: str) -> str:
@@ -138,7 +144,8 @@ class LaunchMemory:
         return f"shared {self.shared.index(storage)}"
 
     def shadow(self, view: NkiTensor) -> Shadow:
-        """The written-flags of the view's storage."""
+        """The written-flags of the view's storage, for who looks from outside."""
+        self.deferred.settle_for(view)
         return self._shadows[view.storage.index]
 
     def mark_output(self, tensor: NkiTensor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -153,14 +154,21 @@ def _on_partitions(x: NkiTensor, rows: int) -> NkiTensor:
 def _multiplied(made: NkiTensor, row: NkiTensor) -> None:
     """A column of ones times the row: each product is exact.
 
-    GpSimd and Scalar help, so that nothing waits in the queue of the Vector engine.
+    A tile that fits one product stays in PSUM until something needs it in SBUF. GpSimd
+    and Scalar help, so that nothing waits in the queue of the Vector engine.
     """
     ones, step = _column_of_ones(made.shape[0], row.dtype), tile_size.gemm_moving_fmax
     for start in range(0, made.shape[1], step):
         part = slice(start, min(start + step, made.shape[1]))
         product = ndarray((made.shape[0], part.stop - start), float32, psum)
         nc_matmul(product, ones, row[:, part])
-        activation(made[:, part], FUNCTIONS["copy"], product)
+        copied = partial(activation, made[:, part], FUNCTIONS["copy"], product)
+        builder = current("nl.broadcast_to")
+        alone = made.dtype == float32 and product.shape == made.storage.shape
+        if alone and not (builder.repeats.frames or builder.schedule.loops):
+            builder.deferred.add(made, product, copied)
+        else:
+            copied()
 
 
 def _column_of_ones(rows: int, kind: DType) -> NkiTensor:

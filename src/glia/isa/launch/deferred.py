@@ -1,0 +1,75 @@
+"""Tiles that lie in PSUM already, and are copied to SBUF only when something needs them there.
+
+A Vector instruction of two float32 tiles takes one cycle per element where one of them is in PSUM,
+and two where both are in SBUF (nki/isa cost formulas of v2.26.1); a tile that a product has made,
+as `nl.broadcast_to` does, is left where it is for such a reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from glia.isa.engines import engine
+from glia.isa.tensors.tensor import NkiTensor
+
+_OPS = ("add", "subtract", "multiply", "maximum", "minimum")
+
+
+class Deferred:
+    """The tiles of one launch that are still to be copied, with what copies each."""
+
+    def __init__(self) -> None:
+        self._tiles: dict[int, tuple[NkiTensor, Callable[[], object]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._tiles)
+
+    def add(self, tile: NkiTensor, product: NkiTensor, copy: Callable[[], object]) -> None:
+        """`copy` fills the whole `tile` in SBUF from `product`, equal to it, in PSUM."""
+        self._tiles[tile.storage.index] = (product, copy)
+
+    def settle(self) -> None:
+        """Copy all: what comes next may need the tiles, or their place in PSUM."""
+        waiting, self._tiles = self._tiles, {}
+        for _, copy in waiting.values():
+            copy()
+
+    def settle_for(self, view: NkiTensor) -> None:
+        """Copy what waits, if this view is of it."""
+        if self._tiles and self._names(view):
+            self.settle()
+
+    def arguments(self, op: str, given: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of an instruction, tiles replaced where it reads PSUM; else all settle."""
+        uses = [role for role, value in given.items() if self._names(value)]
+        if not uses:
+            return given
+        role = uses[0]
+        if len(uses) > 1 or op != "tensor_tensor" or not self._serves(role, given):
+            self.settle()
+            return given
+        return {**given, role: self._tiles[given[role].storage.index][0]}
+
+    def _names(self, value: Any) -> bool:
+        """True for a tile that waits, alone, in a list, or as the address of another."""
+        if isinstance(value, (list, tuple)):
+            return any(map(self._names, value))
+        if not isinstance(value, NkiTensor):
+            return False
+        at = value.indirection
+        return value.storage.index in self._tiles or (at is not None and self._names(at.index))
+
+    def _serves(self, role: str, given: Mapping[str, Any]) -> bool:
+        """Vector reads one whole tile of float32 from PSUM, and the other from SBUF."""
+        tile, other = given[role], given.get("data1" if role == "data2" else "data2")
+        whole = isinstance(tile, NkiTensor) and (
+            (tile.shape, tile.steps, tile.start) == (tile.storage.shape, tile.storage.steps, 0)
+        )
+        plain = isinstance(other, NkiTensor) and (other.storage.memory, str(other.dtype)) == (
+            "sbuf", "float32"
+        )  # fmt: skip
+        on = given.get("engine", engine.unknown)
+        name = getattr(given.get("op"), "name", getattr(given.get("op"), "__name__", ""))
+        vector = on in (engine.unknown, engine.vector) and name in _OPS
+        return role in ("data1", "data2") and whole and plain and vector
