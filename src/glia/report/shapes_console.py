@@ -33,9 +33,10 @@ def shapes_view(report: ShapeReport) -> RenderableType:
 def _head(report: ShapeReport) -> Text:
     whole = "all of them" if report.is_complete else "as many as the limit allows"
     graphs = f"{len(report.graphs)} distinct graph" + ("" if len(report.graphs) == 1 else "s")
+    batches = "1 batch" if report.num_batches == 1 else f"{report.num_batches:,} batches"
     return Text.assemble(
         (f"{report.model} on {report.data}: {graphs}", "bold"),
-        f" in {report.num_batches:,} batches, {whole}.\nA batch is given as {report.call}.",
+        f" in {batches}, {whole}.\nA batch is given as {report.call}.",
     )
 
 
@@ -97,7 +98,8 @@ def _compile_note(report: ShapeReport) -> list[Text]:
 def _syncs(report: ShapeReport) -> RenderableType:
     if not report.syncs:
         return Text("\nHost syncs: none seen in a call, none in the source")
-    table = titled_table(f"Host syncs: the host waits at {len(report.syncs)} lines")
+    lines = "1 line" if len(report.syncs) == 1 else f"{len(report.syncs)} lines"
+    table = titled_table(f"Host syncs: the host waits at {lines}")
     columns(table, ("Where", "What", "Known from", "Code"), ("Per call",))
     for sync in report.syncs:
         count = str(sync.count) if sync.count else "-"

@@ -313,3 +313,13 @@ def test_the_command(tmp_path):
     assert bad.exit_code == 2
     again = ["shapes", f"{file}:counter", "--data", f"{file}:batches"]
     assert CliRunner().invoke(app, again).exit_code == 1
+
+
+def test_the_example_of_the_readme():
+    from pathlib import Path
+
+    file = Path(__file__).parents[3] / "examples" / "shapes_buckets.py"
+    report = check_shapes(f"{file}:classifier", f"{file}:loader", Wishes())
+    assert (report.num_batches, len(report.graphs), report.plan.num_graphs) == (63, 44, 6)
+    assert round(report.plan.waste, 3) == 0.083
+    assert report.ok

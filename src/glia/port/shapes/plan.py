@@ -62,7 +62,8 @@ def _plan(
         count * min(prod(b) for b in buckets if holds(b, s)) for s, count in used.items()
     )
     waste = 1 - real / computed if computed else 0.0
-    return BucketPlan(len(buckets), tuple(sorted(buckets)), waste, is_exact)
+    is_only_way = len(buckets) in (1, len(used))
+    return BucketPlan(len(buckets), tuple(sorted(buckets)), waste, is_exact or is_only_way)
 
 
 def holds(bucket: Sizes, sizes: Sizes) -> bool:
