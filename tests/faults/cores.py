@@ -45,6 +45,18 @@ def run_time_offset_out_of_range(where: Any, x: Any) -> None:
 # -- two cores -------------------------------------------------------------------------------------
 
 
+@fault(r"nothing between them.*core_barrier", f"{ISA} core_barrier: `data` is what it orders",
+       cores=2)  # fmt: skip
+def barrier_about_another_tensor(x: Any) -> Any:
+    out, other = (nl.ndarray(x.shape, x.dtype, nl.shared_hbm) for _ in range(2))
+    if nl.program_id(0) == 0:
+        nisa.dma_copy(out, nl.load(x))
+    nisa.core_barrier(other, (0, 1))
+    if nl.program_id(0) == 1:
+        nisa.dma_copy(sbuf(128, 512), out)  # here
+    return out
+
+
 @fault(r"core_barrier", f"{ISA} core_barrier: what the other core wrote", cores=2)
 def reading_what_the_other_core_writes(x: Any) -> Any:
     half = nl.program_id(0)

@@ -33,6 +33,15 @@ def softmax(x):
     return e / e.sum(1, keepdims=True)
 
 
+def divided(x, by, kind):
+    """A tile by a column, as another dtype."""
+    inverse = nl.ndarray(by.shape, nl.float32, buffer=nl.sbuf)
+    nisa.reciprocal(dst=inverse, data=by)
+    made = nl.ndarray(x.shape, kind, buffer=nl.sbuf)
+    nisa.tensor_scalar(dst=made, data=x, op0=nl.multiply, operand0=inverse)
+    return made
+
+
 @nki.jit
 def flash(q, k, v, scale):
     d, sq = q.shape
@@ -92,11 +101,7 @@ def flash(q, k, v, scale):
                 dst=acc, data=acc, op0=nl.multiply, operand0=a, op1=nl.add, operand1=pv
             )
             nisa.tensor_copy(dst=m, src=mn)
-        r = nl.ndarray((B, 1), nl.float32, buffer=nl.sbuf)
-        nisa.reciprocal(dst=r, data=total)
-        o = nl.ndarray((B, d), q.dtype, buffer=nl.sbuf)
-        nisa.tensor_scalar(dst=o, data=acc, op0=nl.multiply, operand0=r)
-        nisa.dma_copy(dst=out[i * B : (i + 1) * B, :], src=o)
+        nisa.dma_copy(dst=out[i * B : (i + 1) * B, :], src=divided(acc, total, q.dtype))
     return out
 
 
