@@ -120,17 +120,18 @@ def mamba_layers() -> list[Row]:
             "not how long): what is missing here is 30 us"),
         Row("L v1", "Mamba v1, 4096 channels", "trn1", mamba.states_outside, wide, 2.34 * MS,
             0.10, MAMBA, active_s={"vector": 0.9216 * 2.34 * MS}, size=7),
-        Row("L v1'", "Mamba v1 with B and C copied to SBUF, as nl.broadcast_to leaves them", "trn1",
+        Row("L v1'", "Mamba v1 with B and C copied to SBUF", "trn1",
             mamba.states_outside, wide, 2.34 * MS, None, MAMBA, {"copied": True},
             {"vector": 0.9216 * 2.34 * MS}, size=8,
-            note="the tutorial's file run as it is. Five vector instructions of two operands in "
-            "SBUF, at their published two cycles per element, take 2.6 ms, more than Vector was "
-            "active: what was measured read two of them from PSUM, as L v1 does"),
+            note="not what ran: five vector instructions of two operands in SBUF, at their "
+            "published two cycles per element, take 2.6 ms, more than Vector was active. What was "
+            "measured read two of them from PSUM, as L v1 does and nl.broadcast_to leaves them"),
         Row("L v2", "Mamba v2, 4096 channels", "trn1", mamba.channels_outside, wide, 1.61 * MS,
             0.10, MAMBA, note=once, size=5),
         Row("L v2'", "Mamba v2 with delta * u per state, as the kernel's text has it", "trn1",
             mamba.channels_outside, wide, 1.61 * MS, None, MAMBA, {"product_per_state": True},
-            note="not what ran: see L v2", size=6),
+            note="the tutorial's file as it is, run unchanged: its v3 is as far off. The vendor's "
+            "compiler must have moved the product out of the loop: see L v2", size=6),
     ]  # fmt: skip
     for length, milliseconds in ((1024, 3.3), (2048, 6.6), (4096, 13.3), (8192, 27.8)):
         rows.append(
