@@ -138,6 +138,8 @@ def _answer_table(targets: Sequence[TargetFit]) -> Table:
     for target in targets:
         best = target.smallest
         name = Text("none of those tried", style="red") if best is None else Text(best.title)
+        if best is None and target.shown.verdict == "unknown":
+            name = Text("unknown", style=_STYLES["unknown"])
         plan = "-" if best is None else str(best.plan)
         table.add_row(
             Text(target.chip),
@@ -151,6 +153,8 @@ def _answer_table(targets: Sequence[TargetFit]) -> Table:
 
 def _why_not_smaller(target: TargetFit) -> str:
     below = target.machines
+    if target.shown.verdict == "unknown":
+        return f"{target.shown.title}: {target.shown.why}"
     if target.smallest is not None:
         below = below[: below.index(target.smallest)]
     failed = [row for row in below if row.verdict not in GOOD]

@@ -114,7 +114,8 @@ def _target(chip: Chip, counted: CountedModel, work: Workload, request: FitReque
     smallest = next((row for row in rows if row.verdict in GOOD), None)
     if not rows:
         rows = [_no_plan(search, machines[-1])]
-    shown = smallest or rows[-1]
+    open_row = next((row for row in rows if row.verdict == "unknown"), None)
+    shown = smallest or open_row or rows[-1]
     return TargetFit(
         chip=chip.name,
         title=chip.title,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from glia.core.errors import ModelError
 from glia.cost.memory.architecture import Architecture, Block, Traced
 from glia.cost.memory.config import Config
 from glia.cost.memory.families.common import UnknownFamily
 from glia.port.fit.request import FORMATS, TRACED_SEQ, FitRequest
-from glia.port.fit.torch_trace import peak_of, swapped, weights_of
+from glia.port.fit.torch_trace import fake_mode, peak_of, swapped, weights_of
 
 
 def build(config: Config, request: FitRequest, unknown: UnknownFamily) -> Architecture:
@@ -64,7 +63,7 @@ def _architecture(config: Config, module: torch.nn.Module, request: FitRequest) 
         embedding=Block(tuple(weights_of(module))),
         head=Block(),
         num_logits=0,
-        is_causal=bool(getattr(getattr(module, "config", None), "use_cache", False)),
+        is_causal=bool(getattr(module, "can_generate", lambda: False)()),
         dtype=FORMATS.get(request.dtype or "bf16", "bfloat16"),
         notes=(note,) if note else (),
         traced=traced,
@@ -89,7 +88,7 @@ def _traced(module: Any, request: FitRequest) -> tuple[Traced, str]:
 
 
 def _peak(module: Any, batch: int, seq: int, dtype: torch.dtype, backward: bool) -> int:
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    mode = fake_mode()
 
     def fake(tensor: torch.Tensor) -> torch.Tensor:
         kind = dtype if tensor.is_floating_point() else tensor.dtype

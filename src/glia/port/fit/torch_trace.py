@@ -6,6 +6,7 @@ makes is counted until it is freed, so the peak is the one of eager PyTorch, byt
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -144,8 +145,14 @@ def _real_peak(loaded: LoadedModel, backward: bool) -> tuple[int | None, str]:
                 buffer.copy_(saved)
 
 
+def fake_mode() -> FakeTensorMode:
+    """Tensors without data; what does not run on them is told by its exception alone."""
+    logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)
+    return FakeTensorMode(allow_non_fake_inputs=True)
+
+
 def _fake_peak(loaded: LoadedModel, backward: bool) -> int:
-    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    mode = fake_mode()
 
     def fake(value: Any) -> Any:
         is_tensor = isinstance(value, torch.Tensor)
