@@ -151,6 +151,11 @@ LAYOUTS = {
         {"p/a.py": "from . import accel", "run.py": "from p import accel"},
         ["p/accel.py"],
     ),
+    "scripts that import a package without places": (
+        {"p/__init__.py": "", "run.py": "import p\n" + CUDA},
+        {"run.py": "import accel"},
+        ["accel.py"],
+    ),
     "scripts in folders of their own": (
         {"x/a.py": CUDA, "y/b.py": CUDA},
         {"x/a.py": "import accel", "y/b.py": "import accel"},

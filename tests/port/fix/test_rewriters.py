@@ -37,7 +37,7 @@ CASES = [
         'p.add_argument("--device", default=accel.device())',
     ),
     ('d = torch.device("cuda", rank)', "d = torch.device(accel.device(rank))"),
-    ("x = x.to(local_rank)", "x = x.to(accel.device(local_rank))"),
+    ("x = x.to(local_rank)", "x = x.to(accel.place(local_rank))"),
     ("torch.accelerator.synchronize()", "accel.synchronize()"),
     ("torch.cuda.set_device(rank)", "accel.set_device(rank)"),
     ("d = torch.cuda.current_device()", "d = accel.current_device()"),

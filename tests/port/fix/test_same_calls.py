@@ -22,6 +22,8 @@ SNIPPETS = [
     "y = x.to(device=f'cuda:{rank}', dtype=torch.float64)",
     "y = x.to('cuda:' + str(rank), non_blocking=True)",
     "y = x.to(rank) if use else None",
+    "rank = None\ny = x.to(rank)",
+    "y = x.to(0)",
     "y = torch.zeros(2, device='cuda:1', dtype=torch.int64)",
     "def f(a, device='cuda', *, dev='cuda:0'):\n    return a.to(device).to(dev)\nf(x)",
     "d = torch.device('cuda' if torch.cuda.is_available() else 'cpu')\ny = x.to(d)",

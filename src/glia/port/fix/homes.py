@@ -54,9 +54,12 @@ def choose_homes(modules: Sequence[tuple[Path, Module]], root: Path) -> dict[Pat
     return chosen
 
 
-def _rank(home: Home, served: Mapping[Home, Collection[Path]]) -> tuple[int, bool, int, str]:
-    """The most files first; of equal ones a package, which is found from anywhere."""
-    return (-len(served[home]), not home.package, len(home.folder.parts), str(home.folder))
+def _rank(home: Home, served: Mapping[Home, Collection[Path]]) -> tuple[int, bool, bool, int, str]:
+    """The most files first; of equal ones a folder that has one of them, then a package, which is
+    found from anywhere."""
+    files = served[home]
+    is_foreign = not any(home.folder in path.parents for path in files)
+    return (-len(files), is_foreign, not home.package, len(home.folder.parts), str(home.folder))
 
 
 def _options(path: Path, module: Module, root: Path) -> list[Import]:

@@ -40,4 +40,5 @@ def give_number(hit: Hit) -> Fix | Refusal | None:
     value = hit.node.value if isinstance(hit.node, ast.keyword) else hit.argument("device", 0)
     if value is None:
         return NOT_CALLED
-    return replace(value, "@device({which})", which=value)
+    known = isinstance(value, ast.Constant)
+    return replace(value, "@device({which})" if known else "@place({which})", which=value)

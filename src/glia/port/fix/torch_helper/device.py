@@ -84,6 +84,11 @@ def device(which: Any = None) -> str:
     return here if foreign or here in _SINGLE or not index.isdigit() else f"{here}:{index}"
 
 
+def place(which: Any) -> str | None:
+    """As `device`, for `x.to(which)`: None stays None, which leaves x where it is."""
+    return None if which is None else device(which)
+
+
 def accelerator_type() -> str:
     """What to compare device types with: the accelerator here; `cuda` where there is none, so that
     such comparisons stay false on the CPU."""
