@@ -1,8 +1,9 @@
 """Time per line of the kernel's source.
 
 The time as written is one chain of instructions, each waiting for the one before it: for its data,
-or for its engine. Walking that chain back from the last end gives each line its part, and the parts
-sum to the whole. Beside it stands the active time of each line on each engine.
+or for its engine. While the engine that works most works, its lines have the time; the rest goes to
+the lines of that chain (`parts`), and all parts sum to the whole. Beside it stands the active time
+of each line on each engine.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from glia.core.kernel_records import LineUse
 from glia.isa.stream import Instruction, Stream
 from glia.silicon.hazards import Dependences, track
+from glia.silicon.profile.parts import parts_s
 from glia.silicon.time.cost import dma_cost
 from glia.silicon.time.timeline import DMA, Timeline
 from glia.silicon.time.timing import Timing
@@ -82,10 +84,13 @@ def _released_by(
 def line_uses(
     stream: Stream, deps: Dependences, timeline: Timeline, timing: Timing, limit: int = 200
 ) -> tuple[LineUse, ...]:
-    """All lines that issued instructions, the longest part of the chain first."""
+    """All lines that issued instructions, the longest part of the time first."""
     critical: dict[tuple[str, int], float] = defaultdict(float)
-    for index, seconds in critical_path(stream, deps, timeline):
-        critical[_key(stream.instructions[index])] += seconds
+    chain = critical_path(stream, deps, timeline)
+    for one, seconds in zip(
+        stream.instructions, parts_s(stream, chain, timeline, timing), strict=True
+    ):
+        critical[_key(one)] += seconds
     groups: dict[tuple[str, int], list[Instruction]] = defaultdict(list)
     for one in stream.instructions:
         groups[_key(one)].append(one)

@@ -67,7 +67,11 @@ class Timing:
         Without the chip's `link`, ranks exchange as if they were all on one chip.
         """
         slow, fast = _pick(bound, slow=True), _pick(bound, slow=False)
-        clock, dma, can = silicon.clock, silicon.dma, silicon.capabilities
+        clock, dma, can, array = silicon.clock, silicon.dma, silicon.capabilities, silicon.tensor
+        each, bank = array.issue_overhead_cycles, int(silicon.psum.bank_bytes.value)
+        # How long the hardware makes an engine wait at a shared port is not published: not at all
+        # at the fast end, for the whole instruction at the others.
+        collides = bound != "optimistic"
         stack, dependent = fast(silicon.hbm.stack_bandwidth), silicon.scalar.dependent_cycles
         engines = int(dma.num_engines.value)
         return Timing(
@@ -79,14 +83,14 @@ class Timing:
                 engine.sync: fast(clock.sync),
             },
             fixed_cycles={
-                engine.tensor: slow(silicon.tensor.issue_overhead_cycles),
+                engine.tensor: slow(each),
                 engine.vector: slow(silicon.vector.fixed_cycles),
                 engine.scalar: slow(silicon.scalar.fixed_cycles),
                 engine.gpsimd: slow(silicon.gpsimd.fixed_cycles),
                 engine.sync: slow(silicon.sync.fixed_cycles),
             },
-            throttle_fraction=fast(silicon.tensor.throttle_fraction),
-            throttle_ramp_s=slow(silicon.tensor.throttle_ramp),
+            throttle_fraction=fast(array.throttle_fraction),
+            throttle_ramp_s=slow(array.throttle_ramp),
             table_load_s=slow(silicon.scalar.table_load),
             semaphore_s=slow(silicon.sync.semaphore),
             dma_bandwidth=min(fast(dma.engine_bandwidth) * engines, stack),
@@ -107,20 +111,14 @@ class Timing:
             transpose_from_hbm=fast(dma.transpose_efficiency),
             transpose_on_chip=fast(dma.transpose_efficiency_sbuf),
             launch_overhead_s=slow(silicon.sync.launch_overhead),
-            array_cells=int(silicon.tensor.rows.value * silicon.tensor.columns.value),
-            array_issue_s=slow(silicon.tensor.min_cycles) / fast(clock.tensor),
-            fp32_overhead_cycles=slow(
-                silicon.tensor.fp32_issue_overhead_cycles or silicon.tensor.issue_overhead_cycles
-            ),
+            array_cells=int(array.rows.value * array.columns.value),
+            array_issue_s=slow(array.min_cycles) / fast(clock.tensor),
+            fp32_overhead_cycles=slow(array.fp32_issue_overhead_cycles or each),
             dependent_s=slow(dependent) / fast(clock.scalar) if dependent else 0.0,
             vector_gpsimd_share_port=can.vector_gpsimd_shared_port,
-            # How long the hardware makes one wait for the other is not published: not at all at
-            # the fast end, for the whole instruction at the others.
-            vector_modes_borrow_port=can.vector_modes_borrow_gpsimd_port and bound != "optimistic",
+            vector_modes_borrow_port=can.vector_modes_borrow_gpsimd_port and collides,
             psum_one_at_a_time=not can.parallel_psum_access,
-            psum_bank_bytes=int(silicon.psum.bank_bytes.value)
-            if can.psum_bank_conflicts and bound != "optimistic"
-            else 0,
+            psum_bank_bytes=bank if can.psum_bank_conflicts and collides else 0,
             chip_cores=silicon.num_cores,
             link_bandwidth=0.0 if link is None or not link.bandwidth else fast(link.bandwidth),
             hop_latency_s=slow(silicon.collectives.hop_latency),
