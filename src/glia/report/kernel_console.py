@@ -200,8 +200,10 @@ def _lines(lines: tuple[LineUse, ...], whole_s: float) -> Table:
             Text(f"{busy[0]} {format_quantity(busy[1], 's')}"),
             Text(f"{use.num_instructions:,}"),
         )
-    if len(lines) > NUM_LINES:
-        table.caption = Text(f"and {len(lines) - NUM_LINES} more lines", style="dim")
+    if lines:
+        more = f"and {len(lines) - NUM_LINES} more lines; " if len(lines) > NUM_LINES else ""
+        how = "parts: of the busiest engine's lines while it works, of what it waits for the rest"
+        table.caption = Text(more + how, style="dim")
         table.caption_justify = "left"
     return table
 

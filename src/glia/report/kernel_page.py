@@ -195,10 +195,10 @@ def _lines(p: KernelProfile, places: Mapping[str, int]) -> list[Markup]:
     head = tag("tr", *(tag("th", h, class_="num" if i > 1 else None) for i, h in enumerate(heads)))
     rows = [_line(use, whole, places) for use in p.lines]
     intro = (
-        "Part of the time: the line's share of the chain of instructions that makes the kernel as "
-        "long as it is, waiting included; the shares sum to 100 %. Active: its time on its engine; "
-        "for DMAs, as if all DMA engines moved its bytes, so that lines add up. Click a line to "
-        "mark it in the timeline."
+        "Part of the time: while the engine that works most works, the time is its lines'; while "
+        "it waits, that of the line it waits for; the shares sum to 100 %. Active: its time on its "
+        "engine; for DMAs, as if all DMA engines moved its bytes, so that lines add up. Click a "
+        "line to mark it in the timeline."
     )
     inner = tag("table", tag("thead", head), tag("tbody", *rows), class_="dense")
     return [tag("p", intro, class_="muted"), tag("div", inner, class_="scroll")]
