@@ -34,8 +34,19 @@ def with_peak(
     in_head = held + max(head, tied)
     distinct = {id(layer.block): layer for layer in layers}.values()
     in_layer = max((_layer_peak(architecture, layer, batch) for layer in distinct), default=0.0)
-    at_end = 3 * tied - kept  # both gradients of the shared matrix and their sum
+    # Both gradients of the shared matrix and their sum; an encoder's layers wait beside them.
+    at_end = 3 * tied - kept + min(kept, _encoder_bytes(architecture, layers, batch))
     return Activations(kept + held, max(in_loss, in_head, recomputed + in_layer + tied, at_end))
+
+
+def _encoder_bytes(architecture: Architecture, layers: tuple[Layer, ...], batch: Batch) -> float:
+    """What an encoder keeps until the backward pass of its decoder is done."""
+    waiting = (
+        [layer for layer in layers if not layer.is_decoder] if architecture.has_encoder else []
+    )
+    return sum(
+        kept_bytes(layer.block, batch, kv_heads_of_layer(layer.attentions)) for layer in waiting
+    )
 
 
 def _tied_gradient(architecture: Architecture, batch: Batch) -> float:
