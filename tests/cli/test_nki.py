@@ -155,6 +155,24 @@ def test_a_script_runs_with_its_own_options(tmp_path, capfd):
     assert "['--size', '3', '-v']" in result.stdout + capfd.readouterr().out
 
 
+def test_a_profiled_script_that_stops_before_any_launch_keeps_its_exit_code(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text("import nki\nraise SystemExit(5)\n")
+    result = glia("profile", path)
+    assert result.exit_code == 5 and "launched no kernel and exited with 5" in result.stdout
+    assert json.loads(glia("profile", path, "--json").stdout)["launches"] == []
+
+
+@pytest.mark.parametrize(
+    "variable", ["GLIA_MAX_LOOP_ITERATIONS", "GLIA_MAX_INSTRUCTIONS", "GLIA_MAX_IDLE_S"]
+)
+def test_a_limit_that_is_no_number_is_bad_usage(monkeypatch, variable):
+    monkeypatch.setenv(variable, "abc")
+    for verb in ("run", "profile"):
+        result = glia(verb, f"{KERNELS}:double")
+        assert result.exit_code == 2 and f"reading {variable}: got 'abc'" in result.stderr
+
+
 def test_a_script_is_profiled_launch_by_launch(tmp_path):
     path = tmp_path / "script.py"
     path.write_text(

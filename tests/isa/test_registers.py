@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import glia.nki as nki
 import glia.nki.isa as nisa
 import glia.nki.language as nl
-from glia.core.errors import KernelError
+from glia.core.errors import KernelError, UsageError
 from glia.isa.launch.builder import StreamBuilder, current, tracing
 from glia.isa.sequencers.registers import (
     VirtualRegister,
@@ -232,7 +232,7 @@ def test_device_loops_have_a_limit_of_their_own(monkeypatch):
 @pytest.mark.parametrize("variable", ["GLIA_MAX_INSTRUCTIONS", "GLIA_MAX_LOOP_ITERATIONS"])
 def test_the_limit_must_be_a_count(monkeypatch, variable: str):
     monkeypatch.setenv(variable, "many")
-    with pytest.raises(KernelError, match=variable):
+    with pytest.raises(UsageError, match=variable):
         StreamBuilder("test", TRN2)
 
 

@@ -12,7 +12,7 @@ import pytest
 import glia.nki as nki
 import glia.nki.isa as nisa
 import glia.nki.language as nl
-from glia.core.errors import KernelError
+from glia.core.errors import KernelError, UsageError
 from glia.nki.watch import VARIABLE, DeadlineError
 
 X = np.ones((4, 4), np.float32)
@@ -140,5 +140,5 @@ def test_it_holds_outside_the_main_thread(monkeypatch):
 @pytest.mark.parametrize("text", ["-1", "soon", "inf", "nan"])
 def test_the_variable_is_a_number_of_seconds(monkeypatch, text: str):
     monkeypatch.setenv(VARIABLE, text)
-    with pytest.raises(KernelError, match="expected seconds; 0 is no limit"):
+    with pytest.raises(UsageError, match="expected seconds; 0 is no limit"):
         nki.simulate(spins, target="trn2")(X)

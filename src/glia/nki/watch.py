@@ -20,7 +20,7 @@ from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
 
-from glia.core.errors import KernelError
+from glia.core.errors import UsageError
 from glia.isa.launch.builder import StreamBuilder
 from glia.isa.launch.located import LocatedError
 from glia.silicon.execution.turns import Turns
@@ -73,7 +73,7 @@ def _limit() -> float:
     except ValueError:
         limit_s = -1.0
     if not 0 <= limit_s < float("inf"):
-        raise KernelError(f"reading {VARIABLE}: got {text!r}, expected seconds; 0 is no limit")
+        raise UsageError(f"reading {VARIABLE}: got {text!r}, expected seconds; 0 is no limit")
     return limit_s
 
 

@@ -95,6 +95,9 @@ def profile_view(p: KernelProfile) -> RenderableType:
 
 def script_view(found: ScriptProfile) -> RenderableType:
     """Every launch of a script in one line, then the profile of the longest."""
+    if not found.launches:
+        words = f"{found.script} launched no kernel and exited with {found.exit_code}"
+        return Text(words, style="bold red")
     table = titled_table(f"Launches of {found.script}, all times predicted")
     columns(table, ("Kernel", "Arguments"), ("Launches", "Time of one", "Energy of one", "MFU"))
     for launch in found.launches:

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from glia.core.errors import KernelError
+from glia.core.errors import KernelError, UsageError
 from glia.isa.launch.located import LocatedError, kernel_frames
 
 LOOP_VARIABLE = "GLIA_MAX_LOOP_ITERATIONS"
@@ -52,7 +52,7 @@ class Budget:
 def _from_environment(variable: str, default: int) -> int:
     text = os.environ.get(variable, str(default))
     if not text.isdigit() or int(text) < 1:
-        raise KernelError(f"reading {variable}: got {text!r}, expected a count of at least 1")
+        raise UsageError(f"reading {variable}: got {text!r}, expected a count of at least 1")
     return int(text)
 
 
