@@ -19,6 +19,7 @@ import glia
 from glia.cli.check import check_verb, explain_verb
 from glia.cli.chips import chips_app
 from glia.cli.compile import compile_verb
+from glia.cli.fit import fit_verb
 from glia.cli.fix import fix_verb
 from glia.cli.nki import nki_app
 from glia.cli.port import port_verb
@@ -53,6 +54,7 @@ app = typer.Typer(
 app.add_typer(chips_app, name="chips")
 app.command("check")(check_verb)
 app.command("explain")(explain_verb)
+app.command("fit")(fit_verb)
 app.command("fix")(fix_verb)
 app.command("shapes")(shapes_verb)
 app.command("port")(port_verb)
