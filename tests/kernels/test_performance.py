@@ -54,8 +54,9 @@ def test_attention_overlaps_its_engines() -> None:
     got = timeline(attention, heads, heads, heads, mask, scale=0.17)
     total = sum(got.busy_s.values())
     assert got.makespan_s < 0.6 * total
-    # What GpSimd subtracts lies between the scores and their exponentials.
-    assert got.makespan_s < 1.65 * got.busy_s["vector"]
+    # What GpSimd subtracts lies between the scores and their exponentials, and takes the port that
+    # Vector's fast modes use.
+    assert got.makespan_s < 1.8 * got.busy_s["vector"]
 
 
 @pytest.mark.parametrize("chip", ["trn2", "inf2"])

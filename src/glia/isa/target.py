@@ -36,8 +36,6 @@ class Target:
     fp32_passes: float
     fp32_passes_onezero: float
     min_row_tile: int
-    matmul_min: float
-    stationary_load: float
     double_row_rate: float
     mx_rate: float
     vector_min: float
@@ -113,8 +111,6 @@ def _from_silicon(name: str, s: Silicon) -> Target:
         fp32_passes=s.tensor.fp32_passes.value,
         fp32_passes_onezero=s.tensor.fp32_passes_onezero.value,
         min_row_tile=int(s.tensor.min_row_tile.value),
-        matmul_min=s.tensor.min_cycles.value,
-        stationary_load=s.tensor.stationary_load_cycles.value,
         double_row_rate=s.tensor.fp8_rate.value,
         mx_rate=_rate(s.tensor.mx_rate),
         vector_min=s.vector.min_cycles.value,

@@ -21,12 +21,6 @@ from glia.isa.tensors.tensor import NkiTensor
 SIZE = 128  # rows and columns of the array
 
 
-def stream_cycles(target: Target, columns: int, passes: float, stationary: int) -> float:
-    """One moving column per cycle and pass, never below what loading `stationary` columns takes."""
-    load = target.stationary_load * stationary / target.max_stationary
-    return max(columns * passes, target.matmul_min, load)
-
-
 def array_tile(
     what: str, position: Sequence[int] | None, size: Sequence[int] | None, target: Target
 ) -> ArrayTile | None:

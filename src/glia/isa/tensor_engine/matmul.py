@@ -25,7 +25,6 @@ from glia.isa.tensor_engine.array import (
     check_result_type,
     is_open,
     onto_zeros,
-    stream_cycles,
 )
 from glia.isa.tensor_engine.transpose import flat, halfwords, transpose_passes
 from glia.isa.tensors.tensor import NkiTensor
@@ -77,7 +76,7 @@ def nc_matmul(
     work = b.works.get(alike)
     if work is None:
         work = b.works[alike] = Work(
-            cycles=stream_cycles(b.target, columns, passes, rows),
+            cycles=columns * passes,
             flops=2.0 * stationary.shape[0] * depth * rows * columns,
             flop_kind=stationary.dtype.name,
             cell_rate=(b.target.double_row_rate if double else 1.0) / passes,
@@ -228,7 +227,7 @@ def _transpose_mode(
     check_moving(what, out, moving.free_size, stationary.free_size, target)
     passes = transpose_passes(target, kind)
     work = Work(
-        cycles=stream_cycles(target, moving.free_size, passes, stationary.free_size),
+        cycles=moving.free_size * passes,
         flops=2.0 * stationary.shape[0] * stationary.free_size * moving.free_size,
         flop_kind=kind.name,
         cell_rate=1.0 / passes,

@@ -25,7 +25,6 @@ from glia.isa.tensor_engine.array import (
     check_result_type,
     is_open,
     onto_zeros,
-    stream_cycles,
 )
 from glia.isa.tensors.tensor import NkiTensor
 
@@ -76,7 +75,7 @@ def nc_matmul_mx(
         *scale_rows(what, "moving_scale", moving_scale, moving, columns),
     )
     work = Work(
-        cycles=stream_cycles(b.target, columns, 1.0, width),
+        cycles=columns,
         flops=2.0 * rows * _PACKED * width * columns,
         flop_kind=_FLOP_KIND,
         cell_rate=b.target.mx_rate,

@@ -11,7 +11,7 @@ from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import f32, on_chip, refusal, require, traffic
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
-from glia.isa.tensor_engine.array import SIZE, check_bank, check_memories, stream_cycles
+from glia.isa.tensor_engine.array import SIZE, check_bank, check_memories
 from glia.isa.tensors.tensor import NkiTensor
 from glia.isa.vector_engine import transpose_on_vector
 
@@ -44,7 +44,7 @@ def nc_transpose(
     check_bank(what, out, b.target)
     passes = transpose_passes(b.target, data.dtype)
     work = Work(
-        cycles=stream_cycles(b.target, data.num_partitions, passes, data.free_size),
+        cycles=data.num_partitions * passes,
         flops=2.0 * data.num_partitions * data.num_partitions * data.free_size,
         flop_kind=data.dtype.name,
         cell_rate=1.0 / passes,

@@ -240,33 +240,22 @@ def fewer_instructions(s: Situation) -> Iterator[Advice]:
 
 
 def wider_products(s: Situation) -> Iterator[Advice]:
-    """Products that stream no fewer columns than loading their stationary tile takes."""
-
-    def least(one: Instruction) -> float:
-        passes = s.silicon.tensor.fp32_passes.value if one.work.flop_kind == "float32" else 1.0
-        return one.writes[0].free_size * passes
-
-    narrow = {
-        one.index: least(one)
+    """Products that stream no fewer columns than the array needs to start the next one."""
+    free = dataclasses.replace(s.timing, array_issue_s=0.0, array_load_s=0.0)
+    narrow = [
+        one
         for one in s.stream.instructions
-        if one.op == "nc_matmul" and least(one) < one.work.cycles
-    }
+        if one.engine is engine.tensor and free.engine_s(one) < s.timing.engine_s(one)
+    ]
     if not narrow:
         return
-
-    def change(one: Instruction) -> Work:
-        if one.index not in narrow:
-            return one.work
-        return dataclasses.replace(one.work, cycles=narrow[one.index])
-
-    made = s.stream.instructions
     yield s.advice(
-        s.variant.work(change).seconds(s.timing),
+        s.variant.seconds(free),
         "stream more columns through each stationary tile",
-        f"{len(narrow)} products are over before the array has loaded the next stationary tile: "
-        "make the moving side the longer one, and use a stationary tile for all of its columns",
+        f"{len(narrow)} products are over before the array can start the next: make the moving "
+        "side the longer one, and use a stationary tile for all of its columns",
         "bound: re-timed with each product as long as its own columns",
-        _lines(made[i] for i in narrow),
+        _lines(narrow),
     )
 
 

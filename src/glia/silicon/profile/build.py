@@ -6,6 +6,7 @@ with slow constants. MFU, HFU and MBU are those of the public profiler (see coun
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -206,7 +207,7 @@ def build_profile(
     cores = len(streams)
     slowest = max(range(cores), key=lambda i: found.timed.likely[i].makespan_s)
     stream, timeline = streams[slowest], found.timed.likely[slowest]
-    peak, bandwidth = peak_flops(silicon, cores), stack_bandwidth(silicon, cores)
+    peak = peak_flops(silicon, cores)
     over = f"{format_quantity(peak, 'FLOP/s')}, the bf16 peak: rows x columns x 2 x clock"
     profile = KernelProfile(
         kernel=stream.name,
@@ -224,12 +225,7 @@ def build_profile(
         mfu=_fraction(found.counts.flops, peak, found.time, _MFU + over, most=math.inf),
         hfu=_fraction(found.counts.all_flops, peak, found.time, _HFU + over, most=math.inf),
         adjusted_mfu=_fraction(found.counts.useful_tensor_s, cores, found.time, _ADJUSTED + over),
-        mbu=_fraction(
-            found.counts.hbm_bytes,
-            bandwidth,
-            found.time,
-            _MBU.format(format_quantity(bandwidth, "B/s")),
-        ),
+        mbu=_mbu(found, silicon, cores),
         engines=_engines(found.timed, found.time),
         dma=_dma(found, silicon, cores),
         reloads=_all_reloads(streams),
@@ -265,6 +261,16 @@ def _fraction(
     found = time.per(amount / peak, "fraction")
     high = max(found.likely, min(most, found.high))
     return Estimate(found.low, found.likely, high, "fraction", reason, time.sources)
+
+
+def _mbu(found: Predicted, silicon: Silicon, cores: int) -> Estimate:
+    """Each end of the time with the bandwidth that it was found with."""
+    bandwidth = stack_bandwidth(silicon, cores)
+    reason = _MBU.format(format_quantity(bandwidth, "B/s"))
+    share = _fraction(found.counts.hbm_bytes, bandwidth, found.time, reason, most=math.inf)
+    figure = silicon.hbm.stack_bandwidth
+    fast = share.high * figure.value / (figure.high or figure.value)
+    return dataclasses.replace(share, high=max(share.likely, fast))
 
 
 def _bounds(found: Predicted, streams: Sequence[Stream], silicon: Silicon) -> dict[str, float]:

@@ -45,6 +45,7 @@ class Timing:
     launch_overhead_s: float
     array_cells: int
     array_issue_s: float
+    array_load_s: float
     fp32_overhead_cycles: float
     dependent_s: float
     vector_gpsimd_share_port: bool
@@ -69,8 +70,7 @@ class Timing:
         slow, fast = _pick(bound, slow=True), _pick(bound, slow=False)
         clock, dma, can, array = silicon.clock, silicon.dma, silicon.capabilities, silicon.tensor
         each, bank = array.issue_overhead_cycles, int(silicon.psum.bank_bytes.value)
-        # How long the hardware makes an engine wait at a shared port is not published: not at all
-        # at the fast end, for the whole instruction at the others.
+        # Waits at a shared port are not published: none at the fast end, else a whole instruction.
         collides = bound != "optimistic"
         stack, dependent = fast(silicon.hbm.stack_bandwidth), silicon.scalar.dependent_cycles
         engines = int(dma.num_engines.value)
@@ -113,6 +113,7 @@ class Timing:
             launch_overhead_s=slow(silicon.sync.launch_overhead),
             array_cells=int(array.rows.value * array.columns.value),
             array_issue_s=slow(array.min_cycles) / fast(clock.tensor),
+            array_load_s=slow(array.stationary_load_cycles) / fast(clock.tensor),
             fp32_overhead_cycles=slow(array.fp32_issue_overhead_cycles or each),
             dependent_s=slow(dependent) / fast(clock.scalar) if dependent else 0.0,
             vector_gpsimd_share_port=can.vector_gpsimd_shared_port,
@@ -134,11 +135,19 @@ class Timing:
         return replace(self, dma_bandwidth=min(self.dma_bandwidth, share), stack_share=share)
 
     def engine_s(self, one: Instruction) -> float:
-        """Seconds of an engine's instruction at full clock."""
+        """Seconds of an engine's instruction at full clock.
+
+        The array starts a product every `array_issue_s` at most, and none before its stationary
+        tile is there, which loads behind the product before. Source: aws-neuron-sdk
+        nki/deep-dives/nki_perf_guide.rst (short moving tensors).
+        """
         fixed = self.fixed_cycles[one.engine]
         if one.work.flop_kind == "float32" and one.work.cell_rate < 0.5:  # more than two passes
             fixed = self.fp32_overhead_cycles
-        return (one.work.cycles + fixed) / self.hertz[one.engine]
+        seconds = (one.work.cycles + fixed) / self.hertz[one.engine]
+        if one.engine is not engine.tensor:
+            return seconds
+        return max(seconds, self.array_issue_s, self.array_load_s)
 
     def share_of_array(self, one: Instruction) -> float:
         """Fraction of the systolic array that an instruction takes."""
