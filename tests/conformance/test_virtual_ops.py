@@ -63,6 +63,8 @@ def _inputs(names: list[str], arrays: list[np.ndarray], precision: str) -> dict[
     return dict(zip(names, held, strict=True))
 
 
+# The rows ask for what IEEE 754 says outside an engine's range; the chip is not sure.
+@pytest.mark.filterwarnings("ignore::glia.nki.UnspecifiedWarning")
 @pytest.mark.parametrize(("chip", "precision"), CHIPS)
 @pytest.mark.parametrize(("row", "crossed"), CASES)
 def test_op_on_the_virtual_chip(row: Row, crossed: str, chip: str, precision: str) -> None:

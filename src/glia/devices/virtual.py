@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from glia.devices.execute import Executor, Observe
 from glia.devices.predict import predict
 from glia.frontends.captured import Captured
 from glia.isa.target import target_of
+from glia.isa.unspecified import told
 
 
 class VirtualDevice:
@@ -33,13 +35,18 @@ class LoadedProgram:
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
         self._executor = Executor(compiled.program)
+        self._met: list[str] = []
 
     def run(
         self, inputs: Mapping[str, np.ndarray], observe: Observe | None = None
     ) -> dict[str, np.ndarray]:
         """Execute; `observe` sees every named value as its launch ends."""
-        return self._executor.run(inputs, observe)
+        with told() as met:
+            values = self._executor.run(inputs, observe)
+        self._met = met
+        return values
 
     def measured(self) -> RunResult:
-        """Predicted: timing needs no values."""
-        return predict(self.compiled.program)
+        """Predicted: timing needs no values. Assumes what the last run's values had to."""
+        result = predict(self.compiled.program)
+        return replace(result, assumptions=(*result.assumptions, *self._met))

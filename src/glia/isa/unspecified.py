@@ -7,7 +7,9 @@ wants one turns the warning into an error: `warnings.simplefilter("error", Unspe
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from glia.isa.launch.builder import current
@@ -27,3 +29,21 @@ def warner() -> Callable[[str], None]:
         warnings.warn_explicit(text, UnspecifiedWarning, call.file, call.line, registry=_seen)
 
     return warn
+
+
+@contextmanager
+def told() -> Iterator[list[str]]:
+    """Fills a list with what data met here, a line each with the kernel's place; warns of nothing.
+
+    Other warnings pass on when the block ends. As `warnings` itself, for one thread at a time.
+    """
+    met: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UnspecifiedWarning)
+        yield met
+    for one in caught:
+        if issubclass(one.category, UnspecifiedWarning):
+            met.append(f"{Path(one.filename).name}:{one.lineno}: {one.message}")
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    met[:] = dict.fromkeys(met)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import numpy as np
 from glia.core.kernel_records import KernelRun, TensorSummary
 from glia.core.progress import Progress
 from glia.isa.stream import Stream
-from glia.isa.unspecified import UnspecifiedWarning
+from glia.isa.unspecified import told
 from glia.nki.arguments import HostArray, is_array, leaves, map_leaves
 from glia.nki.simulation import Run
 from glia.nki.tools.launch import Launch
@@ -33,7 +31,7 @@ def run_kernel(launch: Launch, progress: Progress) -> tuple[KernelRun, dict[str,
         KernelError: for whatever the chip refuses, with the kernel's file and line.
     """
     began = time.perf_counter()
-    with progress.step("run") as step, _unspecified() as met:
+    with progress.step("run") as step, told() as met:
         streams, outputs = all_values(launch)
         num = sum(len(stream.instructions) for stream in streams)
         step.note(f"{num:,} instructions")
@@ -53,21 +51,6 @@ def run_kernel(launch: Launch, progress: Progress) -> tuple[KernelRun, dict[str,
         wall_s=time.perf_counter() - began,
     )
     return record, outputs
-
-
-@contextmanager
-def _unspecified() -> Iterator[list[str]]:
-    """The warnings of what the public record leaves open, as lines; others pass."""
-    met: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UnspecifiedWarning)
-        yield met
-    for one in caught:
-        if issubclass(one.category, UnspecifiedWarning):
-            met.append(f"{Path(one.filename).name}:{one.lineno}: {one.message}")
-        else:
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    met[:] = dict.fromkeys(met)
 
 
 def all_values(launch: Launch) -> tuple[tuple[Stream, ...], dict[str, np.ndarray]]:
