@@ -1,8 +1,10 @@
 """Predict every published measurement and write docs/validation.md.
 
-    python benchmarks/validation/validate.py [ROW ...]
+    python benchmarks/validation/validate.py [--mamba FILE] [ROW ...]
 
-With names of rows, prints those only. Nothing is executed: time needs no values.
+With names of rows, prints those only. FILE is the tutorial's own mamba_nki_kernels.py (aws-neuron/
+aws-neuron-sdk nki/examples/fused_mamba), which adds the rows of its kernels unchanged. Nothing is
+executed: time needs no values.
 """
 
 from __future__ import annotations
@@ -11,13 +13,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rows import Row, all_rows
+from rows import Row, all_rows, tutorial_file
 
 from glia.chips import load_chip
 from glia.core.figures import Figure
 from glia.isa.target import target_of
-from glia.silicon import Timing, schedule
-from glia.silicon.time.timing import BOUNDS
+from glia.silicon.profile.timed import timed_launch
 
 PAGE = Path(__file__).parents[2] / "docs" / "validation.md"
 SECTIONS = ("clock", "tensor", "vector", "scalar", "gpsimd", "dma", "hbm", "sync")
@@ -48,12 +49,11 @@ class Outcome:
 
 def predict(row: Row) -> Outcome:
     """Trace the row's kernel once and time it at both ends and the middle of the constants."""
-    silicon = load_chip(row.chip).silicon
-    assert silicon is not None
+    chip = load_chip(row.chip)
     stream = row.kernel.trace(*row.shapes, target=target_of(row.chip), **row.options)
-    fast, likely, slow = (schedule(stream, Timing.of(silicon, bound)) for bound in BOUNDS)
-    high = max(slow.makespan_s, likely.makespan_s)
-    return Outcome(row, fast.dataflow_s, likely.makespan_s, high, dict(likely.busy_s))
+    timed = timed_launch((stream,), chip)
+    time = timed.time()
+    return Outcome(row, time.low, time.likely, time.high, dict(timed.likely[0].busy_s))
 
 
 def line(found: Outcome) -> str:
@@ -81,7 +81,8 @@ def page(outcomes: list[Outcome]) -> str:
         "",
         f"{inside} of {len(judged)} judged rows lie within their band; the interval holds the "
         f"measured time in {bracketed} of {len(outcomes)}. *Low* is the dataflow bound with the "
-        "constants at their fast end, *likely* the program as written with the likely constants, "
+        "constants at their fast end, without what the program computes again (a compiler may do "
+        "it once), *likely* the program as written with the likely constants, "
         "*high* the same with the slow ones. The vendor's compiler schedules, places and hoists "
         "in ways that are not public; where that matters, a note says what was assumed. The "
         "kernels are in `benchmarks/validation/`, written from their public description.",
@@ -123,7 +124,11 @@ def constants(chips: list[str]) -> list[str]:
 
 
 def main(names: list[str]) -> None:
-    rows = [row for row in all_rows() if not names or row.name in names]
+    rows = all_rows()
+    if names[:1] == ["--mamba"]:
+        rows += tutorial_file(Path(names[1]))
+        names = names[2:]
+    rows = [row for row in rows if not names or row.name in names]
     outcomes = []
     for row in rows:
         outcomes.append(predict(row))

@@ -130,7 +130,8 @@ class Sync:
 class Instruction:
     """One instruction. `meaning(*writes, *reads)` takes the bound arrays, writes first.
 
-    One with a `sync` waits for its partners and has no meaning of its own.
+    One with a `sync` waits for its partners and has no meaning of its own. `call` is the position,
+    among the stream's calls, of the public call that issued it (-1: none).
     """
 
     index: int
@@ -143,6 +144,7 @@ class Instruction:
     line: int
     file: str
     sync: Sync | None = None
+    call: int = -1
 
     @property
     def where(self) -> str:

@@ -155,6 +155,7 @@ class StreamBuilder(LaunchMemory):
         super().__init__(target, place)
         self.name = name
         self.calls: list[Call] = []
+        self._call = -1  # the one that is being carried out
         self.instructions: list[Instruction] = []
         self.works: dict[tuple[object, ...], Work] = {}  # made once for instructions that are alike
         self.schedule = Schedule()
@@ -171,19 +172,22 @@ class StreamBuilder(LaunchMemory):
         if self.deferred:
             arguments = self.deferred.arguments(op, arguments)
         self._at = at
-        first = len(self.instructions)
+        first, outer = len(self.instructions), self._call
         try:
             check_plain(op, arguments)
             kept = {
                 k: _frozen(v) if type(v) in (list, VirtualRegister) else v
                 for k, v in arguments.items()
             }
+            self._call = len(self.calls)
             self.calls.append(Call(op, kept, *at))
             if self.repeats.frames:
                 self.repeats.call(op, at, arguments)
             made = function(**arguments)
         except KernelError as error:
             raise located(error, *at) from None
+        finally:
+            self._call = outer
         name = arguments.get("name")
         if name:
             self.schedule.named(name, range(first, len(self.instructions)))
@@ -240,6 +244,7 @@ class StreamBuilder(LaunchMemory):
             self._at[1],
             self._at[0],
             sync,
+            self._call,
         )
         self.instructions.append(made)
         self.budget.spend()

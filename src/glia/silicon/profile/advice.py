@@ -21,6 +21,7 @@ from glia.isa.stream import Instruction, Stream, Work
 from glia.isa.target import Target
 from glia.silicon.profile.lines import critical_path
 from glia.silicon.profile.movement import place, repeated
+from glia.silicon.profile.values import computed_again
 from glia.silicon.profile.whatif import Variant, on_engine
 from glia.silicon.time.timeline import Timeline
 from glia.silicon.time.timing import Timing
@@ -29,6 +30,7 @@ WORTH = 0.01
 GOOD_PIECE_BYTES = 2048  # recommended least contiguous run (nki-dma-bandwidth-guide.rst)
 _MAX_CALLS_TO_MOVE = 20_000
 _MAX_LINES_TO_MOVE = 3
+_MAX_LINES = 5
 _ISSUERS = (engine.sync, engine.scalar)  # trainium2_arch.rst: triggers of the hardware DGE
 _COMPUTE = (engine.vector, engine.scalar, engine.gpsimd)
 
@@ -82,6 +84,37 @@ def reloads_removed(s: Situation) -> Iterator[Advice]:
         "brought: keep the tile in SBUF, or put the loop that reuses it inside",
         f"{'re-timed' if kept <= room else 'bound: re-timed'} without the repeated loads; {fits}",
         _lines(made[i] for i in again),
+    )
+
+
+def results_kept(s: Situation) -> Iterator[Advice]:
+    """Instructions whose result an earlier one has, left out."""
+    again = computed_again(s.stream)
+    if not again:
+        return
+    made = s.stream.instructions
+    kept = {view.storage for i in {*again.values()} for view in made[i].writes}
+    sizes = {
+        memory: sum(storage.partition_bytes for storage in kept if storage.memory == memory)
+        for memory in ("sbuf", "psum")
+    }
+    rooms = {
+        "sbuf": s.target.sbuf_bytes - s.stream.sbuf_peak_bytes,
+        "psum": s.target.psum_bytes - s.stream.psum_peak_banks * s.target.psum_bank_bytes,
+    }
+    fits = all(size <= rooms[memory] for memory, size in sizes.items())
+    seconds: dict[str, float] = defaultdict(float)
+    for i in again:
+        seconds[place(made[i])] += s.timing.engine_s(made[i])
+    lines = tuple(sorted(seconds, key=lambda line: -seconds[line])[:_MAX_LINES])
+    yield s.advice(
+        s.variant.without(again).seconds(s.timing),
+        "keep what is computed again",
+        f"{len(again)} instructions do what one before did to the same values (most of it "
+        f"at {lines[0]}): keep its result, in front of the loop that does not change it",
+        f"{'re-timed' if fits else 'bound: re-timed'} without them; the results kept take "
+        + ", ".join(f"{n:,} of {rooms[m]:,} free bytes of {m}" for m, n in sizes.items() if n),
+        lines,
     )
 
 
@@ -346,6 +379,7 @@ def other_engine(s: Situation) -> Iterator[Advice]:
 
 _RULES: tuple[Callable[[Situation], Iterator[Advice]], ...] = (
     reloads_removed,
+    results_kept,
     larger_pieces,
     fewer_transfers,
     more_queues,
@@ -360,7 +394,9 @@ _RULES: tuple[Callable[[Situation], Iterator[Advice]], ...] = (
 )
 
 
-def _lines(made: Iterator[Instruction] | list[Instruction], limit: int = 5) -> tuple[str, ...]:
+def _lines(
+    made: Iterator[Instruction] | list[Instruction], limit: int = _MAX_LINES
+) -> tuple[str, ...]:
     """Where instructions come from, the most frequent lines first."""
     counts = Counter(place(one) for one in made)
     return tuple(line for line, _ in counts.most_common(limit))

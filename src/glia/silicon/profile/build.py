@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from glia.chips import Chip, Silicon, load_chip
@@ -41,45 +41,11 @@ from glia.silicon.profile.counts import (
 )
 from glia.silicon.profile.lines import line_uses
 from glia.silicon.profile.movement import place, reloads, spills
+from glia.silicon.profile.timed import WORTH_A_NOTE, Timed, timed_launch, untried
 from glia.silicon.profile.unread import unread
 from glia.silicon.profile.whatif import Variant
-from glia.silicon.time.timeline import DMA, Timeline, least_busy, schedule, schedule_together
-from glia.silicon.time.timing import BOUNDS, Timing
-
-_REASON = "from the dataflow bound with fast constants to the program as written with slow ones"
-_MAX_FOR_ADVICE = 100_000
-_WORTH_A_NOTE = 0.01  # of the time
-
-
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """All cores of a launch at the three ends of the constants; likely in the middle."""
-
-    streams: tuple[Stream, ...]
-    fast: tuple[Timeline, ...]
-    likely: tuple[Timeline, ...]
-    slow: tuple[Timeline, ...]
-    sources: tuple[str, ...]
-
-    def as_written(self) -> Estimate:
-        """Program order on every engine."""
-        return self._interval(lambda t: t.makespan_s, "the program as written")
-
-    def dataflow(self) -> Estimate:
-        """True dependences and busy time only."""
-        return self._interval(lambda t: t.dataflow_s, "true dependences and busy engines only")
-
-    def _interval(self, pick: Callable[[Timeline], float], reason: str) -> Estimate:
-        low, likely, high = (
-            max((pick(t) for t in cores), default=0.0)
-            for cores in (self.fast, self.likely, self.slow)
-        )
-        return Estimate(min(low, likely), likely, max(high, likely), "s", reason, self.sources)
-
-    def time(self) -> Estimate:
-        """The interval that is reported."""
-        low, written = self.dataflow().low, self.as_written()
-        return Estimate(low, written.likely, written.high, "s", _REASON, self.sources)
+from glia.silicon.time.timeline import DMA, Timeline, least_busy, schedule
+from glia.silicon.time.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +70,7 @@ def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
     chip = load_chip(target_of(chip_name).chip)
     silicon = chip.silicon
     assert silicon is not None
-    timed = _timed(tuple(streams), chip)
+    timed = timed_launch(tuple(streams), chip)
     time = timed.time()
     causes, energy = _energy(streams, chip, time)
     power = _power(causes, silicon, timed.as_written(), len(streams))
@@ -118,25 +84,9 @@ def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
         (
             *_notes(chip, silicon, power, len(streams)),
             *(found.note for found in unread(streams)),
+            *timed.notes(),
         ),
     )
-
-
-def _timed(streams: tuple[Stream, ...], chip: Chip) -> Timed:
-    silicon = chip.silicon
-    assert silicon is not None
-    timings = (Timing.of(silicon, bound, chip.link) for bound in BOUNDS)
-    fast, likely, slow = (schedule_together(streams, timing) for timing in timings)
-    return Timed(streams, fast, likely, slow, _sources(silicon))
-
-
-def _sources(silicon: Silicon) -> tuple[str, ...]:
-    sections = (
-        silicon.clock, silicon.tensor, silicon.vector, silicon.scalar, silicon.gpsimd,
-        silicon.dma, silicon.hbm, silicon.sync,
-    )  # fmt: skip
-    figures = (figure for section in sections for _, figure in section)
-    return tuple(dict.fromkeys(f.source for f in figures if isinstance(f, Figure)))
 
 
 def _energy(
@@ -207,7 +157,7 @@ def build_profile(
     cores = len(streams)
     slowest = max(range(cores), key=lambda i: found.timed.likely[i].makespan_s)
     stream, timeline = streams[slowest], found.timed.likely[slowest]
-    peak = peak_flops(silicon, cores)
+    peak, whole = peak_flops(silicon, cores), found.timed.all_work()
     over = f"{format_quantity(peak, 'FLOP/s')}, the bf16 peak: rows x columns x 2 x clock"
     profile = KernelProfile(
         kernel=stream.name,
@@ -222,11 +172,11 @@ def build_profile(
         dataflow=found.timed.dataflow(),
         bounds_s=_bounds(found, streams, silicon),
         flops=found.counts.flops,
-        mfu=_fraction(found.counts.flops, peak, found.time, _MFU + over, most=math.inf),
-        hfu=_fraction(found.counts.all_flops, peak, found.time, _HFU + over, most=math.inf),
-        adjusted_mfu=_fraction(found.counts.useful_tensor_s, cores, found.time, _ADJUSTED + over),
+        mfu=_fraction(found.counts.flops, peak, whole, _MFU + over, most=math.inf),
+        hfu=_fraction(found.counts.all_flops, peak, whole, _HFU + over, most=math.inf),
+        adjusted_mfu=_fraction(found.counts.useful_tensor_s, cores, whole, _ADJUSTED + over),
         mbu=_mbu(found, silicon, cores),
-        engines=_engines(found.timed, found.time),
+        engines=_engines(found.timed, whole),
         dma=_dma(found, silicon, cores),
         reloads=_all_reloads(streams),
         spills=_all_spills(streams),
@@ -242,7 +192,7 @@ def build_profile(
             *_clock_notes(stream, timeline, Timing.of(silicon)),
             *_core_notes(streams, slowest),
         ),
-        untried=_untried(streams, stream),
+        untried=untried(streams, stream),
     )
     return profile, spans(found.timed)
 
@@ -267,7 +217,9 @@ def _mbu(found: Predicted, silicon: Silicon, cores: int) -> Estimate:
     """Each end of the time with the bandwidth that it was found with."""
     bandwidth = stack_bandwidth(silicon, cores)
     reason = _MBU.format(format_quantity(bandwidth, "B/s"))
-    share = _fraction(found.counts.hbm_bytes, bandwidth, found.time, reason, most=math.inf)
+    share = _fraction(
+        found.counts.hbm_bytes, bandwidth, found.timed.all_work(), reason, most=math.inf
+    )
     figure = silicon.hbm.stack_bandwidth
     fast = share.high * figure.value / (figure.high or figure.value)
     return dataclasses.replace(share, high=max(share.likely, fast))
@@ -278,16 +230,19 @@ def _bounds(found: Predicted, streams: Sequence[Stream], silicon: Silicon) -> di
     counts = found.counts
     again = sum(r.again_bytes for r in _all_reloads(streams))
     bandwidth = dma_bandwidth(silicon, cores)
-    # Fast constants and a full clock: a limit must hold for the low end of the time, too.
+    # A limit must hold for the low end of the time, too: without what is computed again, and at
+    # fast constants and a full clock.
+    least = counts if found.timed.lean is streams else count(found.timed.lean, silicon)
     fast = Timing.of(silicon, "optimistic")
     busiest = max(
-        (t for s in streams for t in least_busy(s.instructions, fast).values()), default=0.0
+        (t for s in found.timed.lean for t in least_busy(s.instructions, fast).values()),
+        default=0.0,
     )
     return {
         "dma": counts.dma_bytes / bandwidth,
         "dma without reloads": (counts.dma_bytes - again) / bandwidth,
-        "tensor": counts.tensor_s / cores,
-        "tensor without transposes": counts.useful_tensor_s / cores,
+        "tensor": least.tensor_s / cores,
+        "tensor without transposes": least.useful_tensor_s / cores,
         "busiest engine": busiest,
     }
 
@@ -375,7 +330,7 @@ def _clock_notes(stream: Stream, timeline: Timeline, timing: Timing) -> tuple[st
     made = [one for one in stream.instructions if one.engine is engine.tensor and not one.work.dma]
     full = sum(timing.engine_s(one) for one in made)
     taken = sum(timeline.ends_s[one.index] - timeline.starts_s[one.index] for one in made)
-    if taken - full < _WORTH_A_NOTE * timeline.makespan_s:
+    if taken - full < WORTH_A_NOTE * timeline.makespan_s:
         return ()
     return (
         f"the Tensor engine's instructions took {format_quantity(taken - full, 's')} more than the "
@@ -393,23 +348,14 @@ def _core_notes(streams: Sequence[Stream], slowest: int) -> tuple[str, ...]:
         return ()
     place = streams[slowest].place
     rank = f" of rank {place.rank}" if place.num_ranks > 1 else ""
-    advice = "" if _untried(streams, streams[slowest]) else ", advice is for that core timed alone"
+    advice = "" if untried(streams, streams[slowest]) else ", advice is for that core timed alone"
     return (f"lines are those of core {place.core}{rank}, the slowest{advice}",)
-
-
-def _untried(streams: Sequence[Stream], stream: Stream) -> str:
-    """Why no change is timed again; empty where changes are."""
-    if len(stream.instructions) > _MAX_FOR_ADVICE:
-        return f"the kernel has more than {_MAX_FOR_ADVICE:,} instructions"
-    if any(one.sync is not None for s in streams for one in s.instructions):
-        return "cores or ranks meet, and a change on one would move the others too"
-    return ""
 
 
 def _advice(
     streams: Sequence[Stream], stream: Stream, target: Target, silicon: Silicon
 ) -> tuple[Advice, ...]:
-    if _untried(streams, stream):
+    if untried(streams, stream):
         return ()
     timing = Timing.of(silicon)
     alone = schedule(stream, timing)
