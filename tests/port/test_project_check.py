@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -143,6 +144,26 @@ def test_effort_is_an_interval_that_grows_with_the_work(tmp_path: Path):
     assert one.likely < two.likely < 2 * one.likely  # the second place is quicker
     assert kernel.low >= 8  # a kernel to write takes a day at least
     assert none.high == 0
+
+
+def test_many_places_of_many_rules_are_no_sum_of_worst_cases(tmp_path: Path):
+    """Wright's curve within a rule, errors of guesses that add like errors between rules."""
+    many = check(tmp_path / "many", {f"a{i}.py": MOVED for i in range(64)}).targets[0].effort
+    few = check(tmp_path / "few", {f"a{i}.py": MOVED for i in range(2)}).targets[0].effort
+    one = check(tmp_path / "one", {"a.py": MOVED}).targets[0].effort
+    more = (many.likely - one.likely) / (few.likely - one.likely)
+    assert more == pytest.approx(63 ** (1 + math.log2(0.8)))
+    kernel = check(tmp_path / "kernel", {"a.py": KERNEL}).targets[0].effort
+    both = check(tmp_path / "both", {"a.py": MOVED, "b.py": KERNEL}).targets[0].effort
+    assert both.likely == pytest.approx(one.likely + kernel.likely)
+    assert kernel.high < both.high < one.high + kernel.high
+    assert one.low + kernel.low < both.low
+
+
+def test_work_that_may_not_be_needed_starts_at_none(tmp_path: Path):
+    code = "import torch\nx = torch.randn(4, device=device)\n"  # C031: unknown on Neuron
+    effort = check(tmp_path, {"a.py": code}).targets[0].effort
+    assert effort.low == 0 < effort.likely < 0.15 < effort.high
 
 
 def test_shares_for_a_tool(tmp_path: Path):

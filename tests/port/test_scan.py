@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glia.port.reading import scan_one
 from glia.port.rules.table import RULES
 from glia.port.scan import FileScan, may_matter, scan_file, words
-from glia.port.source.project import MAX_BYTES, FileKind
+from glia.port.source.project import MAX_BYTES, FileKind, SourceFile
 
 MOVED = "import torch\nmodel = torch.nn.Linear(2, 2).cuda()\n"
 
@@ -133,12 +134,40 @@ def test_what_is_no_notebook_says_so(content, tmp_path):
     assert scan(tmp_path, content, "notebook").unread == "not a notebook"
 
 
+@pytest.mark.parametrize(
+    ("cell", "rule", "line"),
+    [
+        ("import os\n!nvidia-smi", "C132", 2),
+        ("%pip install flash-attn", "C054", 1),
+        ("  !pip install -q xformers", "C057", 1),
+        ("out = !nvidia-smi -L", "C132", 1),
+        ("%env CUDA_VISIBLE_DEVICES=0", "C105", 1),
+        ("%%bash\n\nnvidia-smi", "C132", 3),
+    ],
+)
+def test_what_a_notebook_asks_the_shell_for_is_read(cell, rule, line, tmp_path):
+    path = tmp_path / "a.ipynb"
+    path.write_text(notebook("import json", cell))
+    found = scan_one(SourceFile(path, "a.ipynb", "notebook", "code")).findings
+    assert [(f.rule, f.cell, f.line) for f in found] == [(rule, 2, line)]
+
+
+@pytest.mark.parametrize(
+    "cell", ["a = nvidia != 1", "%time nvidia", "%%writefile a.sh\nnvidia-smi"]
+)
+def test_what_only_looks_like_a_command_is_silent(cell, tmp_path):
+    path = tmp_path / "a.ipynb"
+    path.write_text(notebook("import torch", cell))
+    assert not scan_one(SourceFile(path, "a.ipynb", "notebook", "code")).findings
+
+
 # -- the quick skip ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=list(RULES))
 def test_the_quick_skip_passes_every_rule(rule):
-    assert not rule.triggers or may_matter(rule.bad)
+    is_python = rule.example.endswith(".py")
+    assert not rule.triggers or not is_python or may_matter(rule.bad)
 
 
 def test_the_quick_skip_skips():

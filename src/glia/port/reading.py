@@ -10,7 +10,7 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_c
 from contextlib import ExitStack
 
 from glia.core.progress import Progress, Step
-from glia.port.configs.scan import scan_other, scan_setup
+from glia.port.configs.scan import scan_cells, scan_other, scan_setup
 from glia.port.scan import FileScan, scan_file
 from glia.port.source.project import PYTHON_KINDS, SourceFile
 
@@ -34,6 +34,8 @@ def scan_one(file: SourceFile, skips: bool = True) -> FileScan:
     """The scan of one file of whatever kind; it `skips` Python that cannot matter."""
     if file.kind in PYTHON_KINDS:
         scan = scan_file(file.path, file.kind, skips)
+        if file.kind == "notebook":
+            return scan_cells(file.path, scan)
         return scan_setup(file.path, scan) if file.path.name == "setup.py" else scan
     return scan_other(file.path, file.kind)
 

@@ -26,7 +26,8 @@ from glia.port.configs.trees import (
     yaml_scalars,
 )
 from glia.port.scan import FileScan, RawFinding
-from glia.port.source.project import FileKind, kind_of
+from glia.port.source.notebook import shell_lines
+from glia.port.source.project import MAX_NOTEBOOK_BYTES, FileKind, kind_of
 from glia.port.source.text import read_text, reason_of
 from glia.port.suppress import Suppressions, comment_suppressions
 
@@ -74,6 +75,27 @@ def scan_setup(path: Path, scan: FileScan) -> FileScan:
     known = {(f.line, f.rule) for f in scan.findings}
     found = [*scan.findings, *(f for f in more if (f.line, f.rule) not in known)]
     return replace(scan, findings=tuple(sorted(found, key=lambda f: (f.line, f.column, f.rule))))
+
+
+def scan_cells(path: Path, scan: FileScan) -> FileScan:
+    """The scan of a notebook with what its cells ask the shell for."""
+    try:
+        text = read_text(path, MAX_NOTEBOOK_BYTES)
+        if words().search(text.lower()) is None:
+            return scan
+        more = [_in_cell(*place) for place in shell_lines(text)]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return scan  # which says why
+    found = [*scan.findings, *(finding for findings in more for finding in findings)]
+    known = {(f.cell, f.line, f.rule): f for f in reversed(found)}
+    ordered = sorted(known.values(), key=lambda f: (f.cell, f.line, f.column, f.rule))
+    return replace(scan, findings=tuple(ordered))
+
+
+def _in_cell(cell: int, line: int, command: str) -> list[RawFinding]:
+    found = _findings(shell_clues(command), command, comment_suppressions(command))
+    # The command starts behind its mark: where in the line is not kept.
+    return [replace(f, cell=cell, line=line, column=1, eager=True) for f in found]
 
 
 def file_clues(path: Path, text: str) -> Iterable[Clue]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from glia.port.configs.clue import Clue, ClueKind
+from glia.port.rules.libraries import FUSED_OPTIMIZERS
 
 Condition = Callable[[Clue], bool]
 
@@ -106,6 +107,7 @@ def _is_limit(clue: Clue) -> bool:
     return _is_given(clue) and "requests" not in clue.path
 
 
+_EVERYWHERE = {"type", "name"}
 _LABELS = {"keywords", "markers", "tags", "name", "title", "description", "topic", "id", "label"}
 
 ROWS: tuple[Row, ...] = (
@@ -160,6 +162,8 @@ ROWS: tuple[Row, ...] = (
     Row("C117", "entry", ("sync_batchnorm", "sync_bn", "syncbn", "use_sync_bn"), _is_on),
     Row("C118", "entry", ("fused",), _is_on),
     Row("C118", "entry", ("optim",), _value("adamw_torch_fused")),
+    Row("C063", "entry", ("type", "name", "optimizer", "optim", "optimizer_type"),
+        _value(*(name.lower() for name in FUSED_OPTIMIZERS))),
     Row("C121", "entry", ("gradient_checkpointing", "activation_checkpointing",
                           "use_gradient_checkpointing", "recompute_activations"), _is_on),
     Row("C129", "entry", ("offload_optimizer", "offload_param", "cpu_offload",
@@ -274,7 +278,8 @@ def words() -> re.Pattern[str]:
     }
     for row in ROWS:
         for key in row.keys:
-            found |= {part for part in key.lower().split("*") if len(part) > 2}
+            # `type` and `name` are in every file: what these rows look for is found as "fused".
+            found |= {p for p in key.lower().split("*") if len(p) > 2 and p not in _EVERYWHERE}
     kept = [w for w in found if not any(o != w and o in w for o in found)]
     parts = (re.escape(w).replace("_", "[-_]") for w in sorted(kept))
     return re.compile("|".join(parts))

@@ -224,3 +224,58 @@ def is_choice(hit: Hit) -> bool:
     parent = hit.module.parents.get(hit.node)
     outer = hit.module.parents.get(parent) if parent is not None else None
     return isinstance(outer, ast.keyword) and outer.arg == "choices"
+
+
+_EXITS = ("sys.exit", "os._exit", "exit", "quit", "pytest.exit")
+
+
+def is_demanded(hit: Hit) -> bool:
+    """The program stops where the answer is no: `assert ok`, `if not ok: raise ...`.
+
+    That is loud, however quietly the question itself answers.
+    """
+    inner: ast.AST = hit.node
+    is_denied = False
+    for outer in hit.module.enclosing(hit.node):
+        if isinstance(outer, ast.Assert):
+            return outer.test is inner and not is_denied
+        if isinstance(outer, ast.If):
+            branch = outer.body if is_denied else outer.orelse
+            return outer.test is inner and bool(branch) and _stops(hit, branch[-1])
+        if isinstance(outer, ast.UnaryOp) and isinstance(outer.op, ast.Not):
+            is_denied = not is_denied
+        elif isinstance(outer, ast.Compare):
+            is_denied ^= _denies(outer)
+        elif isinstance(outer, ast.BoolOp):
+            # One of several conditions decides alone in `assert a and b` and `if not a or not b`.
+            if isinstance(outer.op, ast.Or) != is_denied:
+                return False
+        elif isinstance(outer, (ast.stmt, ast.IfExp, ast.Lambda)):
+            return False
+        inner = outer
+    return False
+
+
+def _denies(compared: ast.Compare) -> bool:
+    """`type != "cuda"`, `count == 0`, `count < 2`: true where there is no CUDA, or too little."""
+    operator, other = compared.ops[0], compared.comparators[-1]
+    is_nothing = isinstance(other, ast.Constant) and not other.value
+    if isinstance(operator, (ast.Eq, ast.Is)):
+        return is_nothing
+    if isinstance(operator, (ast.NotEq, ast.IsNot)):
+        return not is_nothing
+    return isinstance(operator, (ast.Lt, ast.LtE, ast.NotIn))
+
+
+def is_not_demanded(hit: Hit) -> bool:
+    """The program goes on, whatever the answer is."""
+    return not is_demanded(hit)
+
+
+def _stops(hit: Hit, last: ast.stmt) -> bool:
+    if isinstance(last, ast.Raise):
+        return True
+    call = last.value if isinstance(last, ast.Expr) else None
+    if not isinstance(call, ast.Call):
+        return False
+    return (hit.module.dotted(call.func) or last_name(call.func)) in _EXITS

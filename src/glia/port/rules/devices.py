@@ -6,9 +6,12 @@ import ast
 from collections.abc import Callable
 
 from glia.port.rules.conditions import (
+    all_of,
     argument_of,
     in_torch_file,
     is_choice,
+    is_demanded,
+    is_not_demanded,
     names_cuda,
 )
 from glia.port.rules.rule import (
@@ -18,10 +21,11 @@ from glia.port.rules.rule import (
     Rule,
     attribute,
     method,
+    per_family,
     string,
     use,
 )
-from glia.port.rules.sources import NATIVE, PROBE, XLA
+from glia.port.rules.sources import NATIVE, ON_CPU_184, PROBE, XLA
 from glia.port.source.hits import Hit
 
 _HELPER = "take the device from one helper of the project"
@@ -293,7 +297,7 @@ RULES: tuple[Rule, ...] = (
         title="code asks for tensor.is_cuda",
         category="device",
         why="it is False on every other accelerator, so that the slow or the wrong branch runs",
-        triggers=(attribute("is_cuda"),),
+        triggers=(attribute("is_cuda", when=is_not_demanded),),
         on={
             "neuron": Advice("silent", 'ask for x.device.type != "cpu"'),
             "tpu": Advice("silent", 'ask for x.device.type == "xla"'),
@@ -310,7 +314,7 @@ RULES: tuple[Rule, ...] = (
         title='a device type is compared with "cuda"',
         category="device",
         why="the branch for the accelerator (autocast, pinning, fused kernels) is skipped",
-        triggers=(string("*", when=_compared),),
+        triggers=(string("*", when=all_of(_compared, is_not_demanded)),),
         on={
             "neuron": Advice("silent", "compare with the accelerator's own type"),
             "tpu": Advice("silent", "compare with the accelerator's own type"),
@@ -321,5 +325,26 @@ RULES: tuple[Rule, ...] = (
         good='import torch\nfast = x.device.type != "cpu"\n',
         grade="seen",
         sources=(PROBE,),
+    ),
+    Rule(
+        id="C143",
+        title="the program stops where there is no CUDA",
+        category="device",
+        why="an assertion or an exit demands CUDA by name, whatever other accelerator is there",
+        triggers=(
+            use("torch.cuda.is_available", "torch.cuda.device_count", when=is_demanded),
+            attribute("is_cuda", when=is_demanded),
+            string("*", when=all_of(_compared, is_demanded)),
+        ),
+        on=per_family(
+            Advice("raises", "ask torch.accelerator.is_available(), or leave the demand out"),
+            Advice("raises", "ask torch_xla for its device, or leave the demand out"),
+            HIP,
+            Advice("raises", "leave the demand out: a warning that it will be slow is enough"),
+        ),
+        bad='import torch\nassert torch.cuda.is_available(), "needs a GPU"\n',
+        good="import torch\nassert torch.accelerator.is_available()\n",
+        grade="seen",
+        sources=(PROBE, ON_CPU_184),
     ),
 )

@@ -130,7 +130,7 @@ RULES: tuple[Rule, ...] = (
         title="a kernel is written in Triton",
         category="kernels",
         why="Triton does not compile for these chips",
-        triggers=(use("triton.jit", "triton.autotune", "triton.heuristics"),),
+        triggers=(use("triton.jit", "triton.JITFunction", "triton.autotune", "triton.heuristics"),),
         on=per_family(
             Advice("raises", "write it in NKI, or take one of nki-library", "days"),
             Advice("raises", "write it in Pallas", "days"),

@@ -35,6 +35,15 @@ def _is_a_provider(hit: Hit) -> bool:
     )
 
 
+# Of apex, and of DeepSpeed, which asks for them by name in its settings.
+FUSED_OPTIMIZERS = (
+    "FusedAdam",
+    "FusedLAMB",
+    "FusedLamb",
+    "FusedSGD",
+    "FusedNovoGrad",
+    "FusedAdagrad",
+)
 _FOUR_BITS = {"awq", "gptq", "awq_marlin", "gptq_marlin", "marlin", "squeezellm", "hqq"}
 
 
@@ -124,10 +133,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C063",
-        title="apex is imported",
+        title="apex, or an optimizer of its fused kernels, is used",
         category="libs",
         why="its optimizers and layers are CUDA kernels",
-        triggers=(*library("apex"),),
+        triggers=(*library("apex"), string(*FUSED_OPTIMIZERS)),
         on={
             "neuron": Advice("raises", "torch.optim and torch.nn have the same"),
             "tpu": Advice("raises", "torch.optim and torch.nn have the same"),

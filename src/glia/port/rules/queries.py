@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import names_cuda
+from glia.port.rules.conditions import all_of, is_not_demanded, names_cuda
 from glia.port.rules.devices import chosen_by
 from glia.port.rules.rule import HIP, Advice, Rule, per_family, string, use
 from glia.port.rules.sources import (
@@ -35,7 +35,12 @@ RULES: tuple[Rule, ...] = (
         title="a feature stands behind torch.cuda.is_available()",
         category="device",
         why="it is False on other accelerators, and the fast path is left out without a word",
-        triggers=(use("torch.cuda.is_available", when=_guards_more_than_a_name),),
+        triggers=(
+            use(
+                "torch.cuda.is_available",
+                when=all_of(_guards_more_than_a_name, is_not_demanded),
+            ),
+        ),
         on=per_family(
             Advice("silent", "torch.accelerator.is_available(), or ask for the feature itself"),
             Advice("silent", "ask torch_xla for its device"),
@@ -51,7 +56,7 @@ RULES: tuple[Rule, ...] = (
         title="torch.cuda.device_count() counts the devices",
         category="device",
         why="it is 0 without CUDA: a division by zero, or one process instead of many",
-        triggers=(use("torch.cuda.device_count"),),
+        triggers=(use("torch.cuda.device_count", when=is_not_demanded),),
         on=per_family(
             Advice("silent", "torch.neuron.device_count(), which counts cores and not chips"),
             Advice("silent", "torch_xla.runtime.global_runtime_device_count()"),

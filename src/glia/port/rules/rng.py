@@ -62,6 +62,15 @@ def _drops_while_training(hit: Hit) -> bool:
     return is_called(hit) and not is_off
 
 
+def _forks_devices(hit: Hit) -> bool:
+    """`fork_rng(devices=[0])`; without a device_type, or with "cuda", these are CUDA's."""
+    devices, kind = hit.argument("devices", 0), hit.argument("device_type", 4)
+    is_empty = isinstance(devices, (ast.List, ast.Tuple)) and not devices.elts
+    if not is_called(hit) or devices is None or is_empty or _is_none(devices):
+        return False
+    return kind is None or hit.module.string(kind) == "cuda"
+
+
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
@@ -107,6 +116,7 @@ RULES: tuple[Rule, ...] = (
                 "torch.cuda.set_rng_state",
                 "torch.cuda.set_rng_state_all",
             ),
+            use("torch.random.fork_rng", when=_forks_devices),
         ),
         on=per_family(
             Advice("raises", "torch.neuron.get_rng_state_all and set_rng_state_all"),

@@ -1,12 +1,22 @@
 """Rules about what stands around the code: images, packages, schedulers, launch lines.
 
-They look into files that are no Python; see `port/configs/table.py`.
+They look mostly into files that are no Python; see `port/configs/table.py`.
 """
 
 from __future__ import annotations
 
-from glia.port.rules.rule import LEAVE, Advice, Rule, per_family
+from glia.port.rules.conditions import given_value, in_torch_file
+from glia.port.rules.rule import LEAVE, Advice, Rule, keyword, per_family
 from glia.port.rules.sources import GENERAL, NXD, XLA, neuron_sdk
+from glia.port.source.hits import Hit
+
+
+def _asks_gpus(hit: Hit) -> bool:
+    """Lightning's `Trainer(accelerator="gpu")`; "cuda" has a rule of its own (C003)."""
+    value = given_value(hit)
+    text = hit.module.string(value) if value is not None else None
+    return in_torch_file(hit) and text == "gpu"
+
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -50,7 +60,7 @@ RULES: tuple[Rule, ...] = (
         title="a scheduler, a container or a trainer is asked for GPUs",
         category="setup",
         why="the job waits for ever or is refused where there are none",
-        triggers=(),
+        triggers=(keyword("accelerator", when=_asks_gpus),),
         on=per_family(
             Advice("raises", "whole instances, aws.amazon.com/neuron, or --device=/dev/neuron0"),
             Advice("raises", "google.com/tpu, or a machine with TPUs"),

@@ -44,6 +44,38 @@ def notebook_text(content: str, name: str) -> NotebookText:
     return NotebookText("\n".join(lines) + "\n", tuple(places))
 
 
+def shell_lines(content: str) -> Iterator[tuple[int, int, str]]:
+    """What a notebook asks the shell for: cell, line and command of `!x`, `%pip install x`,
+    `%env A=b`, `files = !x` and of cells that are scripts (`%%bash`).
+
+    Raises:
+        ValueError, KeyError, TypeError: for a file that is no notebook.
+    """
+    cells = (c for c in json.loads(content)["cells"] if c["cell_type"] == "code")
+    for number, cell in enumerate(cells, 1):
+        source = cell["source"]
+        lines = (source if isinstance(source, str) else "".join(source)).split("\n")
+        is_script = _SCRIPT.match(lines[0]) is not None
+        if lines[0].lstrip().startswith("%%") and not is_script:
+            continue
+        for row, line in enumerate(lines, 1):
+            command = line if is_script and row > 1 else _command(line)
+            if command:
+                yield number, row, command
+
+
+def _command(line: str) -> str:
+    """The shell's command of a line; empty for a line of Python."""
+    match = _SHELL.match(line)
+    if match is None:
+        return ""
+    command = line[match.end() :]
+    if match["env"]:
+        name, _, value = command.strip().replace("=", " ", 1).partition(" ")
+        return f"export {name}={value.strip()}"
+    return f"{match['tool'] or ''}{command}"
+
+
 def parse_cells(
     notebook: NotebookText, parse: Callable[[str], Module]
 ) -> tuple[Module, tuple[int, ...]]:
@@ -78,6 +110,12 @@ def _lines(notebook: NotebookText) -> Iterator[tuple[str, int]]:
 
 # `%magic`, `!command`, `?name`, `name?`, `x = !command`; not `% b` or `!= b` of a longer line.
 _MAGIC = re.compile(r"\s*(%%?[A-Za-z]|!(?!=)|\?{1,2}\w|[\w.]+\?{1,2}\s*$|[\w, ]+=\s*[!%])")
+
+
+_SHELL = re.compile(
+    r"\s*(?:[\w, ]+=\s*)?(?:!(?!=)!?|%(?P<tool>pip|conda|mamba|uv)\b|%(?P<env>set_env|env)\s|%sx\s)"
+)
+_SCRIPT = re.compile(r"\s*%%(?:bash|sh|!|sx|system|script\s+(?:\S*/)?(?:ba|z)?sh)")
 
 
 def _commented(line: str) -> str:

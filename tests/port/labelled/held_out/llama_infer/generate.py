@@ -10,7 +10,7 @@ from transformers import BitsAndBytesConfig as BnB
 os.environ.update({"NCCL_P2P_LEVEL": "NVL", "PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:128"})  # ~ C104 C106
 os.putenv("CUDA_VISIBLE_DEVICES", "1")  # ~ C105
 
-assert torch.cuda.is_available(), "this script needs a GPU"  # ~ C006
+assert torch.cuda.is_available(), "this script needs a GPU"  # ~ C143
 DEV = f"cuda:{os.getenv('LOCAL_RANK', 0)}"  # ~ C003|C004|C002
 device = torch.device(DEV)  # ~ C004?
 torch.set_default_device(device)  # ~ none

@@ -7,7 +7,7 @@ import torch
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs cuda")  # ~ C006:light
 def test_move():
     x = torch.ones(3).cuda()  # ~ C001:light
-    assert x.is_cuda  # ~ C011:light
+    assert x.is_cuda  # ~ C143:light
     assert x.sum().item() == 3  # ~ C077:light
 
 
