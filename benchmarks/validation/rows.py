@@ -150,6 +150,17 @@ def all_rows() -> list[Row]:
     return [*products(), *mamba_layers()]
 
 
+FILE = (
+    "the file as it is. As written it multiplies delta by u, and brings each row of B and C to all "
+    "partitions, again for every state or channel tile; *low* is without. The measured time of v2 "
+    "and v3 is that of the product computed once (L v2 and L v3, which are within their bands), so "
+    "the vendor's compiler moved it out of the loop; in v1 it did not. Its passes are not public "
+    "(nki/index.rst speaks of optimisation at the level of instructions), so *likely* stays as "
+    "written; what is left of the gap at low is the copy of the carried column (v3) and the width "
+    "of the constants (v2)"
+)
+
+
 def tutorial_file(path: Path) -> list[Row]:
     """The tutorial's own kernels, unchanged."""
     glia.nki.install.install()
@@ -157,23 +168,12 @@ def tutorial_file(path: Path) -> list[Row]:
     assert found is not None and found.loader is not None
     module = sys.modules[path.stem] = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
-    why = (
-        "the file as it is. As written it multiplies delta by u, and brings each row of B and C to "
-    )
-    why += "all partitions, again for every state or channel tile; *low* is without. The measured "
-    why += (
-        "time of v2 and v3 is that of the product computed once (L v2 and L v3, which are within "
-    )
-    why += "their bands), so the vendor's compiler moved it out of the loop; in v1 it did not. Its "
-    why += "passes are not public (nki/index.rst speaks of instruction-level optimisation), so "
-    why += "*likely* stays as written; what is left of the gap at low is the copy of the carried "
-    why += "column (v3) and the width of the constants (v2)"
     versions = [("v1", module.mamba_v1, 512, 2.34), ("v2", module.mamba_v2, 512, 1.61)]
     versions += [("v3", module.mamba_v3, n, t) for n, t in LENGTHS]
     return [
         Row(f"L file {name} {length}", f"the tutorial's mamba_{name}, sequence of {length}", "trn1",
             kernel, batched(4096, length), milliseconds * MS, None, MAMBA, size=length // 60,
-            note=why if name == "v2" else "")
+            note=FILE if name == "v2" else "")
         for name, kernel, length, milliseconds in versions
     ]  # fmt: skip
 

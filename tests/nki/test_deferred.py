@@ -95,3 +95,77 @@ def test_what_is_printed_is_there(capsys):
 
     nki.simulate(shown)(np.full(ROW, 7.0, np.float32))
     assert "7" in capsys.readouterr().out
+
+
+def full_psum(x, row):
+    """Eight banks that are used after the row was brought to all partitions, and before it is."""
+    banks = [nl.ndarray((128, 512), nl.float32, nl.psum) for _ in range(8)]
+    tile, out = nl.load(x), nl.ndarray(X, nl.float32, nl.shared_hbm)
+    wide = nl.broadcast_to(nl.load(row), X)
+    for bank in banks:
+        nisa.nc_matmul(bank[:, 0:256], tile[:, 0:128], tile)
+    for bank in banks:
+        added = nl.ndarray(X, nl.float32, nl.sbuf)
+        nisa.tensor_tensor(added, tile, bank[:, 0:256], nl.add)
+        tile = added
+    nisa.dma_copy(out, product(wide, tile))
+    return out
+
+
+def in_a_loop(x, row):
+    """What waits is copied in front of the loop: all iterations are alike."""
+    tile, out = nl.load(x), nl.ndarray(X, nl.float32, nl.shared_hbm)
+    wide = nl.broadcast_to(nl.load(row), X)
+    for _ in nl.dynamic_range(3):
+        nisa.tensor_tensor(tile, tile, wide, nl.add)
+        sums = nl.ndarray(X, nl.float32, nl.psum)
+        nisa.nc_matmul(sums, tile[:, 0:128], tile)
+    nisa.dma_copy(out, tile)
+    return out
+
+
+@pytest.mark.parametrize("chip", ["trn1", "trn2", "trn3"])
+@pytest.mark.parametrize("body", [full_psum, in_a_loop])
+def test_waiting_takes_no_more_of_psum_and_changes_no_loop(body, chip):
+    random = np.random.default_rng(1)
+    x, row = (random.integers(-3, 4, shape).astype(np.float32) for shape in (X, ROW))
+    target = target_of(chip)
+    specs = (TensorSpec(shape, dtype("float32")) for shape in (X, ROW))
+    nki.jit(body).trace(*specs, target=target)
+    found = nki.simulate(nki.jit(body))(x, row)
+    expected = (x + 8 * (x[:, :128].T @ x)) * row if body is full_psum else x + 3 * row
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_late_copy_is_of_the_line_that_asked_for_the_row():
+    @nki.jit
+    def two(x, row):
+        out = nl.ndarray(X, nl.float32, nl.shared_hbm)
+        wide = nl.broadcast_to(nl.load(row), X)
+        tile = nl.load(x)
+        nisa.dma_copy(out, wide)
+        nisa.dma_copy(out, product(wide, tile))
+        return out
+
+    specs = (TensorSpec(shape, dtype("float32")) for shape in (X, ROW))
+    made = two.trace(*specs, target=target_of("trn2")).instructions
+    lines = {one.op: one.line for one in made}
+    assert lines["activation"] == lines["nc_matmul"]
+
+
+def test_two_cores_each_have_their_own():
+    @nki.jit
+    def halves_of(x, row):
+        out = nl.ndarray(X, nl.float32, nl.shared_hbm)
+        core = nl.program_id(0)
+        part = slice(core * 128, (core + 1) * 128)
+        tile = nl.load(x)
+        wide = nl.broadcast_to(nl.load(row[:, part]), (128, 128))
+        made = nl.ndarray((128, 128), nl.float32, nl.sbuf)
+        nisa.tensor_tensor(made, tile[:, part], wide, nl.multiply)
+        nisa.dma_copy(out[:, part], made)
+        return out
+
+    random = np.random.default_rng(1)
+    x, row = (random.standard_normal(shape).astype(np.float32) for shape in (X, ROW))
+    np.testing.assert_array_equal(nki.simulate(halves_of[2])(x, row), x * row)

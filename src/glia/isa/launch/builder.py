@@ -171,6 +171,7 @@ class StreamBuilder(LaunchMemory):
         """
         if self.deferred:
             arguments = self.deferred.arguments(op, arguments)
+        at = self.deferred.at or at
         self._at = at
         first, outer = len(self.instructions), self._call
         try:

@@ -2,13 +2,15 @@
 
 A Vector instruction of two float32 tiles takes one cycle per element where one of them is in PSUM,
 and two where both are in SBUF (nki/isa cost formulas of v2.26.1); a tile that a product has made,
-as `nl.broadcast_to` does, is left where it is for such a reader.
+as `nl.broadcast_to` does, is left where it is for such a reader. It waits no longer than until
+anything else happens in PSUM or a device loop begins, so that a kernel needs no more of PSUM than
+with the copy made at once, and every iteration of a loop is alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from glia.isa.engines import engine
 from glia.isa.tensors.tensor import NkiTensor
@@ -16,24 +18,46 @@ from glia.isa.tensors.tensor import NkiTensor
 _OPS = ("add", "subtract", "multiply", "maximum", "minimum")
 
 
+class _Waiting(NamedTuple):
+    """A tile's equal in PSUM, what copies it, and the kernel's line that asked for it."""
+
+    product: NkiTensor
+    copy: Callable[[], object]
+    at: tuple[str, int]
+
+
 class Deferred:
     """The tiles of one launch that are still to be copied, with what copies each."""
 
     def __init__(self) -> None:
-        self._tiles: dict[int, tuple[NkiTensor, Callable[[], object]]] = {}
+        self._tiles: dict[int, _Waiting] = {}
+        self.at: tuple[str, int] | None = None  # whose copy is made now: the kernel's file and line
 
     def __bool__(self) -> bool:
         return bool(self._tiles)
 
-    def add(self, tile: NkiTensor, product: NkiTensor, copy: Callable[[], object]) -> None:
-        """`copy` fills the whole `tile` in SBUF from `product`, equal to it, in PSUM."""
-        self._tiles[tile.storage.index] = (product, copy)
+    def add(
+        self,
+        tile: NkiTensor,
+        product: NkiTensor,
+        copy: Callable[[], object],
+        at: tuple[str, int],
+    ) -> None:
+        """`copy` fills the whole `tile` in SBUF from `product`, equal to it, in PSUM.
+
+        It is made for the kernel's line `at`, whenever that is.
+        """
+        self._tiles[tile.storage.index] = _Waiting(product, copy, at)
 
     def settle(self) -> None:
         """Copy all: what comes next may need the tiles, or their place in PSUM."""
         waiting, self._tiles = self._tiles, {}
-        for _, copy in waiting.values():
-            copy()
+        for one in waiting.values():
+            self.at = one.at
+            try:
+                one.copy()
+            finally:
+                self.at = None
 
     def settle_for(self, view: NkiTensor) -> None:
         """Copy what waits, if this view is of it."""
@@ -44,12 +68,14 @@ class Deferred:
         """The arguments of an instruction, tiles replaced where it reads PSUM; else all settle."""
         uses = [role for role, value in given.items() if self._names(value)]
         if not uses:
+            if any(map(_in_psum, given.values())):
+                self.settle()
             return given
         role = uses[0]
         if len(uses) > 1 or op != "tensor_tensor" or not self._serves(role, given):
             self.settle()
             return given
-        return {**given, role: self._tiles[given[role].storage.index][0]}
+        return {**given, role: self._tiles[given[role].storage.index].product}
 
     def _names(self, value: Any) -> bool:
         """True for a tile that waits, alone, in a list, or as the address of another."""
@@ -73,3 +99,9 @@ class Deferred:
         name = getattr(given.get("op"), "name", getattr(given.get("op"), "__name__", ""))
         vector = on in (engine.unknown, engine.vector) and name in _OPS
         return role in ("data1", "data2") and whole and plain and vector
+
+
+def _in_psum(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_in_psum, value))
+    return isinstance(value, NkiTensor) and value.storage.memory == "psum"

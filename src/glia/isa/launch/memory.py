@@ -48,6 +48,11 @@ class LaunchMemory:
         self.repeats = Repeats()
         self.deferred = Deferred()
 
+    @property
+    def at(self) -> tuple[str, int]:
+        """The kernel's file and line that issued last."""
+        return self._at
+
     def storage(
         self,
         shape: Sequence[int],

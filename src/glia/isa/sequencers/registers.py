@@ -271,6 +271,7 @@ def _looping(what: str, bounds: tuple[Any, ...] = ()) -> Iterator[Callable[[], N
         builder.budget.iterate(frame.body.at)
         repeats.iterate(frame)
 
+    builder.deferred.settle()  # one copy in front of the loop, not in one of its iterations
     with builder.schedule.loop():
         frame = repeats.enter(kernel_place(sys._getframe()), bounds)
         try:

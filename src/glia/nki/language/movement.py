@@ -166,7 +166,7 @@ def _multiplied(made: NkiTensor, row: NkiTensor) -> None:
         builder = current("nl.broadcast_to")
         alone = made.dtype == float32 and product.shape == made.storage.shape
         if alone and not (builder.repeats.frames or builder.schedule.loops):
-            builder.deferred.add(made, product, copied)
+            builder.deferred.add(made, product, copied, builder.at)
         else:
             copied()
 

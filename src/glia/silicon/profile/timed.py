@@ -18,6 +18,7 @@ from glia.silicon.time.timing import BOUNDS, Timing
 _REASON = "from the dataflow bound with fast constants to the program as written with slow ones"
 _LEAN = "; the former without what is computed again"
 _MAX_FOR_ADVICE = 100_000
+_MAX_COMPARED = 200_000
 WORTH_A_NOTE = 0.01  # of the time
 
 
@@ -95,7 +96,8 @@ def timed_launch(streams: tuple[Stream, ...], chip: Chip) -> Timed:
 
 def _lean(streams: tuple[Stream, ...]) -> tuple[Stream, ...]:
     """The programs without what they compute again; where cores meet, as they are."""
-    if any(untried(streams, stream) for stream in streams):
+    made = [one for stream in streams for one in stream.instructions]
+    if len(made) > _MAX_COMPARED or any(one.sync is not None for one in made):
         return streams
     again = [computed_again(stream) for stream in streams]
     if not any(again):
