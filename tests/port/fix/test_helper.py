@@ -1,9 +1,12 @@
 """The helper that projects get: whole or in part, on the CPU and on a pretended CUDA."""
 
 import ast
+import os
 import subprocess
 import sys
+import threading
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -212,16 +215,47 @@ def test_on_cuda_it_calls_what_the_code_called(accel):
     ]
 
 
-def test_asking_leaves_no_trace_in_the_environment(accel, monkeypatch):
-    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
-    monkeypatch.delenv(name, raising=False)
-    accel.kind()
-    import os
+def test_asking_leaves_no_trace_in_the_environment_also_in_threads(accel, monkeypatch):
+    """Eight threads ask at the same time, as those of a server do."""
+    before, seen = dict(os.environ), []
+    together = threading.Barrier(8)
 
-    assert name not in os.environ
-    monkeypatch.setenv(name, "0")
-    accel.kind()
-    assert os.environ[name] == "0"
+    def ask(answer):
+        together.wait(timeout=30)
+        seen.append(dict(os.environ))
+        together.wait(timeout=30)
+        return answer
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: ask(2))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: ask(True))
+    with ThreadPoolExecutor(8) as pool:
+        devices = list(pool.map(lambda _: accel.device(), range(8)))
+    assert devices == ["cuda"] * 8
+    assert [environment == before for environment in seen] == [True] * 8
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("has_runtime", [False, True])
+def test_a_torch_xla_without_a_runtime_counts_as_absent(tmp_path, has_runtime):
+    """As glia's own stand-in for the decorators of older kernels."""
+    write_files(tmp_path, {"accel.py": helper_text(PUBLIC), "torch_xla/__init__.py": ""})
+    if has_runtime:
+        write_files(tmp_path, {"torch_xla/runtime.py": "def device_type():\n    return 'TPU'\n"})
+    assert _kind_in(tmp_path) == ("xla" if has_runtime else "cpu")
+
+
+def test_glias_own_stand_ins_are_no_accelerator(tmp_path):
+    write_files(tmp_path, {"accel.py": helper_text(PUBLIC)})
+    assert _kind_in(tmp_path, "import glia.nki.install, torch_xla.core.xla_model; ") == "cpu"
+
+
+def _kind_in(folder, before=""):
+    done = subprocess.run(
+        [sys.executable, "-c", before + "import accel; print(accel.kind())"],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 @pytest.mark.slow

@@ -152,6 +152,7 @@ LEFT = [
     ('d = {"cuda": 1, "cpu": 2}[k]', ""),
     ("class M(torch.nn.Module):\n    def cuda(self):\n        return super().cuda()", "C001"),
     ("model = torch.compile(m, mode='max-autotune')", "C072"),
+    ("args = TrainingArguments('out', torch_compile=True)", "C072"),
     ("if torch.cuda.is_available():\n    c = torch.cuda.get_device_capability()", "C006"),
     ("if x.is_cuda:\n    y = my_kernel_cuda(x)", "C011"),
     ("def f(x):\n    return x.is_cuda", "C011"),

@@ -50,6 +50,16 @@ def _imports(pieces: list[_Piece]) -> str:
     return "\n".join("".join(f"{line}\n" for line in part) for part in (future, own, torch))
 
 
+def functions_in(text: str) -> frozenset[str]:
+    """The functions of ours that a helper has; none when it is not Python any more."""
+    try:
+        given = _given(ast.parse(text))
+    except (SyntaxError, ValueError):
+        return frozenset()
+    _, pieces = _source()
+    return frozenset(given & {name for p in pieces if not p.is_import for name in p.gives})
+
+
 def extended(text: str, names: Iterable[str]) -> str:
     """A helper with the functions that it lacks at its end; the same text when it lacks none.
 

@@ -20,7 +20,13 @@ from glia.port.fix.documents import Document, read_document
 from glia.port.fix.edits import Edit, Fix
 from glia.port.fix.engine import Placer, Unplaced, apply_edits
 from glia.port.fix.file_plan import FilePlan, Proposal, Scope, plan_file
-from glia.port.fix.helper_text import HELPER_NAME, extended, helper_text, is_helper
+from glia.port.fix.helper_text import (
+    HELPER_NAME,
+    extended,
+    functions_in,
+    helper_text,
+    is_helper,
+)
 from glia.port.fix.homes import Home, Import, choose_homes
 from glia.port.fix.imports import unused_imports
 from glia.port.fix.left import why_left
@@ -60,6 +66,7 @@ class ProjectFix:
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     num_files: int = 0
+    helpers: list[Path] = field(default_factory=list)  # that are there already
 
 
 @dataclass(slots=True)
@@ -117,7 +124,10 @@ def _planned(
         limit = MAX_NOTEBOOK_BYTES if source.kind == "notebook" else MAX_BYTES
         require_size(source.path.stat().st_size, limit)
         document = read_document(source.path, source.kind)
-        if is_helper(document.text) or not may_matter(document.text):
+        if is_helper(document.text):
+            result.helpers.append(source.path.absolute())
+            return None
+        if not may_matter(document.text):
             return None
         module = parse(source.name, document.text)
     except (OSError, ValueError, FormatError, SyntaxError) as error:
@@ -179,7 +189,8 @@ def _rewrite(files: Sequence[_File], root: Path, result: ProjectFix) -> None:
     folder = root if root.is_dir() else root.parent
     imports = choose_homes(places, folder.absolute())
     names = {home: _helper_name(home) for home in {i.home for i in imports.values()}}
-    needs: dict[Home, set[str]] = {}
+    helpers: set[Path] = set()
+    functions: set[str] = set()
     for file in files:
         source = imports.get(file.source.path.absolute())
         new = _new_bytes(file, source, names, result)
@@ -190,9 +201,9 @@ def _rewrite(files: Sequence[_File], root: Path, result: ProjectFix) -> None:
         result.changed.append(ChangedFile(file.source.name, False, False, len(fixed)))
         result.fixed += fixed
         if source is not None:
-            needs.setdefault(source.home, set()).update(file.plan.helper_names)
-    for home, functions in needs.items():
-        _add_helper(home, names[home], functions, root, result)
+            helpers.add(source.home.folder / f"{names[source.home]}.py")
+            functions |= file.plan.helper_names
+    _add_helpers(helpers, functions, root, result)
 
 
 def _new_bytes(
@@ -263,8 +274,23 @@ def _is_free(folder: Path, name: str) -> bool:
     return not file.exists() or is_helper(file.read_text("utf-8", "replace"))
 
 
-def _add_helper(home: Home, name: str, functions: set[str], root: Path, result: ProjectFix) -> None:
-    path = home.folder / f"{name}.py"
+def _add_helpers(helpers: set[Path], functions: set[str], root: Path, result: ProjectFix) -> None:
+    """Every helper has what all files call: whichever a file finds first is complete."""
+    if not helpers:
+        return
+    wanted = helpers | {path for path in result.helpers if path.parent not in _folders(helpers)}
+    for path in wanted:
+        if path.exists():
+            functions = functions | functions_in(path.read_text("utf-8", "replace"))
+    for path in sorted(wanted):
+        _add_helper(path, functions, root, result)
+
+
+def _folders(paths: set[Path]) -> set[Path]:
+    return {path.parent for path in paths}
+
+
+def _add_helper(path: Path, functions: set[str], root: Path, result: ProjectFix) -> None:
     shown = shown_path(_as_named(path, root))
     if not path.exists():
         new = helper_text(functions).encode("utf-8")

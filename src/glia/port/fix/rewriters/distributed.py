@@ -41,6 +41,8 @@ def compile_model(hit: Hit) -> Fix | Refusal | None:
     call = hit.call
     if call is None:
         return fix(Replace(hit.node, "{f}(backend=@compile_backend())", {"f": hit.node}))
+    if hit.kind == "keyword":
+        return Refusal("another library compiles, by settings of its own")
     if any(k.arg in ("mode", "options") for k in call.keywords):
         return Refusal("its mode or options are those of inductor")
     return fix(AddArgument(call, "@compile_backend()", "backend"))

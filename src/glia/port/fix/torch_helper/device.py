@@ -25,18 +25,9 @@ def kind() -> str:
 
 
 def _has_cuda() -> bool:
-    """Asks the driver's library, so that the question itself does not start CUDA: afterwards
-    CUDA_VISIBLE_DEVICES may still be set and processes may still be forked."""
-    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        return bool(torch.cuda.is_available())  # glia: ignore[C006] here the machine is asked
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+    """Counts devices, which asks the driver's library: the question itself does not start CUDA, so
+    that afterwards CUDA_VISIBLE_DEVICES may still be set and processes may still be forked."""
+    return torch.cuda.device_count() > 0  # glia: ignore[C007] here the machine is asked
 
 
 def _other_kind() -> str:
@@ -50,7 +41,8 @@ def _other_kind() -> str:
 
 @functools.cache
 def _has_xla() -> bool:
-    if importlib.util.find_spec("torch_xla") is None:
+    """A torch_xla without a runtime is another package's stand-in: nothing runs on it."""
+    if any(importlib.util.find_spec(name) is None for name in ("torch_xla", "torch_xla.runtime")):
         return False
     from torch_xla import runtime
 
