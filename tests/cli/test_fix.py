@@ -140,6 +140,14 @@ def test_bad_use_says_what_is_wrong(repository, arguments, words):
     assert "Traceback" not in done.output
 
 
+def test_without_libcst_it_says_what_to_install(repository, monkeypatch):
+    """The advice holds in a checkout too: glia is in no index."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    done = run(repository, "--to", "cpu")
+    assert done.exit_code == 2
+    assert "pip install -e '.[port]'" in " ".join(done.output.split())
+
+
 def test_nothing_there(tmp_path):
     done = run(tmp_path / "absent", "--to", "cpu", "--write")
     assert done.exit_code == 2

@@ -68,7 +68,7 @@ def _require_libcst() -> None:
     if find_spec("libcst") is None:
         raise UsageError(
             "glia fix: got no package libcst, which rewrites code without loss; "
-            "install glia with its extra: pip install 'glia[port]'"
+            "run: pip install 'libcst>=1.8,<2', or in a checkout of glia: pip install -e '.[port]'"
         )
 
 
