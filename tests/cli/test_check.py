@@ -143,6 +143,16 @@ def test_explain_is_a_page():
     assert [word for word in wanted if word not in done.stdout] == []
 
 
+def test_explain_without_a_rule_lists_all():
+    done = run_glia("explain")
+    assert done.returncode == 0
+    assert [
+        word for word in ("C001", "C143", "G001", "distributed") if word not in done.stdout
+    ] == []
+    rules = json.loads(run_glia("explain", "--json").stdout)["rules"]
+    assert {"id": "C001", "category": "device"}.items() <= rules[0].items()
+
+
 def test_explain_as_json():
     page = json.loads(run_glia("explain", "C001", "--json").stdout)
     assert set(page["rule"]["on"]) == {"neuron", "tpu", "rocm", "cpu"}
@@ -205,6 +215,21 @@ def test_sarif_has_what_the_standard_requires(project):
     assert run["invocations"][0]["executionSuccessful"] is True  # 3.20.14
 
 
+def test_sarif_of_a_notebook_has_a_region_and_fingerprints_survive_a_move(tmp_path):
+    cell = {"cell_type": "code", "source": ["import torch\n", "x.cuda()\n"]}
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": [cell]}))
+    (tmp_path / "b.py").write_text("import torch\nx.cuda()\n")
+    (run,) = sarif(tmp_path)["runs"]
+    notebook = run["results"][0]
+    assert notebook["locations"][0]["physicalLocation"]["region"]["startLine"] == 1
+    assert "cell 1, line 2" in notebook["message"]["text"]
+    prints = [r["partialFingerprints"] for r in run["results"]]
+    assert prints[0] != prints[1]
+    (tmp_path / "b.py").write_text("import torch\n\n\nx.cuda()\n")
+    (run,) = sarif(tmp_path)["runs"]
+    assert [r["partialFingerprints"] for r in run["results"]] == prints
+
+
 def test_sarif_places(project):
     (run,) = sarif(project)["runs"]
     places = {}
@@ -218,7 +243,7 @@ def test_sarif_places(project):
     assert found["level"] == "error"
     kept, _ = places["kept.py", "C001", (2, 5)]
     assert kept["suppressions"] == [{"kind": "inSource", "justification": "runs on CUDA only"}]
-    _, cell = places["run.ipynb", "C001", (None, None)]
+    _, cell = places["run.ipynb", "C001", (1, None)]
     assert cell["logicalLocations"] == [{"fullyQualifiedName": "cell 1, line 2"}]
     (notice,) = run["invocations"][0]["toolExecutionNotifications"]  # 3.58
     assert notice["message"]["text"] == "not read: Python 2 (line 2)"

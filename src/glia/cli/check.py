@@ -18,6 +18,7 @@ from glia.core.errors import UsageError, choose
 if TYPE_CHECKING:
     from glia.core.check_records import CheckReport
     from glia.core.progress import Progress
+    from glia.port.rules.rule import Rule
     from glia.port.targets import Target
 
 # How many of the effects, worst first, fail the command.
@@ -156,10 +157,18 @@ def _lines_of(file: str) -> list[str]:
 
 
 def explain_verb(
-    rule: Annotated[str, typer.Argument(metavar="ID", help="A rule, as C016.", show_default=False)],
+    rule: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="A rule, as C016; without one, all are listed.", show_default=False
+        ),
+    ] = "",
     json: Json = False,
 ) -> None:
-    """The page of one rule: why it matters, what to do on each family of chips, an example."""
+    """The page of one rule: why it matters, what to do on each family of chips, an example.
+
+    Without a rule: the list of all, by category.
+    """
     from glia.port.graph_check.table import GRAPH_RULES
     from glia.port.project_check import rule_summary
     from glia.port.rules.rule import FAMILIES
@@ -167,6 +176,9 @@ def explain_verb(
     from glia.port.targets import target_named
 
     rules = {**RULES, **GRAPH_RULES}
+    if not rule:
+        _list_rules(list(rules.values()), json)
+        return
     found = rules[choose("glia explain", rule.strip().upper(), rules)]
     summary = rule_summary(found, [target_named(family) for family in FAMILIES])
     if json:
@@ -175,3 +187,13 @@ def explain_verb(
     from glia.report.check_console import rule_view
 
     result_console().print(rule_view(summary, found.bad, found.good))
+
+
+def _list_rules(rules: list[Rule], json: bool) -> None:
+    if json:
+        found = [{"id": r.id, "category": r.category, "title": r.title} for r in rules]
+        print_json({"rules": found})
+        return
+    from glia.report.check_console import rules_view
+
+    result_console().print(rules_view([(r.id, r.category, r.title) for r in rules]))

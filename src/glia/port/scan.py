@@ -154,7 +154,7 @@ def _raw(
     module: Module, place: Place, ignored: Suppressions, notebook: NotebookText | None
 ) -> RawFinding:
     cell, line = (0, place.line) if notebook is None else notebook.places[place.line - 1]
-    reason = ignored.reason(place.rule.id, place.line)
+    reason = ignored.reason(place.rule.id, place.line, _last_line(place.node))
     code = module.code(place.line)
     column = place.column
     accepted = reason is not None
@@ -162,6 +162,13 @@ def _raw(
     return RawFinding(
         place.rule.id, line, column, cell, code, place.guard, reason or "", accepted, eager
     )
+
+
+def _last_line(node: ast.AST) -> int:
+    """Where a comment may stand: at the end of a call, not of a function's whole body."""
+    if isinstance(node, ast.expr | ast.keyword):
+        return node.end_lineno or node.lineno
+    return getattr(node, "lineno", 0)
 
 
 def _is_python_2(text: str, error: SyntaxError) -> bool:

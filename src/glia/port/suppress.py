@@ -1,6 +1,6 @@
 """Findings that the user accepts in the code: `# glia: ignore[C001, C015] why it may stay`.
 
-The comment stands on the line of the finding, or alone on the line above it. It names rules and a
+The comment stands on a line of the finding, or alone on the line above it. It names rules and a
 reason; one that lacks either accepts nothing, and is reported.
 """
 
@@ -27,9 +27,10 @@ class Suppressions:
     reasons: dict[tuple[int, str], str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def reason(self, rule: str, line: int) -> str | None:
-        """Why a finding is accepted; None when it is not."""
-        return self.reasons.get((line, rule))
+    def reason(self, rule: str, line: int, last: int = 0) -> str | None:
+        """Why a finding that reaches from `line` to `last` is accepted; None when it is not."""
+        reasons = (self.reasons.get((at, rule)) for at in range(line, max(line, last) + 1))
+        return next((reason for reason in reasons if reason is not None), None)
 
 
 def suppressions(text: str) -> Suppressions:
@@ -38,7 +39,7 @@ def suppressions(text: str) -> Suppressions:
     if _HINT not in text or not _MARK.search(text):
         return found
     for token in _comments(text):
-        mark = _MARK.match(token.string)
+        mark = _MARK.search(token.string)  # also behind another comment
         if mark is not None:
             _add(found, mark, token.start[0], not token.line[: token.start[1]].strip())
     return found

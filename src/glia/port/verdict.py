@@ -125,7 +125,10 @@ def _verdict(
     if counts["unknown"]:
         return "unknown", "what some places do there is not known"
     if reading.num_unread:
-        return "unknown", f"nothing found, but {reading.num_unread} files could not be read"
+        return (
+            "unknown",
+            f"nothing found, but {_counted(reading.num_unread, 'file')} could not be read",
+        )
     found = f"slower at {counts['slower']} places" if counts["slower"] else "nothing found"
     return "runs", f"{found} in the source; the graph of the model is not looked at"
 

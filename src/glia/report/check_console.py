@@ -181,6 +181,15 @@ def _foot(report: CheckReport, weighty: Sequence[CodeFinding]) -> Text:
     )
 
 
+def rules_view(rules: Sequence[tuple[str, str, str]]) -> RenderableType:
+    """Every rule as (identifier, category, title), those of a category together."""
+    table = titled_table(f"{len(rules)} rules; glia explain ID shows the page of one")
+    columns(table, ("Rule", "Category", "What it finds"))
+    for name, category, title in sorted(rules, key=lambda rule: (rule[1], rule[0])):
+        table.add_row(Text(name), Text(category), Text(title))
+    return table
+
+
 def rule_view(rule: RuleSummary, bad: str, good: str) -> RenderableType:
     """The page of one rule; `bad` is code that it speaks on, `good` code that it is silent on."""
     table = titled_table("On each family of chips")

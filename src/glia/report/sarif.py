@@ -5,6 +5,7 @@ Paths are relative to the folder that the command ran in, as the readers of SARI
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ def _advice(rule: RuleSummary) -> str:
 
 def _result(finding: CodeFinding, rule: RuleSummary, index: int, folder: Path) -> dict[str, Any]:
     seen = f" ({finding.detail})" if finding.detail else ""
+    seen += f" (cell {finding.cell}, line {finding.line})" if finding.cell else ""
     result: dict[str, Any] = {
         "ruleId": rule.id,
         "ruleIndex": index,
@@ -81,6 +83,7 @@ def _result(finding: CodeFinding, rule: RuleSummary, index: int, folder: Path) -
         "message": {"text": f"{rule.title}{seen}: {rule.why}\n{_advice(rule)}"},
         "locations": [_location(finding, folder)],
         "properties": {"role": finding.role, "guard": finding.guard},
+        "partialFingerprints": {"findingHash/v1": _fingerprint(finding, folder)},
     }
     if finding.accepted_by:
         result["suppressions"] = [
@@ -89,11 +92,21 @@ def _result(finding: CodeFinding, rule: RuleSummary, index: int, folder: Path) -
     return result
 
 
+def _fingerprint(finding: CodeFinding, folder: Path) -> str:
+    """The same for a place that only moved: the rule, the file and the code, not the line."""
+    known = (finding.rule, _uri(finding.file, folder), finding.code, finding.detail)
+    return hashlib.sha256("\0".join(known).encode()).hexdigest()[:32]
+
+
 def _location(finding: CodeFinding, folder: Path) -> dict[str, Any]:
-    """A notebook's lines are not the lines of its file: they go into the logical location."""
+    """A notebook's lines are not the lines of its file: they go into the logical location.
+
+    Code scanning shows nothing without a region: that of a notebook is its first line.
+    """
     physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(finding.file, folder)}}
     if finding.cell:
         name = f"cell {finding.cell}, line {finding.line}"
+        physical["region"] = {"startLine": 1, "snippet": {"text": finding.code}}
         return {"physicalLocation": physical, "logicalLocations": [{"fullyQualifiedName": name}]}
     physical["region"] = {
         "startLine": finding.line,

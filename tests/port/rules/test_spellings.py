@@ -55,6 +55,7 @@ FOUND = [
     ("C063", "config = {'optimizer': {'type': 'FusedAdam'}}"),
     ("C029", "with torch.random.fork_rng(devices=[0]):\n    pass"),
     ("C060", "from triton import JITFunction\nf = JITFunction(g)"),
+    ("C033", "l = torch.utils.data.DataLoader(d, 8, pin_memory=not args.no_pin)"),
     # precision
     ("C042", "m = load(n, torch_dtype='float16')"),
     ("C042", "t = Trainer(precision='16-mixed')"),

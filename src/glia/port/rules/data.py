@@ -11,6 +11,7 @@ from glia.port.rules.conditions import (
     is_called,
     is_off,
     is_true,
+    last_name,
 )
 from glia.port.rules.rule import (
     HIP,
@@ -40,6 +41,8 @@ def _pins(hit: Hit) -> bool:
 def _may_pin(hit: Hit) -> bool:
     """True, or what a name stands for, unless it is False or asks for CUDA."""
     value = given_value(hit)
+    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.Not):
+        return last_name(value.operand).startswith(("no_", "disable_"))  # `not args.no_pin`
     if not isinstance(value, ast.Name):
         return is_true(hit)
     given = hit.module.scopes.given(value, value.id)

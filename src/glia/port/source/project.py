@@ -61,13 +61,15 @@ class Walk:
     """A walk over the files below `root` that may tie a project to CUDA, in the order of names.
 
     `exclude` holds patterns of paths relative to `base` (else to the root), as `legacy/*`.
-    `problems` fills with what could not be entered or read, as (path, reason), while one iterates.
+    `problems` fills with what could not be entered or read, as (path, reason), while one iterates;
+    `excluded` with the files and folders that a pattern leaves out.
     """
 
     root: Path
     exclude: Sequence[str] = ()
     base: Path | None = None
     problems: list[tuple[str, str]] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[SourceFile]:
         """The files.
@@ -99,6 +101,7 @@ class Walk:
         for entry in entries:
             path = Path(entry.path)
             if self._is_excluded(path):
+                self.excluded.append(shown_path(path))
                 continue
             try:
                 is_folder, is_file = entry.is_dir(follow_symlinks=False), entry.is_file()
