@@ -140,6 +140,14 @@ def test_bad_use_says_what_is_wrong(repository, arguments, words):
     assert "Traceback" not in done.output
 
 
+def test_all_shows_the_new_line_below_the_old(tmp_path):
+    script = tmp_path / "a.py"
+    script.write_text("import torch\n\nx = torch.ones(2).cuda()\n", encoding="utf-8")
+    output = run(script, "--to", "cpu", "--all").output
+    assert "-> x = torch.ones(2).to(accel.device())" in output
+    assert "-> x" not in run(script, "--to", "cpu").output
+
+
 def test_without_libcst_it_says_what_to_install(repository, monkeypatch):
     """The advice holds in a checkout too: glia is in no index."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -17,6 +17,7 @@ class FixedPlace:
     line: int
     code: str
     cell: int = 0
+    new: str = ""  # the line in its new form; empty when it is gone
 
 
 @dataclass(frozen=True, slots=True)

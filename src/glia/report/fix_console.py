@@ -47,7 +47,7 @@ def _fixed_table(places: Sequence[FixedPlace], show_all: bool) -> Table:
     for place in places:
         groups[place.rule].append(place)
     for rule in sorted(groups):
-        where = _places([(_where(p), p.code) for p in groups[rule]], show_all)
+        where = _places([(_where(p), _change(p, show_all)) for p in groups[rule]], show_all)
         table.add_row(Text(rule), where, Text(f"{len(groups[rule]):,}"))
     return table
 
@@ -65,6 +65,11 @@ def _left_table(places: Sequence[LeftPlace], show_all: bool) -> Table:
     return table
 
 
+def _change(place: FixedPlace, show_all: bool) -> str:
+    """The line, and with `--all` what becomes of it."""
+    return f"{place.code}\n    -> {place.new or '(the line goes)'}" if show_all else place.code
+
+
 def _where(place: FixedPlace | LeftPlace) -> str:
     cell = f" cell {place.cell}" if place.cell else ""
     return f"{place.file}{cell}:{place.line}"
@@ -72,7 +77,12 @@ def _where(place: FixedPlace | LeftPlace) -> str:
 
 def _places(places: Sequence[tuple[str, str]], show_all: bool) -> Text:
     shown = places if show_all else places[:_SHOWN]
-    lines = [Text.assemble((where, "cyan"), (f"  {code[:80]}", "dim")) for where, code in shown]
+    lines = [
+        Text.assemble(
+            (where, "cyan"), ("  " + "\n".join(li[:80] for li in code.split("\n")), "dim")
+        )
+        for where, code in shown
+    ]
     if len(places) > len(shown):
         lines.append(Text(f"{len(places) - len(shown):,} more (--all shows them)", style="dim"))
     return Text("\n").join(lines)

@@ -46,3 +46,18 @@ def _lines(raw: bytes) -> list[str]:
     lines = [line + "\n" for line in text.split("\n")]
     lines[-1] = lines[-1][:-1]
     return lines if lines[-1] else lines[:-1]
+
+
+def new_lines(old: str, new: str) -> dict[int, str]:
+    """The new form of each old line, by its number from 1, without the space around it; lines that
+    are gone have none. Of a block that grew or shrank, all its lines stand for each."""
+    before, after = old.splitlines(), new.splitlines()
+    found: dict[int, str] = {}
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    for _, start, end, first, last in matcher.get_opcodes():
+        is_even = end - start == last - first
+        for index in range(start, end):
+            same = after[first + index - start : first + index - start + 1]
+            lines = same if is_even else after[first:last]
+            found[index + 1] = " ".join(line.strip() for line in lines)
+    return found

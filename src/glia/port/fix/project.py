@@ -30,6 +30,7 @@ from glia.port.fix.helper_text import (
 from glia.port.fix.homes import Home, Import, choose_homes
 from glia.port.fix.imports import unused_imports
 from glia.port.fix.left import why_left
+from glia.port.fix.patch import new_lines
 from glia.port.fix.placing import bound_as, free_name, import_line
 from glia.port.project_check import rule_summary
 from glia.port.reading import Shown
@@ -78,6 +79,7 @@ class _File:
     module: Module
     placer: Placer
     plan: FilePlan
+    text: str = ""  # the new one, once it is made
 
 
 def fix_project(
@@ -222,6 +224,7 @@ def _new_bytes(
     try:
         text = apply_edits(file.placer.layout, edits, alias, line)
         _require_python(text, file.source.name)
+        file.text = text
         return file.document.bytes_of(text)
     except (Unplaced, ValueError) as error:
         result.left += [_left_place(file, p, str(error)) for p, _ in file.plan.fixes]
@@ -248,10 +251,13 @@ def _require_python(text: str, name: str) -> None:
 
 def _fixed(file: _File) -> list[FixedPlace]:
     found: dict[tuple[str, int], FixedPlace] = {}
+    new = new_lines(file.document.text, file.text)
     for proposal, _ in file.plan.fixes:
         cell, line = file.document.place(proposal.line)
         code = file.module.code(proposal.line)
-        place = FixedPlace(proposal.rule.id, file.source.name, line, code, cell)
+        place = FixedPlace(
+            proposal.rule.id, file.source.name, line, code, cell, new.get(proposal.line, "")
+        )
         found.setdefault((proposal.rule.id, proposal.line), place)
     return list(found.values())
 
