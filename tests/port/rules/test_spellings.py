@@ -128,6 +128,8 @@ FOUND = [
 ]  # fmt: skip
 
 SILENT = [
+    "import sys\nprint('cuda' in sys.argv)",
+    "import sys\nok = 'cuda' in sys.modules",
     # tables, choices, types of parameters, comparisons
     "kinds = {'cpu', 'cuda', 'mps'}",
     "def f(x: torch.LongTensor) -> torch.HalfTensor:\n    return x",

@@ -87,6 +87,8 @@ def _compared(hit: Hit) -> bool:
         return True
     if isinstance(parent, ast.Compare):
         sides = (parent.left, *parent.comparators)
+        if any(hit.module.dotted(side).startswith("sys.") for side in sides):
+            return False  # words of the command line, modules
         return not all(isinstance(side, ast.Constant) for side in sides)
     func = hit.call.func if hit.call is not None else None
     return isinstance(func, ast.Attribute) and func.attr in ("startswith", "__eq__")
