@@ -169,3 +169,21 @@ def test_two_cores_each_have_their_own():
     random = np.random.default_rng(1)
     x, row = (random.standard_normal(shape).astype(np.float32) for shape in (X, ROW))
     np.testing.assert_array_equal(nki.simulate(halves_of[2])(x, row), x * row)
+
+
+@pytest.mark.parametrize("chip", ["trn1", "trn2", "trn3"])
+def test_the_first_one_in_a_device_loop(chip):
+    """Its ones are of one iteration, and nobody else's after the loop."""
+    x = np.random.default_rng(0).standard_normal(X).astype(np.float32)
+
+    def kernel(x: Any) -> Any:
+        x, total = nl.load(x), nl.zeros(X, nl.float32, nl.sbuf)
+        for _ in nl.dynamic_range(3):
+            nisa.tensor_tensor(total, total, nl.broadcast_to(x[0:1], X), op=nl.add)
+        nisa.tensor_tensor(total, total, nl.broadcast_to(x[0:1], X), op=nl.add)
+        out = nl.ndarray(X, nl.float32, nl.shared_hbm)
+        nl.store(out, total)
+        return out
+
+    got = nki.simulate(kernel, target=chip)(x)
+    np.testing.assert_allclose(got, np.broadcast_to(4 * x[0:1], X), rtol=1e-6)

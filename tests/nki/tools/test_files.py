@@ -93,3 +93,8 @@ def test_a_file_of_several_kernels_needs_a_name():
 def test_a_file_that_fails_says_where(tmp_path, text, message):
     with pytest.raises(ModelError, match=message):
         load_kernels(written(tmp_path, text))
+
+
+def test_no_kernel_after_the_colon_lists_those_of_the_file():
+    with pytest.raises(UsageError, match=r"or .*kernels\.py; its kernels: double, halves"):
+        split_name(f"{KERNELS}:")

@@ -174,13 +174,18 @@ def _multiplied(made: NkiTensor, row: NkiTensor) -> None:
 def _column_of_ones(rows: int, kind: DType) -> NkiTensor:
     """Ones as a stationary tile [1, rows], made once in a kernel.
 
-    Each time it would hold up the Vector engine where GpSimd uses the same port.
+    Each time it would hold up the Vector engine where GpSimd uses the same port. Ones made in a
+    device loop are of one iteration: they are not kept.
     """
-    known = _ones.setdefault(current("nl.broadcast_to"), {})
-    if (rows, kind) not in known:
-        known[rows, kind] = ndarray((1, rows), kind, sbuf)
-        memset(known[rows, kind], 1, engine=Engine.gpsimd)
-    return known[rows, kind]
+    builder = current("nl.broadcast_to")
+    known = _ones.setdefault(builder, {})
+    if (rows, kind) in known:
+        return known[rows, kind]
+    made = ndarray((1, rows), kind, sbuf)
+    memset(made, 1, engine=Engine.gpsimd)
+    if not builder.repeats.frames:
+        known[rows, kind] = made
+    return made
 
 
 def _doubled(made: NkiTensor, row: NkiTensor) -> None:

@@ -100,6 +100,7 @@ def split_name(text: str) -> tuple[Path, str]:
     if colon and not kernel:
         raise UsageError(
             f"{text}: got no kernel after the colon, expected {path}:KERNEL, or {path}"
+            f"{_listed(Path(path))}"
         )
     if not colon or "/" in kernel or kernel.endswith(".py"):
         path, kernel = text, ""
@@ -113,6 +114,13 @@ def split_name(text: str) -> tuple[Path, str]:
     if file.suffix != ".py":
         raise UsageError(f"{text}: got {file.name!r}, expected a Python file ending in .py")
     return file, kernel
+
+
+def _listed(path: Path) -> str:
+    """The kernels of a file, for an error; nothing where there is no such file."""
+    if path.suffix != ".py" or not path.is_file():
+        return ""
+    return f"; its kernels: {', '.join(load_kernels(path).kernels) or 'none'}"
 
 
 def _nearest_file(file: Path) -> str:
