@@ -9,6 +9,7 @@ import torch
 
 from glia.core.errors import GliaError, ModelError, UsageError
 from glia.frontends.load import load_model
+from glia.frontends.torch import huggingface
 
 HEADER = """
 import torch
@@ -189,3 +190,33 @@ def test_damaged_weights(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ModelError, match="expected the files of a transformers model"):
         load_model(str(tmp_path))
+
+
+def config_of(folder, num_layers):
+    (folder / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": num_layers}))
+    return str(folder)
+
+
+def weight_bytes(module):
+    return sum(p.numel() * p.element_size() for p in module.parameters())
+
+
+def test_a_large_model_without_weights_is_looked_at_with_fewer_layers(tmp_path, monkeypatch):
+    two = weight_bytes(load_model(config_of(tmp_path, 2)).module)
+    spec = config_of(tmp_path, 6)
+    assert len(load_model(spec, may_shrink=True).module.encoder.layer) == 6
+    monkeypatch.setattr(huggingface, "_LOOK_BYTES", two)
+    loaded = load_model(spec, may_shrink=True)
+    assert len(loaded.module.encoder.layer) == 2
+    told = [f.what for f in loaded.findings if f.rule == "fewer-layers"]
+    assert len(told) == 1 and told[0].startswith("2 of 6 layers are looked at")
+    assert len(load_model(spec).module.encoder.layer) == 6
+    monkeypatch.setattr(huggingface, "_LOOK_BYTES", 1000)
+    with pytest.raises(ModelError, match="glia fit"):
+        load_model(spec, may_shrink=True)
+
+
+def test_a_model_that_memory_does_not_hold_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface, "available_bytes", lambda: 1000)
+    with pytest.raises(ModelError, match=r"got a model of .* of weights"):
+        load_model(config_of(tmp_path, 2))

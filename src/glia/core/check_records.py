@@ -16,6 +16,8 @@ from glia.core.graph_records import GraphReading
 # What happens on the target when the code runs there as it is, worst first.
 Effect = Literal["silent", "raises", "unknown", "slower", "works"]
 EFFECTS: tuple[Effect, ...] = ("silent", "raises", "unknown", "slower", "works")
+# What a file, or a part of it, can be for without weighing; `unreached` by the model's function.
+LIGHT_ROLES = ("test", "vendored", "unreached")
 Verdict = Literal["runs", "runs after fixes", "needs redesign", "unknown"]
 
 
@@ -67,7 +69,8 @@ class CodeFinding:
     is for. `accepted` is the user's reason for leaving it, `accepted_by` where it is written;
     `detail` is what a rule about graphs saw there.
     `eager` places run whenever their file is imported, the others when somebody calls them.
-    `weighs` is False for what cannot stop a run: guarded, accepted, in tests or in vendored code.
+    `weighs` is False for what cannot stop a run: guarded, accepted, in tests, in vendored code, or
+    not reached from the function that makes the model.
     """
 
     rule: str
@@ -85,7 +88,7 @@ class CodeFinding:
     weighs: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        light = self.guard or self.accepted_by or self.role in ("test", "vendored")
+        light = self.guard or self.accepted_by or self.role in LIGHT_ROLES
         object.__setattr__(self, "weighs", not light)
 
     def accepted_for(self, reason: str, by: Literal["comment", "settings"]) -> CodeFinding:

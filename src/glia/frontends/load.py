@@ -41,8 +41,10 @@ class LoadedModel:
     findings: tuple[Finding, ...] = ()
 
 
-def load_model(spec: str) -> LoadedModel:
+def load_model(spec: str, may_shrink: bool = False) -> LoadedModel:
     """Load `file.py:function` or a Hugging Face model folder on disk.
+
+    A large model in a folder without weights loses layers when it `may_shrink`; a finding says so.
 
     Raises:
         UsageError: no such file, folder or function; PyTorch is not installed.
@@ -53,7 +55,7 @@ def load_model(spec: str) -> LoadedModel:
     if spec and folder.is_dir():
         from glia.frontends.torch.huggingface import load_folder
 
-        module, kwargs, findings = load_folder(folder)
+        module, kwargs, findings = load_folder(folder, may_shrink)
         return _loaded(spec, folder.resolve().name, (module, kwargs), str(folder), findings)
     file, name = split_spec(spec)
     with importable(file.parent):

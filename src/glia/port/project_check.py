@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from glia.core.check_records import (
@@ -23,9 +23,11 @@ from glia.port.fix.registry import autofix_of
 from glia.port.reading import scan_files, scan_one
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES
-from glia.port.scan import FileScan, RawFinding
+from glia.port.scan import FileScan, RawFinding, parse
 from glia.port.settings import Settings, settings_for
-from glia.port.source.project import PYTHON_KINDS, SourceFile, Walk, shown_path
+from glia.port.source.project import MAX_BYTES, PYTHON_KINDS, SourceFile, Walk, shown_path
+from glia.port.source.reach import unreached
+from glia.port.source.text import read_text
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for
 
@@ -68,8 +70,10 @@ def check_project(
     found = _Found()
     for file, scan in zip(files, scans, strict=True):
         _add(found, file, scan, settings)
+    if model is not None:
+        found.findings = _reached(found.findings, model, root.name.rpartition(":")[2])
     found.unread += [Unread(path, reason) for path, reason in walk.problems]
-    found.notes += _unused(settings)
+    found.notes += _left_out(walk, settings) + _unused(settings)
     rules = _summaries(found.findings, targets)
     findings = tuple(f for f in found.findings if f.rule in rules)
     reading = Reading(
@@ -108,6 +112,19 @@ def _beside(file: Path) -> list[SourceFile]:
     return found or [SourceFile(file, shown_path(file), "python", "code")]
 
 
+def _reached(findings: Sequence[CodeFinding], file: Path, function: str) -> list[CodeFinding]:
+    """Of the model's own file only what its function leads to weighs."""
+    try:
+        tree = parse(str(file), read_text(file, MAX_BYTES)).tree
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return list(findings)  # the scan says that it cannot be read
+    aside = {line for lines in unreached(tree, function) for line in lines}
+    here = shown_path(file)
+    return [
+        replace(f, role="unreached") if f.file == here and f.line in aside else f for f in findings
+    ]
+
+
 def _add(found: _Found, file: SourceFile, scan: FileScan, settings: Settings) -> None:
     found.num_parsed += scan.is_parsed and file.kind in PYTHON_KINDS
     if file.kind in PYTHON_KINDS:
@@ -140,6 +157,14 @@ def _finding(file: SourceFile, raw: RawFinding, settings: Settings) -> CodeFindi
     if raw.is_accepted:
         return finding.accepted_for(raw.accepted, "comment")
     return finding if in_settings is None else finding.accepted_for(in_settings, "settings")
+
+
+def _left_out(walk: Walk, settings: Settings) -> list[str]:
+    if not walk.excluded:
+        return []
+    first, more = walk.excluded[0], len(walk.excluded) - 1
+    others = f" and {more:,} more" if more else ""
+    return [f"{settings.file}: exclude leaves out {first}{others}"]
 
 
 def _unused(settings: Settings) -> list[str]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from glia.core.check_records import EFFECTS, CheckReport, CodeFinding, Effect, RuleSummary
+from glia.core.check_records import (
+    EFFECTS,
+    LIGHT_ROLES,
+    CheckReport,
+    CodeFinding,
+    Effect,
+    RuleSummary,
+)
 
 HEADS: dict[Effect, str] = {
     "silent": "Silent: it goes on and does the wrong thing",
@@ -16,7 +23,7 @@ HEADS: dict[Effect, str] = {
 }
 _EFFORTS = ("days", "hours", "minutes", "none")
 _NOISE = 20  # places of a few minutes each: one habit of the code, not so many decisions
-WEIGHTLESS = "Of no weight: guarded, accepted, in tests or in vendored code"
+WEIGHTLESS = "Of no weight: guarded, accepted, not reached, in tests or in vendored code"
 _GUARDS = {
     "cuda": "runs only where CUDA is",
     "import": "may be absent",
@@ -60,7 +67,9 @@ def lightness(finding: CodeFinding) -> str:
     """Why a finding does not weigh."""
     if finding.accepted_by:
         return f"accepted ({finding.accepted})"
-    if finding.role in ("test", "vendored"):
+    if finding.role == "unreached":
+        return "not reached from the function"
+    if finding.role in LIGHT_ROLES:
         return f"{finding.role} code"
     return _GUARDS.get(finding.guard, finding.guard)
 

@@ -6,6 +6,8 @@ in the folder makes the example inputs from sentences, else they are random toke
 
 from __future__ import annotations
 
+import copy
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from typing import Any
 import torch
 
 from glia.core.errors import ModelError, UsageError
+from glia.core.machine import available_bytes
 from glia.core.records import Finding
 from glia.frontends.torch.export import first_line, quiet
 
@@ -34,12 +37,22 @@ _WEIGHTS = ("model.safetensors*", "pytorch_model.bin*", "model-*.safetensors")
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "tokenizer_config.json")
 
 
-def load_folder(folder: Path) -> tuple[torch.nn.Module, dict[str, Any], tuple[Finding, ...]]:
+# Of the memory that is left, the part that weights may take: activations and copies need the rest.
+_SHARE = 0.6
+# More weights than this take minutes to draw and to run; layers repeat, so a look needs not all.
+_LOOK_BYTES = 6 * 2**30
+
+
+def load_folder(
+    folder: Path, may_shrink: bool = False
+) -> tuple[torch.nn.Module, dict[str, Any], tuple[Finding, ...]]:
     """The folder's model, keyword inputs for it, and what the user should know.
+
+    A model without weights that memory does not hold loses layers when it `may_shrink`.
 
     Raises:
         UsageError: the folder holds no model, or transformers is not installed.
-        ModelError: the files in it cannot be read as a text model.
+        ModelError: the files in it cannot be read as a text model, or memory does not hold it.
     """
     if not (folder / "config.json").is_file():
         raise UsageError(
@@ -48,12 +61,14 @@ def load_folder(folder: Path) -> tuple[torch.nn.Module, dict[str, Any], tuple[Fi
         )
     with _offline(), quiet():
         try:
-            module, findings = _model(folder)
+            module, findings = _model(folder, may_shrink)
             return module, _inputs(folder, module.config), findings
         except ModuleNotFoundError as error:
             raise UsageError(
                 f"loading {folder}: got no {error.name}, expected it; pip install 'glia[torch]'"
             ) from error
+        except ModelError:
+            raise
         except Exception as error:  # libraries read the files, and each has errors of its own
             raise ModelError(
                 f"loading {folder}: got {type(error).__name__}: {first_line(error)}, expected the "
@@ -84,7 +99,7 @@ def _offline() -> Iterator[None]:
                 os.environ[key] = value
 
 
-def _model(folder: Path) -> tuple[Any, tuple[Finding, ...]]:
+def _model(folder: Path, may_shrink: bool) -> tuple[Any, tuple[Finding, ...]]:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -92,7 +107,9 @@ def _model(folder: Path) -> tuple[Any, tuple[Finding, ...]]:
         config.use_cache = False
     kind = _class_of(config)
     findings: list[Finding] = []
-    if any(next(folder.glob(pattern), None) for pattern in _WEIGHTS):
+    has_weights = any(next(folder.glob(pattern), None) for pattern in _WEIGHTS)
+    findings += _fit_memory(folder, kind, config, may_shrink and not has_weights)
+    if has_weights:
         model = kind.from_pretrained(folder, config=config, local_files_only=True)
     else:
         with torch.random.fork_rng(devices=[]):
@@ -107,6 +124,48 @@ def _model(folder: Path) -> tuple[Any, tuple[Finding, ...]]:
         do = "write a file.py:function that returns the part that you need"
         findings.append(Finding("encoder-only", "note", what, do))
     return model.eval(), tuple(findings)
+
+
+def _fit_memory(folder: Path, kind: Any, config: Any, may_shrink: bool) -> list[Finding]:
+    """Refuses, or takes layers from, a model whose weights do not go into memory.
+
+    The sizes come from the model built without storage.
+    """
+    free = available_bytes()
+    needs = _weight_bytes(kind, config)
+    most = math.inf if free is None else _SHARE * free
+    if may_shrink:
+        most = min(most, _LOOK_BYTES)
+    if needs <= most:
+        return []
+    layers = getattr(config, "num_hidden_layers", None)
+    if may_shrink and isinstance(layers, int):
+        for kept in (2, 1):
+            _keep_layers(config, kept)
+            if kept < layers and _weight_bytes(kind, config) <= most:
+                what = f"{kept} of {layers} layers are looked at: all are {_gib(needs)} of weights"
+                return [Finding("fewer-layers", "note", what, "they repeat: nothing, as a rule")]
+    raise ModelError(
+        f"loading {folder}: got a model of {_gib(needs)} of weights, expected at most {_gib(most)} "
+        "for this machine's memory and patience; take a smaller config.json of the same family "
+        "(glia fit counts the memory of any from its config alone)"
+    )
+
+
+def _weight_bytes(kind: Any, config: Any) -> int:
+    with torch.device("meta"):
+        model = _unweighted(kind, copy.deepcopy(config))
+    return sum(p.numel() * p.element_size() for p in model.parameters())
+
+
+def _keep_layers(config: Any, number: int) -> None:
+    config.num_hidden_layers = number
+    if getattr(config, "layer_types", None):  # one entry a layer, as transformers writes them
+        config.layer_types = config.layer_types[:number]
+
+
+def _gib(num_bytes: float) -> str:
+    return f"{num_bytes / 2**30:.1f} GiB"
 
 
 def _class_of(config: Any) -> Any:
