@@ -118,8 +118,9 @@ class LineUse:
     """One line of the kernel's source.
 
     `critical_s` is its part of the time as written, to which all lines sum: the lines of the engine
-    that works most have the time while it works, and what it waits for has the rest. `busy_s` is the active time by engine; that of `dma` is the time in
-    which all DMA engines would move the line's bytes, so that lines add up to the engine's own.
+    that works most have the time while it works, and what it waits for has the rest. `busy_s` is
+    the active time by engine; that of `dma` is the time in which all DMA engines would move the
+    line's bytes, so that lines add up to the engine's own.
     """
 
     file: str
