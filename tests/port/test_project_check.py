@@ -339,3 +339,21 @@ def test_sources_of_cuda_are_files_that_count_and_other_cpp_is_not(tmp_path: Pat
     plain = {f"h{i}.h": "int f();\n" for i in range(20)}
     found = check(tmp_path, files | plain).targets[0]
     assert (found.verdict, "1 of 3 files" in found.reason) == ("needs redesign", True), found.reason
+
+
+def test_what_is_excluded_is_said(tmp_path: Path):
+    report = check(tmp_path, {"glia.toml": '[check]\nexclude = ["*.py"]\n', "a.py": MOVED})
+    assert report.num_files == 0
+    assert [note for note in report.notes if "exclude leaves out" in note and "a.py" in note]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = torch.zeros(\n    2\n).cuda()  # glia: ignore[C001] shown to CUDA only\n",
+        "x = f().cuda()  # noqa  # glia: ignore[C001] shown to CUDA only\n",
+    ],
+)
+def test_a_comment_accepts_where_people_write_it(code: str, tmp_path: Path):
+    (finding,) = check(tmp_path, {"a.py": f"import torch\n{code}"}).findings
+    assert (finding.rule, finding.accepted) == ("C001", "shown to CUDA only")
