@@ -364,3 +364,15 @@ def test_each_rank_has_its_own_arguments():
         nki.simulate_ranks(reduce_with(), 2)([(np.zeros((8, 6), np.float32),)])
     with pytest.raises(KernelError, match="at least 1"):
         nki.simulate_ranks(reduce_with(), 0)
+
+
+def test_more_bytes_than_the_machine_has_free_are_refused_before_they_are_taken(monkeypatch):
+    group = ncc.ReplicaGroup([[0, 1]])
+    kernel = call(ncc.all_reduce, (8, 6), False, replica_group=group, op=nl.add)
+    needed_bytes = 2 * 2 * 8 * 6 * 4  # ranks, source and destination
+    place = "glia.isa.meetings.collectives.available_bytes"
+    monkeypatch.setattr(place, lambda: needed_bytes - 1)
+    with pytest.raises(KernelError, match=r"2 ranks that exchange .* this machine has free"):
+        on_ranks(kernel, inputs(2, (8, 6)))
+    monkeypatch.setattr(place, lambda: needed_bytes)
+    assert len(on_ranks(kernel, inputs(2, (8, 6)))) == 2

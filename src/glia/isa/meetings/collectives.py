@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from glia.core.machine import available_bytes
 from glia.isa.dma_engine.descriptors import PACKET_BYTES
 from glia.isa.engines import engine as Engine
 from glia.isa.launch.builder import collective, current
@@ -149,7 +150,8 @@ def issue(
     """Emit a meeting of the group. The detail keeps calls apart that do not belong together."""
     shapes = ", ".join(f"{v.dtype}{list(v.shape)}" for v in srcs)
     key = f"{what} of {shapes} over {list(group)}" + (f" ({detail})" if detail else "")
-    local = sum(v.size * v.dtype.itemsize for v in (*srcs, *dsts))
+    local = _bytes((*srcs, *dsts))
+    _check_machine(what, len(group), local)
     read, written = _hbm_bytes(what, len(group), num_bytes, srcs, dsts)
     dma = DmaWork(
         num_bytes=max(local, 1),
@@ -167,6 +169,21 @@ def issue(
     )
     sync = Sync("collective", group, key, exchange)
     return current(what).emit(what, Engine.dma, dsts, srcs, work, _nothing, sync=sync)
+
+
+def _check_machine(what: str, size: int, local_bytes: int) -> None:
+    """Refuse what this process cannot hold: the system would kill it without a word.
+
+    The meeting fills every rank's destinations and copies every rank's sources first.
+    """
+    needed_bytes, free_bytes = size * local_bytes, available_bytes()
+    require(
+        free_bytes is None or needed_bytes <= free_bytes,
+        what,
+        f"{size} ranks that exchange {needed_bytes / 2**30:.3g} GiB in this process",
+        f"at most the {(free_bytes or 0) / 2**30:.3g} GiB that this machine has free; take fewer "
+        "ranks or smaller tensors",
+    )
 
 
 def _hbm_bytes(
