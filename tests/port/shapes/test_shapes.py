@@ -74,6 +74,11 @@ class Branching(nn.Module):
 def branching(): return Branching(), torch.ones(2, 8)
 
 
+def drawn():
+    while True:
+        yield torch.ones(2, torch.ones(1).int().item() * 8)
+
+
 class Table(nn.Module):
     def __init__(self):
         super().__init__()
@@ -227,6 +232,11 @@ def test_syncs_of_a_call_and_of_the_source(census):
     assert "nonzero" in syncs["return x[x > 0]"].kind or "index" in syncs["return x[x > 0]"].kind
 
 
+def test_lines_that_the_model_does_not_run_are_no_syncs_of_it(census):
+    assert census("net", "drawn", limit=3).syncs == ()
+    assert census("branching", "drawn", limit=3).syncs
+
+
 def test_shapes_that_the_model_does_not_take(census):
     report = census("table", "lengths")
     assert "the model fails on batch 3" in advice(report)
@@ -246,7 +256,7 @@ def test_structures_that_differ(census):
         ("raises", "batch 1 of"),
         ("misfits", "got no call that works"),
         ("none", "got None, expected an iterable of batches"),
-        ("number", "got a int"),
+        ("number", "got a value of type int"),
         ("forms", "giving batch 1"),
     ],
 )

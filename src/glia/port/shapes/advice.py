@@ -45,7 +45,7 @@ def _sentences(
     if num_new:
         yield (
             f"a second pass gave {num_new} shapes that the first did not have: every epoch brings "
-            "new graphs; pad to the buckets below"
+            "new graphs; pad to the buckets above"
         )
     if not is_complete:
         yield "the loader was read up to the limit only: what comes later is not counted (--limit)"

@@ -71,7 +71,7 @@ def load_data(spec: str) -> Data:
 
 def _iterable(spec: str, value: Any) -> Iterable[Any]:
     if isinstance(value, str | bytes | dict) or not _can_iterate(value):
-        kind = "None" if value is None else f"a {type(value).__name__}"
+        kind = "None" if value is None else f"a value of type {type(value).__name__}"
         raise ModelError(
             f"reading {spec}: got {kind}, expected {_RETURNS}; return a DataLoader, a list of "
             "batches, or yield them"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,16 +36,35 @@ def sync_places(
     kwargs: Mapping[str, Any],
     files: Sequence[Path],
 ) -> tuple[SyncPlace, ...]:
-    """What one call of the module showed and what the files say, by file and line."""
-    with quiet():
+    """What one call of the module showed and what the files say, by file and line.
+
+    The source speaks on the functions that the call went through only: what another model or the
+    loader of the same file does is no wait of this one.
+    """
+    ran: set[tuple[str, int]] = set()
+    with quiet(), _lines_of_functions(ran):
         seen = observe(module, args, kwargs, calls=1)
     found = {(p.file, p.line): p for p in _of_call(seen)}
-    for place in _of_source(files):
+    for place in _of_source(files, ran):
         key = (place.file, place.line)
         known = found.get(key)
         both = None if known is None else replace(known, found_by="run and source")
         found[key] = both or place
     return tuple(found[key] for key in sorted(found))
+
+
+@contextmanager
+def _lines_of_functions(lines: set[tuple[str, int]]) -> Iterator[None]:
+    """Collect the lines of every function that this thread enters inside, run or not."""
+    codes = set()
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, _event, _value: codes.add(frame.f_code))
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+        for code in codes:
+            lines.update((code.co_filename, line) for *_, line in code.co_lines() if line)
 
 
 def _of_call(seen: Observation) -> list[SyncPlace]:
@@ -63,11 +84,14 @@ def _is_sized(operation: Any) -> bool:
     return operation.name != "index" or any(f.dtype == "bool" for f in operation.inputs[1:])
 
 
-def _of_source(files: Sequence[Path]) -> list[SyncPlace]:
+def _of_source(files: Sequence[Path], ran: set[tuple[str, int]]) -> list[SyncPlace]:
     found = []
+    entered = {(str(Path(name).resolve()), line) for name, line in ran}
     for file in dict.fromkeys(f.resolve() for f in files):
         module = parse(str(file), file.read_text(encoding="utf-8"))
         for place in places(module):
+            if (str(file), place.line) not in entered:
+                continue
             if place.rule.category in _CATEGORIES or place.rule.id in _RULES:
                 code = linecache.getline(str(file), place.line).strip()
                 words = f"{place.rule.id} {place.rule.title}"
