@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from glia.core.records import SourceLine
 from glia.frontends.operations import Break, Sync
-from glia.frontends.torch.study import Study
 from glia.port.graph_check.control import (
     CHANGED,
     CUT,
@@ -20,6 +20,9 @@ from glia.port.graph_check.operators import OUTSIDE
 from glia.port.graph_check.rule import GraphRule, base_name
 from glia.port.graph_check.table import GRAPH_RULES
 from glia.port.graph_check.undocumented import DOCUMENTED_CALLS, UNDOCUMENTED, is_listed
+
+if TYPE_CHECKING:  # it imports PyTorch, which may not be installed
+    from glia.frontends.torch.study import Study
 
 _OUT_OF_TABLE = re.compile(r"out of (range|bounds)", re.IGNORECASE)
 _UNTRANSLATED = ("unsupported-op",)

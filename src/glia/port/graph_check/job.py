@@ -6,6 +6,7 @@ alone, and the report says why.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import re
 import time
@@ -24,10 +25,11 @@ from glia.core.check_records import (
     RuleSummary,
     TargetVerdict,
 )
-from glia.core.errors import GliaError, ModelError
+from glia.core.errors import GliaError, ModelError, UsageError
 from glia.core.graph_records import GraphReading, OperationKind
 from glia.core.progress import NullProgress, Progress
 from glia.core.records import SourceLine
+from glia.frontends.user_code import INSTALL_TORCH
 from glia.port.graph_check.findings import Spoken, from_error, num_untaken, spoken
 from glia.port.graph_check.rule import GraphRule
 from glia.port.graph_check.undocumented import is_listed
@@ -53,9 +55,9 @@ def check_model(
 
     Raises:
         UsageError: no such file, folder or function; PyTorch is not installed.
-        ModelError: the model cannot be loaded, or fails on its own example inputs.
     """
     start = time.perf_counter()
+    _require_torch(spec)
     progress = progress or NullProgress()
     source = check_project(Path(spec), targets, progress)
     with progress.step("graph") as step:
@@ -65,33 +67,35 @@ def check_model(
     return replace(report, wall_s=time.perf_counter() - start)
 
 
+def _require_torch(spec: str) -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise UsageError(
+            f"checking the graph of {spec}: got no PyTorch, expected it; {INSTALL_TORCH}, or check "
+            "the source alone with --source-only"
+        )
+
+
 def _looked_at(spec: str) -> tuple[list[Spoken], GraphReading]:
     from glia.frontends.load import load_model
 
     start = time.perf_counter()
     try:
         with redirect_stdout(io.StringIO()):  # what the user's code prints is no part of the report
-            found = load_model(spec)
-    except ModelError as error:
-        if not _CUDA.search(str(error)):
-            raise
-        return [], _unread(spec, f"the model asks for CUDA before it can be looked at ({error})")
+            found = load_model(spec, may_shrink=True)
+    except ModelError as error:  # the source is read all the same
+        asks = "asks for CUDA before it can be looked at" if _asks(error) else "cannot be loaded"
+        return [], _unread(spec, f"the model {asks} ({error}); nothing of the graph was looked at")
     from glia.frontends.torch.sources import source_of_error  # after load_model asked for PyTorch
     from glia.frontends.torch.study import study
 
     try:
         learnt = study(found.name, found.module, found.args, found.kwargs)
-    except GliaError:
-        raise
+    except GliaError as error:
+        return [], _unread(found.name, f"{error}; nothing of the graph was looked at")
     except Exception as error:  # the user's model fails on the user's inputs
         where = source_of_error(error)
         predicted = from_error(error, where)
-        if predicted is None and not _CUDA.search(str(error)):
-            raise _failed(found.name, error, where) from error
-        why = "asks for CUDA" if predicted is None else "fails on its own example inputs"
-        at = f" at {where}" if where else ""
-        note = f"the model {why}{at}; mend that first, nothing else of the graph was looked at"
-        return [predicted] if predicted else [], _unread(found.name, note)
+        return [predicted] if predicted else [], _unread(found.name, _failed(error, where))
     return spoken(learnt), _reading(found, start, learnt)
 
 
@@ -99,12 +103,17 @@ def _unread(model: str, note: str) -> GraphReading:
     return GraphReading(model, "none", note, 0, (), None, (), (), {})
 
 
-def _failed(name: str, error: Exception, where: SourceLine | None) -> ModelError:
+def _asks(error: Exception) -> bool:
+    return bool(_CUDA.search(str(error)))
+
+
+def _failed(error: Exception, where: SourceLine | None) -> str:
     text = " ".join(str(error).split()) or "no message"
+    why = "asks for CUDA" if _asks(error) else "fails on its own example inputs"
     at = f" at {where}" if where else ""
-    return ModelError(
-        f"running {name} on its example inputs: got {type(error).__name__}: {text}{at}; mend the "
-        "model or its inputs, or check the source alone with --source-only"
+    return (
+        f"the model {why}: {type(error).__name__}: {text}{at}; mend that first, nothing else of "
+        "the graph was looked at"
     )
 
 
@@ -118,7 +127,7 @@ def _reading(found: LoadedModel, start: float, learnt: Study) -> GraphReading:
     return GraphReading(
         found.name,
         "captured" if is_captured else "watched",
-        f"{len(learnt.operations):,} operations of {basis}{aside}",
+        f"{len(learnt.operations):,} operations of {basis}{aside}{_shrunk(found)}",
         len(learnt.operations),
         _kinds(learnt),
         learnt.cuts.num_graphs,
@@ -127,6 +136,10 @@ def _reading(found: LoadedModel, start: float, learnt: Study) -> GraphReading:
         _glia(learnt),
         time.perf_counter() - start,
     )
+
+
+def _shrunk(found: LoadedModel) -> str:
+    return "".join(f"; {f.what}" for f in found.findings if f.rule == "fewer-layers")
 
 
 def _inputs(found: LoadedModel) -> tuple[str, ...]:
@@ -185,7 +198,7 @@ def _merged(
 ) -> CheckReport:
     settings = settings_for(_root(spec))
     names = {Path(f.file).resolve(): f.file for f in source.findings}
-    known = {(f.file, f.line, f.rule) for f in source.findings}
+    known = {(f.file, f.line, f.rule) for f in source.findings if f.role != "unreached"}
     confirmed: list[str] = []
     findings = list(source.findings)
     for one in said:
