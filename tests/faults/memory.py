@@ -328,6 +328,81 @@ def in_place_on_the_same_view(x: Any) -> None:
     nisa.tensor_scalar(tile, tile, nl.add, 1.0)
 
 
+# -- device loops ----------------------------------------------------------------------------------
+
+LOOPS = "nki/deep-dives/nki-dynamic-loops.rst: results are allocated outside the loop"
+OUTLIVED = r"made inside the device loop at memory.py:\d+, used after the loop, .*before the loop"
+
+
+@fault(OUTLIVED, LOOPS)
+def tile_of_a_loop_read_after_it(x: Any) -> None:
+    for i in nl.dynamic_range(3):
+        tile = empty(128, 8)
+        nisa.dma_copy(tile, x[:, nl.ds(i, 8)])
+    nisa.tensor_copy(sbuf(128, 8), tile)  # here
+
+
+@fault(OUTLIVED, LOOPS)
+def bank_of_a_loop_written_after_it(x: Any) -> None:
+    left, made = sbuf(128, 8, kind=nl.bfloat16), []
+
+    def body(i: Any) -> None:
+        made.append(empty(8, 8, buffer=nl.psum))
+        nisa.nc_matmul(made[-1], left, left)
+
+    nl.fori_loop(0, 1, body)
+    nisa.memset(made[0], 0)  # here
+
+
+@fault(OUTLIVED, LOOPS)
+def tile_of_a_while_loop_loaded_into_a_register(x: Any) -> None:
+    made = []
+
+    def body(left: Any) -> Any:
+        made.append(sbuf(1, 1, kind=nl.int32))
+        return left - 1
+
+    nl.while_loop(nisa.register_alloc(2), body)
+    nisa.register_load(nisa.register_alloc(), made[-1])  # here
+
+
+@fault(OUTLIVED, LOOPS)
+def tile_of_an_inner_loop_read_in_the_outer(x: Any) -> None:
+    total = sbuf(128, 8)
+    for _ in nl.dynamic_range(2):
+        for _ in nl.dynamic_range(2):
+            tile = sbuf(128, 8)
+        nisa.tensor_copy(total, tile)  # here
+
+
+@look_alike(LOOPS)
+def tile_of_before_the_loop_read_after_it(x: Any) -> None:
+    tile = empty(128, 8)
+    for i in nl.dynamic_range(3):
+        part = empty(128, 8)
+        nisa.dma_copy(part, x[:, nl.ds(i, 8)])
+        nisa.tensor_copy(tile, part)
+    nisa.tensor_copy(sbuf(128, 8), tile)
+
+
+@look_alike("the loop inside is over, the tile is of the one around it")
+def tile_of_the_outer_loop_read_after_the_inner(x: Any) -> None:
+    total = sbuf(128, 8)
+    for _ in nl.dynamic_range(2):
+        tile = sbuf(128, 8)
+        for _ in nl.dynamic_range(2):
+            nisa.tensor_scalar(tile, tile, nl.add, 1.0)
+        nisa.tensor_copy(total, tile)
+
+
+@look_alike("a range of Python is no device loop: its bodies are one after the other")
+def tile_of_a_static_loop_read_after_it(x: Any) -> None:
+    for i in nl.static_range(3):
+        tile = empty(128, 8)
+        nisa.dma_copy(tile, x[:, i : i + 8])
+    nisa.tensor_copy(sbuf(128, 8), tile)
+
+
 IDS = np.array([[3], [0], [9], [3]], np.int32)
 TABLE = np.arange(80, dtype=np.float32).reshape(10, 8)
 

@@ -219,6 +219,7 @@ class StreamBuilder(LaunchMemory):
         if tiles:
             check_columns(op, on, self.target, writes, reads)
             reads = (*reads, *tiles)
+        self.repeats.check_inside(op, (*writes, *reads))
         first = reads[0] if moves is not None else None
         partly = None if first is None else self._shadows[first.storage.index].partly_written(first)
         for view in reads:

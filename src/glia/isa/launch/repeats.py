@@ -5,14 +5,16 @@ that of the first iteration as it is made: the same operation on the same line, 
 arguments, and tensors that are the same memory or were made at the same place of the iteration.
 Only what a register says may differ. An inner loop is one entry of the outer body, however often
 it runs.
-Source: aws-neuron-sdk nki/deep-dives/nki-dynamic-loops.rst (state is carried through SBUF/HBM).
+What the body allocates is the body's: after the loop only memory of before it is there.
+Source: aws-neuron-sdk nki/deep-dives/nki-dynamic-loops.rst (state is carried through SBUF/HBM,
+and results are allocated outside the loop).
 """
 
 from __future__ import annotations
 
 import ast
 import linecache
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -148,6 +150,23 @@ class Repeats:
             chain = tuple((f, f.iteration) for f in self.frames)
             self._made[storage.index] = chain, inner.num_made
             inner.num_made += 1
+
+    def check_inside(self, op: str, views: Iterable[NkiTensor]) -> None:
+        """An operation uses these views, in a loop or not.
+
+        Raises:
+            KernelError: for a tile made inside a loop that has ended.
+        """
+        for view in views if self._made else ():
+            chain, _ = self._made.get(view.storage.index, ((), 0))
+            ended = next((frame for frame, _ in chain if not frame.running), None)
+            if ended is not None and view.storage.on_chip:
+                raise refusal(
+                    f"{op} of {view!r}",
+                    f"a tile made inside {_loop(ended)}, used after the loop",
+                    "memory that outlives the loop",
+                    "allocate it before the loop, and let the body write to it",
+                )
 
     def call(self, op: str, at: Where, arguments: Mapping[str, Any]) -> None:
         """A call inside a loop.

@@ -189,6 +189,7 @@ def register_load(dst: VirtualRegister, src: NkiTensor, name: str | None = None)
 def _load(dst: VirtualRegister, src: NkiTensor, what: str) -> None:
     one_element(f"{what} src", src)
     builder = current(what)
+    builder.repeats.check_inside(what, [src])
     if not builder.shadow(src).is_written(src):
         raise refusal(f"{what} of {src!r}", "memory never written", "initialised memory")
     dst.set(None if builder.peek is None else _from_bits(builder.value_of(src, what)))
