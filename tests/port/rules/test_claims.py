@@ -4,6 +4,7 @@ The oracle is PyTorch itself, without CUDA. A rule that says `raises` must raise
 that says `works`, `slower` or `silent` must not.
 """
 
+import sys
 import warnings
 
 import pytest
@@ -118,6 +119,15 @@ def outcome(code: str) -> str:
         except Exception as error:
             return f"raises {type(error).__name__}"
     return "goes on"
+
+
+@pytest.fixture(autouse=True)
+def no_stand_ins(monkeypatch: pytest.MonkeyPatch):
+    """Other tests put glia's stand-in of torch_xla in place, and PyTorch asks whether there is one."""
+    rest = [f for f in sys.meta_path if not type(f).__module__.startswith("glia.")]
+    monkeypatch.setattr(sys, "meta_path", rest)
+    for name in [n for n in sys.modules if n.split(".")[0] == "torch_xla"]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.mark.parametrize(("rule", "code"), CASES)
