@@ -123,7 +123,7 @@ def outcome(code: str) -> str:
 
 @pytest.fixture(autouse=True)
 def no_stand_ins(monkeypatch: pytest.MonkeyPatch):
-    """Other tests put glia's stand-in of torch_xla in place, and PyTorch asks whether there is one."""
+    """Other tests put glia's stand-in of torch_xla in place, and PyTorch looks for one."""
     rest = [f for f in sys.meta_path if not type(f).__module__.startswith("glia.")]
     monkeypatch.setattr(sys, "meta_path", rest)
     for name in [n for n in sys.modules if n.split(".")[0] == "torch_xla"]:
