@@ -30,6 +30,7 @@ DEFAULT_S = 60.0
 _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 _KERNELS = f"{_PACKAGE}kernels{os.sep}"
 _INSTALLED = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+_CALLED = tuple(f"{at}/{name}/" for at in _INSTALLED for name in ("ml_dtypes", "numpy"))
 _PYTHON = (sysconfig.get_path("stdlib"), sysconfig.get_path("scripts"))
 _LOOK_S = 0.5
 
@@ -129,17 +130,17 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
 def place_of(frames: Iterable[FrameType]) -> str:
     """`file:line` of the innermost frame that is the kernel's own, given innermost first, or "".
 
-    Neither glia, Python nor an installed package is meant, unless the kernel lies in one; code that
-    has no file (methods that Python makes) is nobody's.
+    Neither glia, Python nor an installed package is meant, unless the kernel lies in one (not in
+    NumPy, which glia calls too); code that has no file (methods that Python makes) is nobody's.
     """
     installed = ""
     for frame in frames:
         file = frame.f_code.co_filename
         inside = file.startswith(_PACKAGE) and not file.startswith(_KERNELS)
         place = f"{Path(file).name}:{frame.f_lineno}"
-        if not inside and file.startswith(_INSTALLED):
+        if not inside and file.startswith(_INSTALLED) and not file.startswith(_CALLED):
             installed = installed or place
-        elif not (inside or file.startswith(("<", *_PYTHON))):
+        elif not (inside or file.startswith(("<", *_PYTHON, *_CALLED))):
             return place
     return installed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from glia.core.errors import GliaError
 from glia.core.progress import NullProgress
 from glia.nki.tools.check import check
 from glia.nki.tools.compare import How, compare
-from glia.nki.tools.deadline import DeadlineError
+from glia.nki.tools.deadline import DeadlineError, deadline
 from glia.nki.tools.launch import prepare
 from glia.nki.tools.script import run_script
 
@@ -89,3 +90,10 @@ def test_the_limit_names_the_line_of_the_kernel(tmp_path):
     launch = prepare(f"{path}:k", ("x=4x4:f32",), time_limit_s=1.0)
     with pytest.raises(DeadlineError, match=r"^long.py:(9|10): running it"):
         launch.streams()
+
+
+def test_a_limit_that_ends_outside_the_kernel_names_no_line():
+    """The line that called glia, this one, is not the kernel's."""
+    expected = r"^running it: .*none of its own lines was running"
+    with pytest.raises(DeadlineError, match=expected), deadline(0.01):
+        time.sleep(1.0)

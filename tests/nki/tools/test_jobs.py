@@ -358,8 +358,12 @@ def test_a_kernel_that_never_ends_is_no_refusal_and_is_waited_for_once():
 def test_the_line_of_a_loop_is_never_one_of_code_without_a_file():
     scope: dict[str, object] = {}
     exec(compile("def spin():\n    while True:\n        pass\n", "<string>", "exec"), scope)
-    with pytest.raises(DeadlineError, match=r"^test_jobs.py:\d+: .*no end"), deadline(0.05):
+
+    def kernel() -> None:
         scope["spin"]()  # type: ignore[operator]
+
+    with pytest.raises(DeadlineError, match=r"^test_jobs.py:\d+: .*no end"), deadline(0.05):
+        kernel()
 
 
 class Prompting(bdb.Bdb):

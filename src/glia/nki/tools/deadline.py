@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import takewhile
 from pathlib import Path
 from types import FrameType
 
@@ -16,7 +18,7 @@ from glia.nki.watch import DeadlineError, at_prompt, frames_from, place_of
 
 DEFAULT_S = 600.0
 _TICK_S = 0.25
-_SMALLER = "its instructions are being executed: take smaller arguments"
+_SMALLER = "none of its own lines was running: take smaller arguments"
 _AGAIN_S = 1.0  # the kernel itself may catch the error
 
 
@@ -51,6 +53,7 @@ def time_limit(seconds: float) -> AbstractContextManager[None]:
 @contextmanager
 def _timer(seconds: float) -> Iterator[None]:
     left, before_tick = seconds, time.monotonic()
+    outside = list(frames_from(sys._getframe(1)))  # who called glia is not the kernel
 
     def tick(number: int, frame: FrameType | None) -> None:
         nonlocal left, before_tick
@@ -66,7 +69,7 @@ def _timer(seconds: float) -> Iterator[None]:
         if left > 0.01 * seconds:
             return
         left = _AGAIN_S
-        place = place_of(frames_from(frame))
+        place = place_of(takewhile(lambda f: f not in outside, frames_from(frame)))
         where, do = (f"{place}: ", "check the loops around this line") if place else ("", _SMALLER)
         raise DeadlineError(
             f"{where}running it: got no end within {seconds:g} s, expected one; {do}, or raise "
