@@ -18,6 +18,7 @@ __all__ = ["public_nki"]
 ROOT = Path(__file__).parents[2]
 SOFTMAX = f"{ROOT / 'examples' / 'nki_softmax.py'}:softmax"
 KERNELS = ROOT / "tests" / "nki" / "tools" / "kernels.py"
+NO_PROFILE = ROOT / "tests" / "golden" / "isa_tested.json"
 
 
 def glia(*words: object) -> Result:
@@ -239,6 +240,8 @@ USAGE = [
     (("profile", KERNELS), "a script that launched no kernel"),
     (("profile", KERNELS, "--arg", "x=4x4"), "got --arg with the script"),
     (("compare", KERNELS, KERNELS), "name one of: double"),
+    (("compare", "nosuch.json", "nosuch.json"), "No such file"),
+    (("compare", NO_PROFILE, NO_PROFILE), "got JSON without a format"),
     (("compare", "a.json", "b.json", "--arg", "x=4x4"), "--arg with two saved profiles"),
 ]
 

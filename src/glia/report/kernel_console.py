@@ -42,11 +42,6 @@ def _row(name: str, estimate: Estimate, note: str = "") -> tuple[Text, Text, Tex
     return Text(name), estimate_cell(estimate), Text(note or estimate.reason, style="dim")
 
 
-def _none(name: str, fraction: Estimate) -> tuple[Text, Text, Text]:
-    """A share of a peak by a kernel that does nothing of the kind."""
-    return Text(name), Text("none"), Text(fraction.reason, style="dim")
-
-
 def _grid(title: str) -> Table:
     table = titled_table(title)
     columns(table, (), ())
@@ -119,7 +114,7 @@ def _summary(p: KernelProfile) -> Table:
     table.add_row(*_row("  as written", p.as_written))
     table.add_row(*_row("  dataflow bound", p.dataflow))
     for name, fraction in (("MFU", p.mfu), ("HFU", p.hfu), ("MBU", p.mbu)):
-        table.add_row(*_row(name, fraction) if fraction.high else _none(name, fraction))
+        table.add_row(*_row(name, fraction))
         if name == "MFU" and p.adjusted_mfu.likely != fraction.likely:
             table.add_row(*_row("  adjusted", p.adjusted_mfu))
     table.add_row(*_row("Energy", p.energy, _causes(p)))

@@ -251,7 +251,6 @@ def test_other_chips_are_told_in_the_verdict(tmp_path):
         (lambda d: d | {"format": 99}, "got format 99, expected 2"),
         (lambda d: d | {"num_cores": "many"}, "got a bad num_cores"),
         (lambda d: {k: v for k, v in d.items() if k != "time"}, "got a bad time"),
-        (lambda d: [], "got format None"),
     ],
 )
 def test_a_damaged_profile_is_refused(tmp_path, change, message):
@@ -263,8 +262,12 @@ def test_a_damaged_profile_is_refused(tmp_path, change, message):
 
 def test_a_profile_that_is_no_json_or_not_there(tmp_path):
     (tmp_path / "x.json").write_text("{")
-    with pytest.raises(FormatError, match="got no JSON"):
+    with pytest.raises(UsageError, match="got no JSON"):
         read_profile(tmp_path / "x.json")
+    for text in ("[]", "{}", "3"):
+        (tmp_path / "x.json").write_text(text)
+        with pytest.raises(UsageError, match="got JSON without a format, expected"):
+            read_profile(tmp_path / "x.json")
     with pytest.raises(UsageError, match="No such file"):
         read_profile(tmp_path / "y.json")
 

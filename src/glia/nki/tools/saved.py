@@ -18,6 +18,7 @@ from glia.nki import language as nl
 
 _TENSOR = re.compile(r"(\w+): (\w+)\[(\d+(?:, \d+)*)\]")
 _VALUE = re.compile(r"(\w+)=(.*)", re.DOTALL)
+_EXPECTED = "expected a profile.json; write it with glia nki profile --out"
 _RANKS = re.compile(r"(\d+) ranks")
 
 
@@ -25,16 +26,18 @@ def read_profile(path: Path) -> KernelProfile:
     """A profile that `glia nki profile --out` wrote.
 
     Raises:
-        UsageError: when the file cannot be read.
-        FormatError: when it is not such a profile, or of another version.
+        UsageError: when the file cannot be read, or is no profile.
+        FormatError: when it is one of another version, or damaged.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"reading {path}: got {error.strerror}; check the path") from None
-    except ValueError:
-        raise FormatError(f"reading {path}: got no JSON, expected a profile.json") from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"reading {path}: got no JSON, {_EXPECTED}") from None
     version = found.get("format") if isinstance(found, dict) else None
+    if version is None:
+        raise UsageError(f"reading {path}: got JSON without a format, {_EXPECTED}")
     if version != PROFILE_FORMAT:
         raise FormatError(
             f"reading {path}: got format {version}, expected {PROFILE_FORMAT}; "
