@@ -284,6 +284,23 @@ def hbm_scratch_read_before_written(x: Any) -> None:
     nisa.dma_copy(sbuf(128, 512), scratch)  # here
 
 
+@fault(r"never written as alias itself; .* first, .* or read first", f"{MIGRATION}: aliases")
+def alias_read_that_only_the_other_wrote(x: Any) -> None:
+    first = nl.ndarray((128, 64), nl.float32, address=(0, 0))
+    nisa.memset(first, 1)
+    alias = nl.ndarray((128, 32), nl.float32, address=(0, 128))
+    nisa.tensor_copy(first[:, 0:32], alias)  # here
+
+
+@fault(
+    r"memory never written", "a tensor beside it, or one never written, has nothing to do with it"
+)
+def pinned_tile_that_nobody_wrote(x: Any) -> None:
+    nisa.memset(empty(128, 32, address=(0, 0)), 1)
+    empty(128, 32, address=(0, 128))
+    nisa.tensor_copy(sbuf(128, 32), empty(128, 32, address=(0, 128)))  # here
+
+
 @look_alike("the two halves together are the whole")
 def written_in_interleaved_halves(x: Any) -> None:
     tile = empty(128, 8)

@@ -26,13 +26,14 @@ from glia.isa.launch.located import error_place, kernel_error, kernel_place, loc
 from glia.isa.launch.memory import FIRST_REGISTER_FILE, LaunchMemory
 from glia.isa.launch.misfit import misfit
 from glia.isa.launch.overlap import pattern_of, patterns_overlap
+from glia.isa.launch.pinned import shares_bytes
 from glia.isa.launch.schedule import Schedule
 from glia.isa.sequencers.registers import VirtualRegister
 from glia.isa.stream import ALONE, Call, Instruction, Place, Stream, Sync, Work
 from glia.isa.target import Target
 from glia.isa.tensors.addressing import address_tiles
 from glia.isa.tensors.indirection import check_columns
-from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.tensors.tensor import NkiTensor, Storage
 
 __all__ = [
     "COLLECTIVES",
@@ -270,12 +271,30 @@ class StreamBuilder(LaunchMemory):
         return self.schedule.no_reorder()
 
     def _unwritten(self, op: str, view: NkiTensor) -> KernelError:
+        other = self._written_under(view.storage)
+        if other is not None:  # the bytes were written, but not as this tensor
+            return self.error(
+                f"{op} reading {view!r}",
+                f"elements never written as {view.storage.label} itself; what was written is "
+                f"{other.label}, which shares bytes with it",
+                "values of its own",
+                f"write it first, or read {other.label} (another dtype or shape: view, reshape)",
+            )
         return self.error(
             f"{op} reading {view!r}",
             "memory never written",
             "initialised memory",
             "write it first (memset, dma_copy or a result)",
         )
+
+    def _written_under(self, storage: Storage) -> Storage | None:
+        """A tensor that was written and shares bytes with this one, at addresses of the kernel."""
+        for other in self.storages if storage.pinned is not None else ():
+            same = other is not storage and other.memory == storage.memory
+            placed = same and other.pinned is not None and shares_bytes(storage, other)
+            if placed and self._shadows[other.index].is_touched:
+                return other
+        return None
 
     def _write(self, view: NkiTensor, accumulates: bool, op: str, may_discard: bool) -> None:
         if view.storage.role == "constant":

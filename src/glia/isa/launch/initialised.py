@@ -69,6 +69,11 @@ class Shadow:
         """Record that what the view holds is undefined from here on."""
         self._lose(view, np.True_)
 
+    @property
+    def is_touched(self) -> bool:
+        """True when anything of it was written."""
+        return self.full or (self._flags is not None and bool(self._flags.any()))
+
     def is_written(self, view: NkiTensor) -> bool:
         """True when every element of the view was written; of a run-time one, any it may touch."""
         if self.full:

@@ -78,13 +78,14 @@ def _sharing(pinned: Sequence[Storage], ranges: dict[int, tuple[int, int]]) -> l
         first = ranges[storage.index][0]
         active = [s for s in active if ranges[s.index][1] >= first]
         for other in active:
-            if _overlap(storage, other):
+            if shares_bytes(storage, other):
                 found[storage.index], found[other.index] = storage, other
         active.append(storage)
     return list(found.values())
 
 
-def _overlap(one: Storage, other: Storage) -> bool:
+def shares_bytes(one: Storage, other: Storage) -> bool:
+    """True when two storages of one memory, at addresses that are known, have a byte in common."""
     rows = (
         one.start_partition < other.start_partition + other.num_partitions
         and other.start_partition < one.start_partition + one.num_partitions
