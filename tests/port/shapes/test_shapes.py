@@ -215,8 +215,10 @@ def test_plain_values_that_change_are_graphs(census):
 def test_state_in_python_does_not_repeat(census):
     report = census("counter", "batches")
     assert report.second.num_again == 1
+    assert any("compiles again" in line for line in report.advice)
     assert ".n ==" in report.second.reason
     assert not report.second.same_values
+    assert any("gives other values" in line for line in report.advice)
     assert not report.ok
 
 

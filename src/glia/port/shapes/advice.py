@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from glia.core.shape_records import SecondStep
 from glia.port.shapes.census import Census, Leaf
 
 _PADDED_BY = ("mask", "length", "lens", "seqlen", "cu_seq")
@@ -14,6 +15,22 @@ def advice_for(
 ) -> tuple[str, ...]:
     """The sentences, the cheapest remedy first."""
     return tuple(_sentences(census, parameters, is_complete, num_new))
+
+
+def advice_for_step(second: SecondStep) -> Iterator[str]:
+    """What to do where the second step does not repeat the first."""
+    if second.num_again or second.num_same_shape:
+        which = "the same batch" if second.num_again else "another batch of the same shapes"
+        yield (
+            f"{which} compiles again: something in Python changes from step to step or with the "
+            "data (a counter, a flag, a length); keep it in a tensor or out of the model, or every "
+            "step may compile"
+        )
+    if not second.same_values:
+        yield (
+            "with one seed the second step gives other values: state is kept between steps, or "
+            "numbers are drawn outside of torch; no comparison with another chip holds until then"
+        )
 
 
 def _sentences(

@@ -15,7 +15,7 @@ from glia.core.figures import Estimate, exact
 from glia.core.progress import NullProgress, Progress, Step
 from glia.core.shape_records import BucketPlan, SecondStep, ShapeReport
 from glia.frontends.load import LoadedModel, load_model
-from glia.port.shapes.advice import advice_for
+from glia.port.shapes.advice import advice_for, advice_for_step
 from glia.port.shapes.census import Census, Signature
 from glia.port.shapes.data import Data, load_data
 from glia.port.shapes.plan import MAX_GRAPHS, bucket_plans
@@ -87,6 +87,7 @@ def check_shapes(
         second=second,
         advice=(
             *read.refusals,
+            *advice_for_step(second),
             *advice_for(read.census, read.parameters, read.is_complete, read.num_new),
         ),
         wall_s=time.perf_counter() - start,

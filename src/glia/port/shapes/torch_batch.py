@@ -50,7 +50,8 @@ def _of_sequence(batch: Any, parameters: Mapping[str, inspect.Parameter]) -> Ite
         yield Call("positional and named arguments", lambda b: (tuple(b[0]), dict(b[1])))
     yield Call(f"its {len(batch)} items as arguments", lambda b: (tuple(b), {}))
     for inner in ways(batch[0], parameters):
-        rest = f"; the other {len(batch) - 1} items are not given" if len(batch) > 1 else ""
+        others = "item is" if len(batch) == 2 else f"{len(batch) - 1} items are"
+        rest = f"; the other {others} not given" if len(batch) > 1 else ""
         yield Call(f"its first item ({inner.words}){rest}", _first(inner))
     yield Call("the whole batch as one argument", lambda b: ((b,), {}))
 
