@@ -24,9 +24,9 @@ _HEAD = """<!-- Made from the rewriters by `python -m glia.port.fix.page`; edit 
     glia fix my_project --to trn2,cpu > fix.patch && git apply fix.patch
 
 A patch of the source: comments and layout stay, a second run changes nothing, and on CUDA the code
-makes the calls that it made before. It needs libcst (`pip install -e '.[port]'` in a checkout;
-`make demo` has it). Tests and vendored code are left alone, and so is what a setting or a comment
-accepts (`glia check` says how).
+makes the calls that it made before, but for what stands under "Known to go wrong". It needs libcst
+(`pip install -e '.[port]'` in a checkout; `make demo` has it). Tests and vendored code are left
+alone, and so is what a setting or a comment accepts (`glia check` says how).
 """
 _HELPER = """## The helper
 
@@ -39,6 +39,21 @@ serves everybody. A later run only adds functions that are missing; what the pro
 
 A file that uses the helper imports it at its top, and PyTorch with it: also a file that imports
 PyTorch only inside functions.
+"""
+_WRONG = """## Known to go wrong
+
+Look for these in the patch; each is a defect of glia, not of your code:
+
+- `torch.cuda.amp.autocast()` inside of another autocast is always float16; the new call takes the
+  other's format when it names none of its own.
+- `isinstance(s, torch.cuda.amp.GradScaler)`: the scaler is made from that class's parent.
+- `.cuda()` of a class of another file that has no `.to`.
+- Code that `torch.jit.script` or `torch.compile(fullgraph=True)` reads: neither takes the helper's
+  questions.
+- A name that another file imports from this one (`from train import autocast`) goes with its import
+  when nothing here uses it any more.
+- A link is followed: the file it leads to is written.
+- A file that can do without PyTorch (`try: import torch`) imports the helper, which cannot.
 """
 _REWRITTEN = """## What is rewritten
 
@@ -65,7 +80,7 @@ def page() -> str:
         reasons[why_left(RULES[name])].append(_link(name))
     left = [f"| {_text(reason)} | {', '.join(names)} |" for reason, names in reasons.items()]
     return "\n".join(
-        (_HEAD, _HELPER, _REWRITTEN + "\n".join(rows), "", _LEFT + "\n".join(left), "")
+        (_HEAD, _HELPER, _WRONG, _REWRITTEN + "\n".join(rows), "", _LEFT + "\n".join(left), "")
     )
 
 

@@ -36,11 +36,31 @@ def move_by_method(hit: Hit) -> Fix | Refusal | None:
         return _OWN_CUDA
     if isinstance(hit.node.value, ast.Call) and getattr(hit.node.value.func, "id", "") == "super":
         return Refusal("it calls a method cuda of a base class")
+    if _is_storage(hit):
+        return Refusal("a storage takes no device by place; give map_location a device")
+    if _is_class(hit):
+        return Refusal("it is called by the class, not on what it moves")
     rename = Replace(hit.node, "{x}.to", {"x": hit.node.value})
     value = hit.argument("device", 0)
     if value is None:
         return fix(rename, AddArgument(call, "@device()"))
     return fix(rename, _given(value))
+
+
+def _is_storage(hit: Hit) -> bool:
+    """`x.storage().cuda()`, and what `torch.load` hands to a function as its `map_location`."""
+    owner = receiver(hit)
+    if isinstance(owner, ast.Call) and isinstance(owner.func, ast.Attribute):
+        return owner.func.attr in ("storage", "untyped_storage", "_typed_storage")
+    around = (n for n in hit.module.enclosing(hit.node) if isinstance(n, ast.Lambda))
+    first = {n.args.args[0].arg for n in around if len(n.args.args) == 2}
+    return isinstance(owner, ast.Name) and owner.id in first
+
+
+def _is_class(hit: Hit) -> bool:
+    """`torch.Tensor.cuda(x)`: what is moved is the first argument."""
+    owner = receiver(hit)
+    return isinstance(owner, ast.Attribute) and owner.attr in ("Tensor", "Module", "Parameter")
 
 
 def _given(value: ast.expr) -> Replace:
