@@ -227,6 +227,8 @@ def test_source_only_runs_nothing(tmp_path):
     assert json.loads(result.stdout)["graph"] is None
     run = CliRunner().invoke(app, [*given[:-2], "--json"])
     assert "it ran" in json.loads(run.stdout)["graph"]["note"]
+    assert run.exit_code == 1  # a graph that nobody could look at is no success
+    assert CliRunner().invoke(app, [*given[:-2], "--fail-on", "never"]).exit_code == 0
 
 
 def test_a_folder_of_hugging_face(tmp_path):

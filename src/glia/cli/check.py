@@ -86,7 +86,8 @@ def check_verb(
         from glia.report.check_console import check_view
 
         result_console().print(check_view(report, show_all))
-    if any(t.counts[effect] for t in report.targets for effect in _failing(level)):
+    is_unseen = report.graph is not None and report.graph.basis == "none" and level > 0
+    if is_unseen or any(t.counts[e] for t in report.targets for e in _failing(level)):
         raise typer.Exit(1)
 
 
