@@ -15,7 +15,7 @@ from typing import Any
 
 from glia.core.errors import GliaError, ModelError, UsageError
 
-INSTALL_TORCH = "install PyTorch with: pip install 'glia[torch]'"
+INSTALL_TORCH = "install PyTorch with: pip install -e '.[torch]' in the checkout of glia"
 
 
 def split_spec(

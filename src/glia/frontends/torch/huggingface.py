@@ -20,6 +20,7 @@ from glia.core.errors import ModelError, UsageError
 from glia.core.machine import available_bytes
 from glia.core.records import Finding
 from glia.frontends.torch.export import first_line, quiet
+from glia.frontends.user_code import INSTALL_TORCH
 
 NUM_SEQUENCES = 8
 MAX_LENGTH = 128
@@ -65,7 +66,7 @@ def load_folder(
             return module, _inputs(folder, module.config), findings
         except ModuleNotFoundError as error:
             raise UsageError(
-                f"loading {folder}: got no {error.name}, expected it; pip install 'glia[torch]'"
+                f"loading {folder}: got no {error.name}, expected it; {INSTALL_TORCH}"
             ) from error
         except ModelError:
             raise

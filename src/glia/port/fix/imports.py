@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from glia.port.fix.edits import DropImport, Edit, Replace
-from glia.port.fix.engine import Layout
+from glia.port.fix.layout import Layout
 
 
 def unused_imports(layout: Layout, edits: Iterable[Edit]) -> list[DropImport]:

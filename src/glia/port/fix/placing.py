@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from glia.port.fix.engine import ImportLine, Layout
+from glia.port.fix.engine import ImportLine
+from glia.port.fix.layout import Layout
 from glia.port.source.module import Module
 
 

@@ -18,7 +18,7 @@ from glia.core.fix_records import ChangedFile, FixedPlace, LeftPlace
 from glia.core.progress import NullProgress, Progress
 from glia.port.fix.documents import Document, read_document
 from glia.port.fix.edits import Edit, Fix
-from glia.port.fix.engine import Placer, Unplaced, apply_edits
+from glia.port.fix.engine import Placer, apply_edits
 from glia.port.fix.file_plan import FilePlan, Proposal, Scope, plan_file
 from glia.port.fix.helper_text import (
     HELPER_NAME,
@@ -29,6 +29,7 @@ from glia.port.fix.helper_text import (
 )
 from glia.port.fix.homes import Home, Import, choose_homes
 from glia.port.fix.imports import unused_imports
+from glia.port.fix.layout import Unplaced
 from glia.port.fix.left import why_left
 from glia.port.fix.patch import new_lines
 from glia.port.fix.placing import bound_as, free_name, import_line
