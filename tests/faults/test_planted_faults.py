@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import cores, engines, matmul_and_dma, memory  # noqa: F401 - they fill the lists
+from faults import cores, engines, matmul_and_dma, memory, run_time  # noqa: F401 - they fill the lists
 from faults.planted import FAULTS, LOOK_ALIKES, Fault, run
 from glia.core.errors import KernelError
 

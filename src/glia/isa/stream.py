@@ -131,7 +131,8 @@ class Instruction:
     """One instruction. `meaning(*writes, *reads)` takes the bound arrays, writes first.
 
     One with a `sync` waits for its partners and has no meaning of its own. `call` is the position,
-    among the stream's calls, of the public call that issued it (-1: none).
+    among the stream's calls, of the public call that issued it (-1: none). `moves(out, data)` says
+    of one that only moves its first read into its first write how it does.
     """
 
     index: int
@@ -145,6 +146,7 @@ class Instruction:
     file: str
     sync: Sync | None = None
     call: int = -1
+    moves: Callable[[np.ndarray, np.ndarray], None] | None = None
 
     @property
     def where(self) -> str:
@@ -180,7 +182,8 @@ class Stream:
     indices that the kernel asked for (depends_on, with_schedule). `data_dependent` is the kernel's
     file and line where its control flow asked for data, else empty: such a stream is right for
     the data it was traced with and for no other. `older` names the older version of the language
-    whose rules hold, else it is empty.
+    whose rules hold, else it is empty. `uncertain` are the storages of which only the addresses of
+    the run show what was written, by index.
     """
 
     name: str
@@ -197,6 +200,7 @@ class Stream:
     extra: tuple[tuple[int, int], ...] = ()
     data_dependent: str = ""
     older: str = ""
+    uncertain: frozenset[int] = frozenset()
     cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

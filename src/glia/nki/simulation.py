@@ -22,11 +22,12 @@ from glia.isa.launch.context import CURRENT
 from glia.isa.stream import Place, Stream
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor, Storage, on_show
+from glia.isa.unspecified import UnspecifiedWarning
 from glia.nki.arguments import DEVICE_FORMATS, HostArray, is_array, is_torch, map_leaves, to_host
 from glia.nki.kernel import Kernel, Tracer, outputs_of
 from glia.nki.target import current_target
 from glia.silicon.execution.core import Core, Hbm, fresh
-from glia.silicon.execution.machine import Eager, peeking, run_together
+from glia.silicon.execution.machine import Eager, Seen, peeking, run_together
 from glia.silicon.execution.races import Key, check_shared, shared_keys
 from glia.silicon.execution.turns import Turns
 from glia.silicon.execution.twins import Twins
@@ -217,17 +218,46 @@ def _launch(kernel: Kernel, target: Target, calls: Sequence[tuple[Any, Any]]) ->
     with no_collection():
         _trace(tracers, eager)
         streams = {m: t.finish() for m, t in tracers.items()}
-    twins = check_shared(list(streams.values()))
+    twins = check_shared(list(streams.values())).twins
     _check_results(tracers, streams)
+    home: Home
     if eager.asked:
-        eager.finish(twins)
-    home = eager.home if eager.asked else _replay(target, streams, inputs, twins)
+        home, seen = eager.home, eager.finish(twins)
+    else:
+        home, seen = _replay(target, streams, inputs, twins)
+    _check_again(tracers, streams, seen)
     runs = []
     for number, rank in enumerate(ranks):
         own = tuple(s for m, s in streams.items() if m[0] == number)
         rank.put_back(own)
         runs.append(Run(_result(tracers[number, 0], rank, home), own))
     return runs
+
+
+def _check_again(
+    tracers: Mapping[Member, Tracer], streams: Mapping[Member, Stream], seen: Seen
+) -> None:
+    """What only the addresses of the run show: races, and results of which a part was left out."""
+    left_out = [
+        view
+        for member, witness in seen.witnesses.items()
+        for view in outputs_of(tracers[member].result, tracers[member].kernel.name)
+        if witness.missing(view)
+    ]
+    if any(witness.addresses for witness in seen.witnesses.values()):
+        addresses = {member: witness.addresses for member, witness in seen.witnesses.items()}
+        checked = check_shared(list(streams.values()), addresses)
+        seen.notes.check(checked.twins)
+        left_out += map(NkiTensor.whole, checked.left_out)
+    kernel = next(iter(tracers.values())).kernel
+    for text in dict.fromkeys(map(repr, left_out)):
+        warnings.warn_explicit(
+            f"kernel {kernel.name} returning {text}: got elements that no write at a run-time "
+            "address of this run reached, expected all written; on the chip they hold anything: "
+            "fill the tensor first, or leave them unread",
+            UnspecifiedWarning,
+            *kernel.place,
+        )
 
 
 def _trace(tracers: Mapping[Member, Tracer], eager: Eager) -> None:
@@ -253,7 +283,7 @@ def _replay(
     streams: Mapping[Member, Stream],
     inputs: Mapping[Member, dict[int, Hbm]],
     twins: Sequence[Twins],
-) -> Home:
+) -> tuple[Home, Seen]:
     """Execute the streams on cores of their own, over the memory that they share."""
     shared: dict[Key, Hbm] = {}
     launches = {}
@@ -265,8 +295,8 @@ def _replay(
         for storage in stream.outputs:
             places.setdefault(storage.index, fresh(storage))
         launches[member] = Core(target).launch(stream, places)
-    run_together(launches, twins)
-    return lambda member, storage: launches[member].places[storage.index]
+    seen = run_together(launches, twins)
+    return lambda member, storage: launches[member].places[storage.index], seen
 
 
 def _check_results(tracers: Mapping[Member, Tracer], streams: Mapping[Member, Stream]) -> None:

@@ -20,7 +20,7 @@ from glia.isa.engines import oob_mode as OobMode
 from glia.isa.launch.builder import current
 from glia.isa.rules import FROM_HOST, described, f32, refusal, require, store, traffic
 from glia.isa.stream import DmaWork, Work
-from glia.isa.tensors.addressing import Columns, Rows, Shift
+from glia.isa.tensors.addressing import Columns, Rows, Shift, row_numbers
 from glia.isa.tensors.tensor import NkiTensor
 
 PACKET_BYTES = 4096  # default packet: a longer contiguous run is cut into packets of 4 KiB
@@ -158,7 +158,7 @@ def picked_rows(
     """
     moved = view.indirection
     assert isinstance(moved, Rows)
-    picked = numbers.reshape(numbers.shape[0], -1).T.reshape(-1)[: view.shape[0]].astype(np.int64)
+    picked = row_numbers(view, numbers)
     outside = (picked < 0) | (picked >= moved.num_rows)
     if outside.any() and oob is OobMode.error:
         raise refusal(

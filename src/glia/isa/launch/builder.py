@@ -232,6 +232,9 @@ class StreamBuilder(LaunchMemory):
             self._write(view, accumulates, op, may_discard=len(writes) > 1)
             if not overlap_ok:
                 self._check_apart(view, reads, op)
+        if tiles:
+            touched = (view.storage.index for view in (*writes, *reads))
+            self.uncertain.update(i for i in touched if self._shadows[i].uncertain)
         if partly is not None and moves is not None:
             arrived = np.zeros(writes[0].shape, bool)
             moves(arrived, partly)
@@ -248,6 +251,7 @@ class StreamBuilder(LaunchMemory):
             self._at[0],
             sync,
             self._call,
+            moves,
         )
         self.instructions.append(made)
         self.budget.spend()
@@ -357,4 +361,5 @@ class StreamBuilder(LaunchMemory):
             extra=extra,
             data_dependent=self.data_dependent,
             older="" if self.target.mx_scale_margin else "NKI before 0.5",
+            uncertain=frozenset(self.uncertain),
         )

@@ -1,7 +1,7 @@
 """Which elements of a storage were written: the shadow that makes uninitialised reads an error.
 
 One flag per element of the storage's dtype (finer once a narrower view looks at it). Kept while
-tracing only, because access patterns are known then; values are not needed.
+tracing, because most access patterns are known then; values are not needed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _NONE = np.zeros(0, bool)
 class Shadow:
     """Written-flags of one storage. `full` skips the work once everything was written.
 
+    `uncertain` is set once a run-time address wrote or read what was not written all over: then the
+    flags allow what may be right, and the run tells (`silicon/execution/witness.py`).
     Flags are made only when a view that is not the whole storage comes: most tiles never need any.
     """
 
@@ -31,6 +33,7 @@ class Shadow:
         "_storage",
         "_unwritten",
         "full",
+        "uncertain",
     )
 
     def __init__(self, storage: Storage) -> None:
@@ -39,6 +42,7 @@ class Shadow:
         self._size = storage.dtype.itemsize
         self._num_bytes = storage.num_bytes
         self._pitch = max(storage.partition_bytes // self._size, 1)
+        self.uncertain = False
         self._flags: np.ndarray | None = None  # None: nothing was written
         self._unwritten = self._num_flags
         self._started: np.ndarray | None = None  # None: no matmul was here
@@ -56,7 +60,9 @@ class Shadow:
             self.full, self._flags = True, _NONE
             return
         flags = self._select(view, "_flags")
-        self._unwritten -= flags.size - int(np.count_nonzero(flags))
+        missing = flags.size - int(np.count_nonzero(flags))
+        self.uncertain |= missing > 0 and view.indirection is not None
+        self._unwritten -= missing
         flags[...] = True
         if self._unwritten <= 0:  # a view that repeats elements counts them more than once
             assert self._flags is not None
@@ -79,7 +85,10 @@ class Shadow:
         if self.full:
             return True
         flags = self._select(view, "_flags")
-        return bool(flags.all() if view.indirection is None else flags.any())
+        if view.indirection is None or flags.all():
+            return bool(flags.all())
+        self.uncertain |= bool(flags.any())
+        return bool(flags.any())
 
     def partly_written(self, view: NkiTensor) -> np.ndarray | None:
         """Which elements of the view were written, where some were and some were not; else None."""

@@ -41,6 +41,7 @@ class LaunchMemory:
         self.data_dependent = ""
         self.storages: list[Storage] = []
         self.shared: list[Storage] = []
+        self.uncertain: set[int] = set()  # storages of which the run shows what was written
         self._shadows: dict[int, Shadow] = {}
         self._registers: dict[str, Storage] = {}
         self._outputs: list[Storage] = []

@@ -203,6 +203,12 @@ def column_numbers(view: View, offsets: np.ndarray, group: int) -> np.ndarray:
     return np.repeat(snake, group, axis=0)
 
 
+def row_numbers(view: View, index: np.ndarray) -> np.ndarray:
+    """Which row of the table each row of a `Rows` view is, in bounds or not; `index` is bound."""
+    down = index.reshape(index.shape[0], -1).T.reshape(-1)
+    return down[: view.shape[0]].astype(np.int64)
+
+
 def address_tiles(views: Iterable[NkiTensor]) -> tuple[NkiTensor, ...]:
     """The index tiles that the views' run-time addresses are read from."""
     return tuple(v.indirection.index for v in views if v.indirection is not None)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from glia.core.errors import KernelError
+from glia.isa.engines import engine
 from glia.isa.launch.located import located
 from glia.isa.stream import Instruction
 from glia.isa.tensors.addressing import (
@@ -78,7 +79,9 @@ class Step:
             home = one.home if one.home is not None else places[one.view.storage.index]
             picked = one.view.indirection
             if isinstance(picked, Columns):
-                whole, at = self._columns(one, home)
+                assert one.index is not None
+                whole = reach(one.view).bind(home.memory, home.base)
+                at = columns_at(one.view, one.index, self.source.engine)
                 arrays[one.position] = whole[at]
                 if one.position < num_writes:
                     scatters.append((whole, at, arrays[one.position]))
@@ -91,13 +94,6 @@ class Step:
                 return None
             arrays[one.position] = view.bind(home.memory, home.base)
         return arrays, scatters
-
-    def _columns(self, one: Late, home: Hbm) -> tuple[np.ndarray, tuple[Any, ...]]:
-        whole = reach(one.view).bind(home.memory, home.base)
-        assert one.index is not None
-        numbers = column_numbers(one.view, one.index, group_size(self.source.engine))
-        rows = np.arange(numbers.shape[0])[:, None]
-        return whole, (rows, *np.unravel_index(numbers, whole.shape[1:]))
 
     def run(self, places: Mapping[int, Hbm]) -> None:
         """Carry out what the instruction means.
@@ -118,6 +114,20 @@ class Step:
                 whole[at] = value
         except KernelError as error:
             raise located(error, made.file, made.line) from None
+
+    def passed(self, places: Mapping[int, Hbm]) -> None:
+        """The meeting that it stands for is over."""
+
+
+def columns_at(view: NkiTensor, index: np.ndarray, on: engine) -> tuple[Any, ...]:
+    """Which elements of `reach(view)` a `Columns` view is, as a NumPy index.
+
+    Raises:
+        KernelError: for an offset out of bounds.
+    """
+    numbers = column_numbers(view, index, group_size(on))
+    rows = np.arange(numbers.shape[0])[:, None]
+    return (rows, *np.unravel_index(numbers, reach(view).shape[1:]))
 
 
 def bind(made: Instruction, place: Callable[[Storage], Hbm]) -> Step:

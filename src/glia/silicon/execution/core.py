@@ -19,9 +19,10 @@ from glia.isa.target import PARTITIONS, Target
 from glia.isa.tensors.tensor import Storage
 from glia.silicon.execution.binding import Hbm, Step, bind
 from glia.silicon.execution.twins import NotingStep
+from glia.silicon.execution.witness import WatchedStep, Witness, is_common
 from glia.silicon.meetings import deadlock, member_of
 
-AnyStep = Step | NotingStep
+AnyStep = Step | WatchedStep | NotingStep
 
 
 @contextmanager
@@ -58,7 +59,11 @@ class Core:
 
     def launch(self, stream: Stream, hbm: Mapping[int, Hbm]) -> Launch:
         """A launch of the stream that has yet to begin."""
-        return Launch(self._plan(stream), places_of(stream, hbm))
+        steps: Sequence[AnyStep] = self._plan(stream)
+        witness = witness_of(stream)
+        if witness is not None:
+            steps = [WatchedStep(step, witness) for step in self._plan(stream)]
+        return Launch(steps, places_of(stream, hbm), witness)
 
     def _plan(self, stream: Stream) -> list[Step]:
         known = self._plans.get(id(stream))
@@ -82,12 +87,19 @@ class Core:
 class Launch:
     """A stream on its way through a core, from meeting to meeting.
 
-    `steps` may grow while it runs; `places` holds the HBM storages by index.
+    `steps` may grow while it runs; `places` holds the HBM storages by index. `witness` follows it
+    where the trace left something open.
     """
 
-    def __init__(self, steps: Sequence[AnyStep], places: MutableMapping[int, Hbm]) -> None:
+    def __init__(
+        self,
+        steps: Sequence[AnyStep],
+        places: MutableMapping[int, Hbm],
+        witness: Witness | None = None,
+    ) -> None:
         self.steps: Sequence[AnyStep] = steps
         self.places = places
+        self.witness = witness
         self.position = 0
 
     def advance(self) -> Instruction | None:
@@ -107,7 +119,23 @@ class Launch:
 
     def passed(self) -> None:
         """Leave the meeting it stands at."""
+        self.steps[self.position].passed(self.places)
         self.position += 1
+
+
+def witness_of(stream: Stream) -> Witness | None:
+    """Who follows a launch of the stream; None when its trace shows all."""
+    several = stream.place.num_cores > 1
+    moved = several and any(
+        view.indirection is not None and is_common(view.storage)
+        for made in stream.instructions
+        for view in (*made.writes, *made.reads)
+    )
+    if not moved and not stream.uncertain:
+        return None
+    witness = Witness(stream.instructions, several)
+    witness.track((s for s in stream.storages if s.index in stream.uncertain), 0)
+    return witness
 
 
 def places_of(stream: Stream, hbm: Mapping[int, Hbm]) -> dict[int, Hbm]:

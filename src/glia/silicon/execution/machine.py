@@ -8,6 +8,7 @@ go on. The order is fixed, and so are the values: what races would decide is ref
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from glia.isa.tensors.tensor import NkiTensor, Storage
 from glia.silicon.execution.binding import Hbm
 from glia.silicon.execution.core import AnyStep, Core, Launch, engine_arithmetic, fresh
 from glia.silicon.execution.twins import Notes, NotingStep, Twins
+from glia.silicon.execution.witness import WatchedStep, Witness, is_common
 from glia.silicon.meetings import Member, complete, deadlock, member_of
 
 Key = tuple[int, str, int]
@@ -59,8 +61,11 @@ def _meet(
         del waiting[member]
 
 
-def run_together(launches: Mapping[Member, Launch], twins: Sequence[Twins] = ()) -> None:
+def run_together(launches: Mapping[Member, Launch], twins: Sequence[Twins] = ()) -> Seen:
     """Execute all to their ends, and compare what two cores write alike.
+
+    Returns:
+        What only the run could show.
 
     Raises:
         KernelError: for a deadlock, and for what only values show.
@@ -80,6 +85,22 @@ def run_together(launches: Mapping[Member, Launch], twins: Sequence[Twins] = ())
     if waiting:
         raise deadlock(waiting)
     notes.check(twins)
+    return _seen(launches, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a run shows and no trace can: who saw it, and sums of what was written."""
+
+    notes: Notes
+    witnesses: Mapping[Member, Witness]
+
+
+def _seen(launches: Mapping[Member, Launch], notes: Notes) -> Seen:
+    witnesses = {m: launch.witness for m, launch in launches.items() if launch.witness is not None}
+    for member, witness in witnesses.items():
+        notes.of(member).update(witness.sums)
+    return Seen(notes, witnesses)
 
 
 class EagerCore(Core):
@@ -141,7 +162,8 @@ class Eager:
             places = _Places(builder, shared)
             places.update(inputs[member])
             self._steps[member] = []
-            self._launches[member] = Launch(self._steps[member], places)
+            witness = Witness(builder.instructions, builder.place.num_cores > 1)
+            self._launches[member] = Launch(self._steps[member], places, witness)
 
     def settle(self) -> dict[Member, Instruction]:
         """Execute all that was issued, as far as it goes; returns who waits."""
@@ -149,14 +171,20 @@ class Eager:
         for member, builder in self._builders.items():
             steps, core = self._steps[member], self._cores[member]
             several = builder.place.num_cores > 1
+            witness = self._launches[member].witness
+            assert witness is not None
+            done = self._launches[member].position
+            witness.track((builder.storages[i] for i in builder.uncertain), done)
             for made in builder.instructions[len(steps) :]:
-                step = core.bind(made)
-                noted = several and any(_is_common(view.storage) for view in made.writes)
+                step = WatchedStep(core.bind(made), witness)
+                noted = several and any(
+                    is_common(view.storage) and view.indirection is None for view in made.writes
+                )
                 steps.append(NotingStep(step, self._notes.of(member)) if noted else step)
         return advance(self._launches)
 
-    def finish(self, twins: Sequence[Twins]) -> None:
-        """Execute the rest, and compare what two cores wrote alike.
+    def finish(self, twins: Sequence[Twins]) -> Seen:
+        """Execute the rest, and compare what two cores wrote alike; returns what the run showed.
 
         Raises:
             KernelError: for a deadlock, different values, and for what only values show.
@@ -165,6 +193,7 @@ class Eager:
         if waiting:
             raise deadlock(waiting)
         self._notes.check(twins)
+        return _seen(self._launches, self._notes)
 
     def is_settled(self, member: Member) -> bool:
         """True when a core has executed all that it issued."""
@@ -186,10 +215,6 @@ class Eager:
         if storage.on_chip:
             return self._cores[member].place(storage)
         return self._launches[member].places[storage.index]
-
-
-def _is_common(storage: Storage) -> bool:
-    return not storage.on_chip and (storage.shared or storage.role == "input")
 
 
 def _nothing(*_: np.ndarray) -> None:

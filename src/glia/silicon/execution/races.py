@@ -4,28 +4,41 @@ Two accesses of different cores, at least one of them a write, are ordered when 
 collective lies between them, or a barrier about that memory (vector clocks over the meetings); a
 barrier about another orders what hangs together with it (`barriers.py`). A write that both cores
 make alike is no race if their values are equal (`twins.py`). Needs no values. An access whose
-address is known only at run time is left out.
+address is known only at run time is left out, until a run tells the addresses: then all is checked
+again with them.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from glia.core.errors import KernelError
 from glia.isa.launch.initialised import Shadow
 from glia.isa.launch.located import located
-from glia.isa.launch.overlap import Pattern, pattern_of, patterns_overlap, span_of
+from glia.isa.launch.overlap import pattern_of, patterns_overlap
 from glia.isa.stream import Instruction, Stream
 from glia.isa.tensors.tensor import NkiTensor, Storage
 from glia.silicon.execution.barriers import Barriers
+from glia.silicon.execution.recent import Access, Recent, Tag
 from glia.silicon.execution.twins import Twins
+from glia.silicon.execution.witness import Addresses
 from glia.silicon.meetings import Meeting, Member, member_of, walk
 
 Key = tuple[int, str, int]
 """Rank, `input` or `shared`, number: one memory of the cores of a rank."""
+
+
+class Checked(NamedTuple):
+    """What streams that fit together leave to be seen.
+
+    `twins` are writes that two cores make alike, whose values the machine must find equal;
+    `left_out` results of which the run wrote only a part, at run-time addresses.
+    """
+
+    twins: tuple[Twins, ...] = ()
+    left_out: tuple[Storage, ...] = ()
 
 
 def shared_keys(stream: Stream) -> dict[int, Key]:
@@ -36,27 +49,28 @@ def shared_keys(stream: Stream) -> dict[int, Key]:
     return keys
 
 
-def check_shared(streams: Sequence[Stream]) -> list[Twins]:
+def check_shared(
+    streams: Sequence[Stream], addresses: Mapping[Member, Addresses] | None = None
+) -> Checked:
     """Refuse streams of one launch that do not fit together.
 
-    Returns:
-        The writes that two cores make alike, whose values the machine must find equal.
+    `addresses` are those that a run of them met; without, such accesses are left out.
 
     Raises:
         KernelError: for deadlocks, shared tensors that differ, races, reads of shared memory that
             nobody wrote before, and outputs with elements never written.
     """
     if len(streams) == 1 and all(made.sync is None for made in streams[0].instructions):
-        return []
+        return Checked()
     _match(streams)
-    checker = _Checker(streams)
+    checker = _Checker(streams, addresses or {})
     for event in walk(streams):
         if isinstance(event, Meeting):
             checker.meet(event)
         else:
             checker.touch(*event)
     checker.check_outputs(streams)
-    return checker.twins
+    return Checked(tuple(checker.twins), tuple(checker.left_out))
 
 
 def _match(streams: Sequence[Stream]) -> None:
@@ -83,150 +97,27 @@ def _facts(storage: Storage) -> str:
     return f"{storage.dtype}{list(storage.shape)}"
 
 
-Tag = tuple[Pattern, str, int, str, int]
-"""A write: its bytes, file, line, op, and how many such writes came before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Access:
-    member: Member
-    epoch: int
-    pattern: Pattern
-    tag: Tag | None
-    made: Instruction
-    view: NkiTensor
-
-    @property
-    def writes(self) -> bool:
-        return self.tag is not None
-
-
-class _Recent:
-    """Accesses to one memory that are not yet ordered before everything that may come."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[Member, bool], _Kept] = {}
-        self._history: dict[tuple[Member, Pattern], list[tuple[int, Tag]]] = defaultdict(list)
-        self._counts: dict[tuple[Member, Pattern, str, int, str], int] = defaultdict(int)
-        self._num_writes: dict[Member, int] = defaultdict(int)
-        self._issued: dict[tuple[Member, Tag], int] = {}
-        self._awaited: dict[tuple[Member, Tag], tuple[_Access, _Access]] = {}
-
-    def tag(self, member: Member, pattern: Pattern, made: Instruction) -> Tag:
-        """Number a write among its like, and remember it as the member's last to these bytes."""
-        name = (pattern, made.file, made.line, made.op)
-        count = self._counts[member, *name]
-        self._counts[member, *name] = count + 1
-        self._num_writes[member] += 1
-        tag = (*name, count)
-        self._history[member, pattern].append((made.index, tag))
-        self._issued[member, tag] = made.index
-        self._awaited.pop((member, tag), None)
-        return tag
-
-    def rivals(self, mine: _Access, clock: dict[Member, int]) -> Iterator[_Access]:
-        """Earlier accesses of other members to the same bytes that `mine` is not ordered after."""
-        low, high = span_of(mine.pattern)
-        for (member, writes), kept in self._kept.items():
-            if member == mine.member or not (writes or mine.writes) or kept.apart(low, high):
-                continue
-            seen = clock[member]
-            for start, end, other in kept.entries.values():
-                near = start <= high and low <= end and other.epoch > seen
-                if near and patterns_overlap(mine.pattern, other.pattern):
-                    yield other
-
-    def harmless(self, mine: _Access, other: _Access) -> bool:
-        """True when each core makes the write itself, and before it reads: then both see one value.
-
-        That the values are equal is for the machine to see; so it does for an instruction that
-        reads what it writes.
-        """
-        if mine.tag is not None and other.tag is not None:
-            return mine.tag == other.tag or self._alike(mine, other)
-        reader, writer = (other, mine) if mine.writes else (mine, other)
-        own = self._history[reader.member, writer.pattern]
-        at = bisect_left(own, reader.made.index, key=lambda entry: entry[0])
-        if at < len(own) and own[at] == (reader.made.index, writer.tag):
-            return True
-        if at == 0 or own[at - 1][1] != writer.tag:
-            return False
-        return not self._overwritten(reader, own[at - 1][0])
-
-    def _alike(self, mine: _Access, other: _Access) -> bool:
-        """Both cores make both writes in one order; what this core has yet to make is awaited."""
-        assert mine.tag is not None and other.tag is not None
-        theirs = self._issued.get((other.member, mine.tag))
-        if theirs is None:
-            return False
-        if theirs < other.made.index:
-            self._awaited.setdefault((mine.member, other.tag), (mine, other))
-            return True
-        return (mine.member, other.tag) in self._issued
-
-    def _overwritten(self, reader: _Access, since: int) -> bool:
-        """The reader's core wrote something else to these bytes after instruction `since`."""
-        return any(
-            since < other.made.index < reader.made.index
-            and patterns_overlap(other.pattern, reader.pattern)
-            for *_, other in self._kept[reader.member, True].entries.values()
-        )
-
-    def missing(self, member: Member) -> tuple[_Access, _Access] | None:
-        """A write that the member should have made, as the other core did, before it meets."""
-        return next((pair for (who, _), pair in self._awaited.items() if who == member), None)
-
-    def add(self, access: _Access) -> None:
-        """Remember an access; of equal ones, with no write of this core between them, the last."""
-        count = None if access.writes else self._num_writes[access.member]
-        kept = self._kept.setdefault((access.member, access.writes), _Kept())
-        kept.add((access.pattern, count), access)
-
-    def prune(self, seen: dict[Member, int]) -> None:
-        """Forget what is before everything to come: epochs that all have `seen`."""
-        for (member, _), kept in self._kept.items():
-            kept.prune(seen[member])
-
-
-class _Kept:
-    """Accesses of one member and kind, with the first and last byte that any of them touches."""
-
-    def __init__(self) -> None:
-        self.entries: dict[object, tuple[int, int, _Access]] = {}
-        self._low, self._high = 0, -1
-
-    def apart(self, low: int, high: int) -> bool:
-        """True when none of them touches these bytes."""
-        return high < self._low or self._high < low
-
-    def add(self, key: object, access: _Access) -> None:
-        """Remember one, in place of an equal one."""
-        low, high = span_of(access.pattern)
-        self._low = min(self._low, low) if self.entries else low
-        self._high = max(self._high, high) if self.entries else high
-        self.entries[key] = (low, high, access)
-
-    def prune(self, seen: int) -> None:
-        """Forget the epochs up to `seen`."""
-        self.entries = {k: e for k, e in self.entries.items() if e[2].epoch > seen}
-        if not self.entries:
-            self._low, self._high = 0, -1
-
-
 class _Checker:
     """Vector clocks of all members, and what was touched since it was last ordered for all."""
 
-    def __init__(self, streams: Sequence[Stream]) -> None:
-        self._streams = streams
+    def __init__(self, streams: Sequence[Stream], addresses: Mapping[Member, Addresses]) -> None:
+        self._streams, self._addresses = streams, addresses
         members = [member_of(s.place) for s in streams]
         self._clocks = {m: {n: int(n == m) for n in members} for m in members}
         self._of_data: dict[tuple[Key, Member], dict[Member, int]] = {}
         self._barriers = Barriers(streams)
         self._keys = {member_of(s.place): shared_keys(s) for s in streams}
         self._alone = {s.place.rank for s in streams if s.place.num_cores == 1}
-        self._recent: dict[Key, _Recent] = defaultdict(_Recent)
+        self._recent: dict[Key, Recent] = defaultdict(Recent)
         self._shadows: dict[Key, Shadow] = {}
+        self._scattered = {
+            key
+            for s in streams
+            for index, key in self._keys[member_of(s.place)].items()
+            if s.storages[index].scattered
+        }
         self.twins: list[Twins] = []
+        self.left_out: list[Storage] = []
 
     def meet(self, meeting: Meeting) -> None:
         """All that the members did before is before all that they do after."""
@@ -275,9 +166,9 @@ class _Checker:
     def touch(self, member: Member, made: Instruction) -> None:
         """One instruction's accesses to shared memory, reads first."""
         keys = self._keys[member]
-        reads, writes = (
+        writes, reads = (
             [(keys[v.storage.index], v) for v in views if v.storage.index in keys]
-            for views in (made.reads, made.writes)
+            for views in self._views(member, made)
         )
         tags = [
             self._recent[key].tag(member, pattern_of(view), made)
@@ -292,6 +183,19 @@ class _Checker:
         for (key, view), tag in zip(writes, tags, strict=True):
             self._shadow(key, view).mark(view)
             self._access(key, member, made, view, tag)
+
+    def _views(
+        self, member: Member, made: Instruction
+    ) -> tuple[Sequence[NkiTensor], Sequence[NkiTensor]]:
+        """What it writes and reads, at the addresses of the run where these are known."""
+        known = self._addresses.get(member)
+        if not known or all(v.indirection is None for v in (*made.writes, *made.reads)):
+            return made.writes, made.reads
+        found: tuple[list[NkiTensor], list[NkiTensor]] = [], []
+        for position, view in enumerate((*made.writes, *made.reads)):
+            came_to = known.get((made.index, position), (view,))
+            found[position >= len(made.writes)].extend(came_to)
+        return found
 
     def _unwritten(
         self, key: Key, member: Member, made: Instruction, view: NkiTensor
@@ -357,7 +261,7 @@ class _Checker:
         if view.indirection is not None or member[0] in self._alone:
             return
         clock, recent = self._clock(key, member), self._recent[key]
-        mine = _Access(member, clock[member], pattern_of(view), tag, made, view)
+        mine = Access(member, clock[member], pattern_of(view), tag, made, view)
         for rival in recent.rivals(mine, clock):
             if self._barriers.order(rival.member, rival.made, member, made):
                 continue
@@ -377,14 +281,18 @@ class _Checker:
                 if key is None or key[1] != "shared":
                     continue
                 shadow, view = self._shadows.get(key), NkiTensor.whole(storage)
-                if shadow is None or not shadow.is_written(view):
+                if shadow is not None and shadow.is_written(view):
+                    continue
+                if key in self._scattered:
+                    self.left_out.append(storage)
+                else:
                     raise KernelError(
                         f"kernel {stream.name} returning {view!r}: got elements that no core "
                         "wrote, expected every element stored; check how the cores divide it"
                     )
 
 
-def _race(mine: _Access, other: _Access) -> KernelError:
+def _race(mine: Access, other: Access) -> KernelError:
     verbs = [f"{'writes' if a.writes else 'reads'} {a.view!r}" for a in (mine, other)]
     line = f"{other.made.file.rpartition('/')[2]}:{other.made.line}"
     return _located(

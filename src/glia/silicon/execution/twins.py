@@ -16,6 +16,7 @@ from glia.core.errors import KernelError
 from glia.isa.launch.located import located
 from glia.isa.stream import Instruction
 from glia.silicon.execution.binding import Hbm, Step
+from glia.silicon.execution.witness import WatchedStep
 from glia.silicon.meetings import Member
 
 
@@ -34,7 +35,7 @@ class NotingStep:
 
     source: Instruction
 
-    def __init__(self, step: Step | NotingStep, notes: dict[int, int]) -> None:
+    def __init__(self, step: Step | WatchedStep | NotingStep, notes: dict[int, int]) -> None:
         self._step, self._notes = step, notes
         self.source = step.source
 
@@ -49,6 +50,10 @@ class NotingStep:
         if found is not None:
             written = found[0][: len(self.source.writes)]
             self._notes[self.source.index] = zlib.crc32(b"".join(a.tobytes() for a in written))
+
+    def passed(self, places: Mapping[int, Hbm]) -> None:
+        """The meeting that the step stands for is over."""
+        self._step.passed(places)
 
 
 @dataclass
