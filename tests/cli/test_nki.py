@@ -83,6 +83,15 @@ def test_compare_shows_that_values_agree():
     assert "values of out0: identical, bit for bit" in result.stdout
 
 
+def test_compare_fails_where_values_differ():
+    sides = ("compare", f"{KERNELS}:double", f"{KERNELS}:in_place", "--arg", "x=128x4")
+    result = glia(*sides)
+    assert result.exit_code == 1
+    assert "do not compute the same: out0 differ" in result.stdout
+    assert glia(*sides, "--json").exit_code == 1
+    assert glia(*sides, "--tolerance", "1").exit_code == 0
+
+
 def test_check_passes_what_the_compiler_takes():
     result = glia("check", SOFTMAX)
     assert result.exit_code == 0, result.stdout

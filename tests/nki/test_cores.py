@@ -487,3 +487,20 @@ def test_random_programs_agree_with_a_sequential_model(program: list[Any], asks:
         elif step == "mix":
             tiles = [tiles[0] + tiles[1], tiles[1] + tiles[0]]
     assert np.array_equal(run(kernel, x), np.stack(tiles))
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_a_kernel_that_runs_whole_on_both_cores_and_copies_its_result_onto_itself(dynamic: bool):
+    """Each core reads, at the end, all that it wrote itself, in pieces and alike."""
+
+    def kernel(x: Any, steps: Any) -> Any:
+        out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
+        at = nl.load(steps)
+        for i in range(4):
+            rows = nl.ds(at[0:1, i : i + 1] if dynamic else 32 * i, 32)
+            doubled(out[rows], x[rows])
+        nisa.dma_copy(out, out)
+        return out
+
+    steps = np.arange(0, 128, 32, dtype=np.int32)[None, :]
+    assert np.array_equal(run(kernel, X, steps), 2 * X)

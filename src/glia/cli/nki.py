@@ -79,6 +79,16 @@ Ranks = Annotated[
         "Each draws its own data; --arg group=ranks is the ReplicaGroup of all.",
     ),
 ]
+Instance = Annotated[
+    str,
+    typer.Option(
+        "--instance",
+        metavar="NAME",
+        help="The machine whose chips hold the ranks, as trn2.48xlarge: gives the chip, and no "
+        "more ranks than it has cores. Else the largest with the chip.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of random data.")]
 
 
@@ -90,6 +100,7 @@ def run_verb(
     chip: Chip = "",
     lnc: Lnc = 1,
     ranks: Ranks = 1,
+    instance: Instance = "",
     seed: Seed = 0,
     time_limit: Limit = None,
     out: Annotated[
@@ -108,11 +119,13 @@ def run_verb(
         from glia.nki.tools.launch import prepare
 
         with alone(json):
-            launch = prepare(what, arg or [], chip, lnc, seed, _limit(time_limit), ranks)
+            launch = prepare(
+                what, arg or [], chip, lnc, seed, _limit(time_limit), ranks, instance=instance
+            )
         _run_kernel(launch, out, json)
         return
     given = [("--arg", arg), ("--lnc", lnc != 1), ("--out", out), ("--json", json)]
-    given.append(("--ranks", ranks != 1))
+    given += [("--ranks", ranks != 1), ("--instance", bool(instance))]
     _refuse_kernel_options(what, given)
     from glia.nki.tools.script import run_script
 
@@ -175,6 +188,7 @@ def profile_verb(
     chip: Chip = "",
     lnc: Lnc = 1,
     ranks: Ranks = 1,
+    instance: Instance = "",
     time_limit: Limit = None,
     out: Annotated[
         Path | None,
@@ -197,7 +211,8 @@ def profile_verb(
 
     path, kernel = split_name(what)
     if not kernel:
-        _refuse_kernel_options(what, [("--arg", arg), ("--lnc", lnc != 1), ("--ranks", ranks != 1)])
+        given = [("--arg", arg), ("--lnc", lnc != 1), ("--ranks", ranks != 1)]
+        _refuse_kernel_options(what, [*given, ("--instance", instance)])
         _profile_script(path, words or [], chip, out, json, time_limit or 0.0)
         return
     _refuse_words(what, words)
@@ -206,7 +221,13 @@ def profile_verb(
 
     with alone(json):
         launch = prepare(
-            what, arg or [], chip, lnc, time_limit_s=_limit(time_limit), num_ranks=ranks
+            what,
+            arg or [],
+            chip,
+            lnc,
+            time_limit_s=_limit(time_limit),
+            num_ranks=ranks,
+            instance=instance,
         )
         profile, spans = profile_kernel(launch, progress_for(json))
     if out is not None:
@@ -277,12 +298,24 @@ def compare_verb(
     ranks: Annotated[
         int | None, typer.Option("--ranks", metavar="N", help="Ranks that run it at once.", min=1)
     ] = None,
+    instance: Instance = "",
     different: Annotated[
         bool,
         typer.Option(
             "--different", help="Say which is faster although their tensors or ranks differ."
         ),
     ] = False,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--tolerance",
+            metavar="RELATIVE",
+            min=0,
+            help="How far values may differ, as root mean square over that of A. Else by the "
+            "formats: 1e-4 for float32, 0.012 for bfloat16; integers must be equal.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Seed = 0,
     time_limit: Limit = None,
     json: Json = False,
@@ -290,11 +323,13 @@ def compare_verb(
     """Two kernels side by side; their values too, when both run here on the same arguments.
 
     Beside a saved profile a kernel takes that one's arguments, chip and cores, as far as none are
-    given. Exits with 1 when the two do different work, so that nothing can be said of their speed.
+    given. Exits with 1 when their values differ by more than rounding explains, and when the two do
+    different work, so that nothing can be said of their speed.
     """
     from glia.nki.tools.compare import How, compare
 
-    how = How(tuple(arg or ()), chip, lnc, ranks, seed, _limit(time_limit))
+    limit_s = _limit(time_limit)
+    how = How(tuple(arg or ()), chip, lnc, ranks, seed, limit_s, instance, tolerance)
     with alone(json):
         found = compare(first, second, how, progress_for(json), different)
     if json:
@@ -303,7 +338,7 @@ def compare_verb(
         from glia.report.kernel_console import comparison_view
 
         result_console().print(comparison_view(found))
-    if not found.is_judged:
+    if found.apart or not found.is_judged:
         raise typer.Exit(1)
 
 

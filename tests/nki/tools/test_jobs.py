@@ -9,14 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 from glia.core.errors import FormatError, KernelError, ModelError, UsageError
 from glia.core.kernel_records import KernelProfile
 from glia.core.progress import NullProgress
+from glia.nki.tools.agreement import agree
 from glia.nki.tools.check import check, generations
-from glia.nki.tools.compare import How, agree, compare, deltas, verdict
+from glia.nki.tools.compare import How, compare, deltas, verdict
 from glia.nki.tools.deadline import DeadlineError, deadline
 from glia.nki.tools.launch import prepare
 from glia.nki.tools.profile import profile_kernel
@@ -197,6 +199,33 @@ def test_kernels_that_differ_say_by_how_much():
     found = both("double", "in_place", "x=128x16")
     (one,) = found.agreement
     assert not one.identical and one.relative == pytest.approx(0.5)
+    assert found.apart == ("out0",)
+
+
+def test_how_far_values_may_differ_follows_from_the_formats():
+    x = np.random.default_rng(0).standard_normal((128, 64)).astype(np.float32)
+    f8, bf16 = ml_dtypes.float8_e4m3fn, ml_dtypes.bfloat16
+
+    def apart(a, b, *formats, tolerance=None):
+        found = agree({"out0": a}, {"out0": b}, [np.dtype(f) for f in formats], tolerance)
+        return [not one.within for one in found]
+
+    assert apart(x, x * (1 + 1e-6)) == [False] and apart(x, x * 1.001) == [True]
+    rounded = x.astype(bf16).astype(np.float32)
+    assert apart(x, rounded) == [True] and apart(x, rounded, bf16) == [False]
+    assert apart(x.astype(bf16), (x * 1.001).astype(bf16)) == [False]
+    assert apart(x.astype(f8), (x * 1.02).astype(f8)) == [False]
+    assert apart(x.astype(f8), (x * 1.5).astype(f8)) == [True]
+    one_wrong = x.copy()
+    one_wrong[3, 5] += 100 * 1e-4
+    assert apart(x, one_wrong) == [True]
+    assert apart(x, x * 1.5, tolerance=1.0) == [False]
+    numbers = np.arange(8, dtype=np.int32)
+    assert apart(numbers, numbers.copy()) == [False] and apart(numbers, numbers + 1) == [True]
+    assert apart(numbers, numbers + 1, bf16) == [True]
+    assert apart(x, np.where(x > 2, np.nan, x)) == [True] and apart(x, x[:64]) == [True]
+    two = agree({"out0": x}, {"out0": x, "out1": x})
+    assert [one.within for one in two] == [True, False]
 
 
 def test_a_saved_profile_comes_back_as_it_was(tmp_path):
@@ -291,13 +320,14 @@ def test_deltas_are_second_over_first():
 
 def test_agreement_of_shapes_nan_and_infinity():
     nan = np.array([1.0, np.nan, np.inf])
-    (found,), notes = agree({"y": nan}, {"y": nan + 0.0 * np.float64(1)})
-    assert found.relative == 0 and notes == []
-    (worse,), _ = agree({"y": nan}, {"y": np.array([1.0, 2.0, np.inf])})
+    (found,) = agree({"y": nan}, {"y": nan + 0.0 * np.float64(1)})
+    assert found.relative == 0 and found.within
+    (worse,) = agree({"y": nan}, {"y": np.array([1.0, 2.0, np.inf])})
     assert worse.worst_absolute == float("inf")
-    (shapes,), _ = agree({"y": nan}, {"y": nan[:2]})
+    (shapes,) = agree({"y": nan}, {"y": nan[:2]})
     assert not shapes.same_shape
-    assert agree({"y": nan}, {})[1] == ["different numbers of outputs: 1 and 0"]
+    (alone,) = agree({"y": nan}, {})
+    assert alone.name == "y (of one alone)" and not alone.within
 
 
 # -- checking ------------------------------------------------------------------------------------

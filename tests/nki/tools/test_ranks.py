@@ -89,6 +89,30 @@ def test_the_profile_has_the_time_of_the_links(file):
     assert "4 ranks" in time(4).arguments
 
 
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"num_ranks": 100_000}, r"at most 512 on trn2-ultraserver, the largest machine with trn2"),
+        ({"num_ranks": 129, "instance": "trn2.48xlarge"}, r"at most 128 on trn2.48xlarge: 16"),
+        ({"num_ranks": 5, "num_cores": 2, "instance": "trn2.3xlarge"}, r"at most 4 .*2 to a rank"),
+        ({"instance": "trn2.48xlarge", "chip": "trn1"}, r"which has trn2, with --chip trn1"),
+        ({"instance": "p5.48xlarge"}, r"chip h100 glia does not execute, expected one of inf2"),
+        ({"instance": "trn2.49xlarge"}, r"trn2.48xlarge"),
+        ({"num_ranks": 3, "chip": "inf2", "instance": "inf2.xlarge"}, r"at most 2 on inf2.xlarge"),
+    ],
+)  # fmt: skip
+def test_machines_without_room(file, options, text):
+    with pytest.raises(UsageError, match=text):
+        prepare(f"{file}:summed", ["x=4x4:f32", "group=ranks"], **options)
+
+
+def test_a_machine_gives_the_chip(file):
+    launch = prepare(
+        f"{file}:summed", ["x=4x4:f32", "group=ranks"], num_ranks=2, instance="inf2.48xlarge"
+    )
+    assert launch.target.chip == "inf2"
+
+
 def test_one_rank_is_told_of_the_option(file):
     with pytest.raises(GliaError, match="give --ranks 4, and --arg group=ranks"):
         ran(file, "x=4x4:f32", "group=ranks[[0,1]]", ranks=1)

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from glia.core.errors import UsageError
 from glia.core.kernel_records import Agreement, Delta, KernelComparison, KernelProfile
 from glia.core.progress import NullProgress, Progress
 from glia.core.units import format_quantity
+from glia.nki.arguments import TensorSpec, leaves
+from glia.nki.tools.agreement import agree
 from glia.nki.tools.deadline import DEFAULT_S
 from glia.nki.tools.launch import Launch, prepare
 from glia.nki.tools.profile import profile_kernel
@@ -43,6 +43,8 @@ class How:
     num_ranks: int | None = None
     seed: int = 0
     time_limit_s: float = DEFAULT_S
+    instance: str = ""
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def compare(
             sides.append(side)
     a, b = sides
     labels = _labels(a, b)
-    agreement, notes = _values(a, b, progress)
+    agreement, notes = _values(a, b, how, progress)
     apart = work_apart(a.profile, b.profile)
     judged = different or not apart
     words = verdict(*labels, a.profile, b.profile) if judged else NO_VERDICT.format(apart)
@@ -95,6 +97,7 @@ def compare(
 def _refuse_options(how: How) -> None:
     given = {
         "--arg": how.words, "--chip": how.chip, "--lnc": how.num_cores, "--ranks": how.num_ranks,
+        "--instance": how.instance,
     }  # fmt: skip
     wrong = [name for name, value in given.items() if value]
     if wrong:
@@ -111,12 +114,13 @@ def _kernel(text: str, how: How, like: Asked | None) -> _Side:
         launch = prepare(
             text,
             how.words,
-            how.chip or like.chip,
+            how.chip or ("" if how.instance else like.chip),
             how.num_cores or like.num_cores,
             how.seed,
             how.time_limit_s,
             how.num_ranks or like.num_ranks,
             like.words,
+            how.instance,
         )
     except UsageError as error:
         if not how.words or not str(error).startswith("--arg"):
@@ -126,7 +130,9 @@ def _kernel(text: str, how: How, like: Asked | None) -> _Side:
     return _Side(text, profile, launch)
 
 
-def _values(a: _Side, b: _Side, progress: Progress) -> tuple[tuple[Agreement, ...], list[str]]:
+def _values(
+    a: _Side, b: _Side, how: How, progress: Progress
+) -> tuple[tuple[Agreement, ...], list[str]]:
     """How well the values agree, or why that is not known."""
     if a.launch is None or b.launch is None:
         return (), ["values were not compared: a saved profile has none"]
@@ -135,7 +141,10 @@ def _values(a: _Side, b: _Side, progress: Progress) -> tuple[tuple[Agreement, ..
     if not a.launch.arguments.same_as(b.launch.arguments):
         return (), ["values were not compared: the arguments differ"]
     with progress.step("values"):
-        return agree(*(launch_values(side)[1] for side in (a.launch, b.launch)))
+        given = leaves(a.launch.arguments.specs())
+        formats = [spec.dtype.numpy for spec in given if isinstance(spec, TensorSpec)]
+        mine, theirs = (launch_values(side)[1] for side in (a.launch, b.launch))
+        return agree(mine, theirs, formats, how.tolerance), []
 
 
 def work_apart(a: KernelProfile, b: KernelProfile) -> str:
@@ -236,34 +245,3 @@ def _where(one: KernelProfile, other: KernelProfile) -> str:
     chip = one.chip if one.chip != other.chip else ""
     words = ", ".join(filter(None, (chip, cores)))
     return f" on {words}" if words else ""
-
-
-def agree(
-    first: dict[str, np.ndarray], second: dict[str, np.ndarray]
-) -> tuple[tuple[Agreement, ...], list[str]]:
-    """How well the outputs of both agree, in order; notes where there is nothing to compare."""
-    notes = []
-    if len(first) != len(second):
-        notes.append(f"different numbers of outputs: {len(first)} and {len(second)}")
-    pairs = zip(first.items(), second.values(), strict=False)
-    return tuple(_agreement(name, x, y) for (name, x), y in pairs), notes
-
-
-def _agreement(name: str, x: np.ndarray, y: np.ndarray) -> Agreement:
-    if x.shape != y.shape:
-        return Agreement(name, False, False, float("inf"), float("inf"))
-    if x.dtype == y.dtype and x.tobytes() == y.tobytes():
-        return Agreement(name, True, True, 0.0, 0.0)
-    a, b = _wide(x), _wide(y)
-    both = np.isfinite(a) & np.isfinite(b)
-    if not ((np.isnan(a) & np.isnan(b)) | (a == b) | both).all():
-        return Agreement(name, True, False, float("inf"), float("inf"))
-    difference = np.where(both, a - b, 0.0)
-    scale = float(np.sqrt(np.mean(np.where(both, a, 0.0) ** 2)))
-    rms = float(np.sqrt(np.mean(difference**2)))
-    relative = rms / scale if scale else (0.0 if rms == 0 else float("inf"))
-    return Agreement(name, True, False, float(np.abs(difference).max(initial=0.0)), relative)
-
-
-def _wide(array: np.ndarray) -> np.ndarray:
-    return array.view(np.uint8).astype(float) if array.dtype.fields else array.astype(float)

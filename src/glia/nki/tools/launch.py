@@ -20,6 +20,7 @@ from glia.nki.target import ENVIRONMENT, current_target
 from glia.nki.tools.arguments import Arguments, read_arguments
 from glia.nki.tools.deadline import DEFAULT_S, deadline
 from glia.nki.tools.files import load_kernels, split_name
+from glia.nki.tools.machines import check_ranks, chip_of
 from glia.nki.tools.surroundings import Surroundings
 
 DEFAULT_CHIP = "trn2"  # the chip whose timing is checked against measurements
@@ -108,17 +109,20 @@ def prepare(
     time_limit_s: float = DEFAULT_S,
     num_ranks: int = 1,
     saved: Sequence[str] = (),
+    instance: str = "",
 ) -> Launch:
     """The kernel that `FILE.py[:KERNEL]` names with the arguments of `NAME=SPEC` words.
 
-    `saved` are the words of another launch, for parameters that `words` say nothing of.
+    `saved` are the words of another launch, for parameters that `words` say nothing of. The ranks
+    must fit on the machine `instance`, or on the largest that has the chip.
 
     Raises:
         UsageError, ModelError: for a bad name, file or argument.
     """
     path, name = split_name(text)
-    target = chosen_target(chip)
+    target = chosen_target(chip_of(instance, chip))
     check_cores(target, num_cores)
+    check_ranks(target, num_cores, num_ranks, instance)
     with deadline(time_limit_s):  # the file's own code runs in here
         found = load_kernels(path)
         if name:

@@ -83,7 +83,7 @@ class Recent:
             return True
         if at == 0 or own[at - 1][1] != writer.tag:
             return False
-        return not self._overwritten(reader, own[at - 1][0])
+        return not self._overwritten(reader, writer.pattern, own[at - 1][0])
 
     def _alike(self, mine: Access, other: Access) -> bool:
         """Both cores make both writes in one order; what this core has yet to make is awaited."""
@@ -96,10 +96,11 @@ class Recent:
             return True
         return (mine.member, other.tag) in self._issued
 
-    def _overwritten(self, reader: Access, since: int) -> bool:
+    def _overwritten(self, reader: Access, these: Pattern, since: int) -> bool:
         """The reader's core wrote something else to these bytes after instruction `since`."""
         return any(
             since < other.made.index < reader.made.index
+            and patterns_overlap(other.pattern, these)
             and patterns_overlap(other.pattern, reader.pattern)
             for other in self._kept[reader.member, True].near(*span_of(reader.pattern))
         )
