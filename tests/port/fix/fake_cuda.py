@@ -1,13 +1,16 @@
 """A pretended CUDA: `with fake_cuda() as calls:` runs code that asks for CUDA on the CPU.
 
-Every call that would do something on CUDA is recorded with its arguments, in one spelling: what
-moves a tensor is `move`, with the device that it names. Questions (is it there, is it started) are
-not recorded. Numbers are those of the CPU in float32: autocast and scaling are recorded and off.
+Everything that torch.cuda has is replaced by something that writes down how it was called, with
+its arguments in one spelling: functions, streams, events, memory, generators, NVTX, graphs. Only
+`is_available`, `is_initialized` and `device_count`, which ask without doing anything, are not
+written down. Autocast and GradScaler are PyTorch's own: what is written down is the state that they
+put PyTorch into. Numbers are those of the CPU in float32.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,100 +18,40 @@ from unittest import mock
 
 import torch
 import torch.distributed as dist
-from torch.overrides import TorchFunctionMode, resolve_name
 
-Call = tuple[Any, ...]
-_TYPES = ("Float", "Double", "Half", "Long", "Int", "Byte")
+from port.fix.fake_tensors import Call, Devices, device_text, is_cuda, put
 
-
-def _device_text(device: Any) -> str:
-    """`cuda:0` for every way to name the current device; others by their name."""
-    text = f"cuda:{device}" if isinstance(device, int) else str(device)
-    return "cuda:0" if text in ("cuda", "None") else text
+_TYPES = ("Float", "Double", "Half", "Long", "Int", "Byte", "Short", "Bool", "Char", "BFloat16")
+_SUBMODULES = ("", "memory.", "random.", "nvtx.", "profiler.")
+_SCALER = ("scale", "unscale_", "step", "update")
 
 
-def _is_cuda(device: Any) -> bool:
-    return isinstance(device, (str, torch.device)) and str(device).startswith("cuda")
+class _Recorded:
+    """Something of CUDA: every call of a method is written down, under the thing's own name."""
 
+    def __init__(self, calls: list[Call], name: str, **results: Any) -> None:
+        self.__dict__.update(_calls=calls, _name=name, _results=results)
 
-class _Devices(TorchFunctionMode):
-    """Takes `cuda` out of the arguments of every function of PyTorch, and writes it down."""
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _recorder(self._calls, f"{self._name}.{name}", self._results.get(name))
 
-    def __init__(self, calls: list[Call]) -> None:
-        super().__init__()
-        self.calls = calls
+    def __enter__(self) -> Any:
+        self._calls.append((f"{self._name}.enter",))
+        return self
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = dict(kwargs or {})
-        name = (resolve_name(func) or getattr(func, "__name__", "")).rpartition(".")[2]
-        if func is torch.Tensor.cuda:
-            named = {
-                "device": None,
-                **dict(zip(("device", "non_blocking"), args[1:], strict=False)),
-                **kwargs,
-            }
-            self._moved(args[0], named.pop("device"), named)
-            return args[0]
-        if func is torch.Tensor.pin_memory:
-            self.calls.append(("pin_memory", tuple(args[0].shape)))
-            return args[0]
-        if func is torch.device or name == "_parse_to":
-            return func(*args, **kwargs)  # nothing is put there yet; Module.to moves by Tensor.to
-        if name == "to" and len(args) > 1 and type(args[1]) is int:
-            args = (args[0], f"cuda:{args[1]}", *args[2:])
-        if type(kwargs.get("device")) is int:
-            kwargs["device"] = f"cuda:{kwargs['device']}"
-        given = [a for a in (*args, *kwargs.values()) if _is_cuda(a)]
-        if given:
-            where = _device_text(given[0])
-            args = tuple("cpu" if _is_cuda(a) else a for a in args)
-            kwargs = {k: "cpu" if _is_cuda(v) else v for k, v in kwargs.items()}
-            if name == "to":
-                rest = {k: v for k, v in kwargs.items() if k != "device"}
-                self._moved(args[0], where, rest, args[2:])
-            else:
-                self.calls.append((name, where))
-        return func(*args, **kwargs)
-
-    def _moved(self, tensor, device, rest, more=()) -> None:
-        non_blocking = bool(rest.get("non_blocking", False) or (True in more))
-        self.calls.append(("move", tuple(tensor.shape), _device_text(device), non_blocking))
-
-
-class _Stream:
-    def __init__(self, calls: list[Call], name: str) -> None:
-        self.calls, self.name = calls, name
+    def __exit__(self, *_: object) -> None:
+        self._calls.append((f"{self._name}.exit",))
 
     def __str__(self) -> str:
-        return self.name
-
-    def wait_stream(self, other: Any) -> None:
-        self.calls.append(("wait_stream", self.name, str(other)))
-
-    def synchronize(self) -> None:
-        self.calls.append(("stream.synchronize", self.name))
-
-
-class _Event:
-    def __init__(self, calls: list[Call], **options: Any) -> None:
-        self.calls = calls
-        calls.append(("Event", tuple(sorted(options.items()))))
-
-    def record(self, stream: Any = None) -> None:
-        self.time_s = time.perf_counter()
-        self.calls.append(("event.record", str(stream)))
-
-    def synchronize(self) -> None:
-        self.calls.append(("event.synchronize",))
-
-    def elapsed_time(self, end: _Event) -> float:
-        self.calls.append(("event.elapsed_time",))
-        return (end.time_s - self.time_s) * 1e3
+        return self._name
 
 
 def _recorder(calls: list[Call], name: str, result: Any = None) -> Any:
     def call(*args: Any, **kwargs: Any) -> Any:
-        calls.append((name, tuple(map(_shown, args)), tuple(sorted(kwargs.items()))))
+        shown = tuple((k, _shown(v)) for k, v in sorted(kwargs.items()))
+        calls.append((name, tuple(map(_shown, args)), shown))
         return result() if callable(result) else result
 
     return call
@@ -116,55 +59,13 @@ def _recorder(calls: list[Call], name: str, result: Any = None) -> Any:
 
 def _shown(value: Any) -> Any:
     """Devices by their names; a tensor or a stream by its text."""
-    if isinstance(value, torch.device) or _is_cuda(value):
-        return _device_text(value)
+    if isinstance(value, torch.device) or is_cuda(value):
+        return device_text(value)
+    if isinstance(value, _Recorded):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_shown, value))
     return value if isinstance(value, (int, float, str, type(None))) else type(value).__name__
-
-
-_REAL_AUTOCAST = torch.autocast
-
-
-def _autocast(calls: list[Call], *, old: bool) -> Any:
-    def make(*args: Any, **kwargs: Any) -> Any:
-        names = ("enabled", "dtype", "cache_enabled")
-        if not old:
-            names = ("device_type", "dtype", "enabled", "cache_enabled")
-        named = {**dict(zip(names, args, strict=False)), **kwargs}
-        calls.append(
-            (
-                "autocast",
-                named.get("device_type", "cuda"),
-                str(named.get("dtype") or torch.float16),
-                bool(named.get("enabled", True)),
-                named.get("cache_enabled") is not False,
-            )
-        )
-        return _REAL_AUTOCAST("cpu", enabled=False)
-
-    return make
-
-
-_REAL_SCALER = torch.amp.GradScaler
-
-
-def _scaler(calls: list[Call], *, old: bool) -> Any:
-    def make(*args: Any, **kwargs: Any) -> Any:
-        if not old:
-            device, *args = args or [kwargs.pop("device", "cuda")]
-        calls.append(
-            ("GradScaler", "cuda" if old else device, tuple(args), tuple(sorted(kwargs.items())))
-        )
-        return _REAL_SCALER("cpu", enabled=False)
-
-    return make
-
-
-def _typed(calls: list[Call], name: str) -> Any:
-    def make(*args: Any) -> torch.Tensor:
-        calls.append((f"cuda.{name}", tuple(map(_shown, args))))
-        return getattr(torch, name)(*args)
-
-    return make
 
 
 @contextlib.contextmanager
@@ -173,45 +74,98 @@ def fake_cuda() -> Iterator[list[Call]]:
     calls: list[Call] = []
     flags = _flags()
     with contextlib.ExitStack() as stack:
-        for name, value in _functions(calls).items():
-            stack.enter_context(mock.patch(f"torch.cuda.{name}", value, create=True))
-        for path, value in _elsewhere(calls).items():
-            stack.enter_context(mock.patch(path, value))
-        stack.enter_context(_Devices(calls))
+        patches = {f"torch.cuda.{k}": v for k, v in {**_all(calls), **_known(calls)}.items()}
+        for path, value in {**patches, **_elsewhere(calls)}.items():
+            stack.enter_context(mock.patch(path, value, create=True))
+        stack.enter_context(Devices(calls))
         yield calls
         calls.append(("flags", *_flags()))
     _set_flags(flags)
 
 
-def _functions(calls: list[Call]) -> dict[str, Any]:
-    """What stands for the functions of torch.cuda."""
+def _all(calls: list[Call]) -> dict[str, Any]:
+    """Every function of torch.cuda that the next list does not know."""
+    found = {}
+    for module in _SUBMODULES:
+        owner = getattr(torch.cuda, module.rstrip("."), torch.cuda)
+        for name in dir(owner):
+            value = getattr(owner, name)
+            own = (getattr(value, "__module__", None) or "").startswith("torch.cuda")
+            if inspect.isfunction(value) and own and not name.startswith("_"):
+                path = name if module in ("memory.", "random.") else f"{module}{name}"
+                found[f"{module}{name}"] = _recorder(calls, path, _SMALL.get(name))
+    return found
+
+
+# What the functions give that programs do something with.
+_SMALL: dict[str, Any] = {
+    "memory_allocated": 1 << 20, "max_memory_allocated": 2 << 20, "memory_reserved": 3 << 20,
+    "max_memory_reserved": 4 << 20, "mem_get_info": (1 << 30, 1 << 31), "current_device": 0,
+    "get_device_name": "pretended", "is_bf16_supported": True, "memory_summary": "summary",
+    "get_device_capability": (9, 0), "initial_seed": 1, "get_arch_list": lambda: ["sm_90"],
+    "memory_stats": dict, "utilization": 0, "is_current_stream_capturing": False,
+}  # fmt: skip
+
+
+def _known(calls: list[Call]) -> dict[str, Any]:
+    """What has a state, or gives something that is used further."""
     state = torch.get_rng_state()
-    current = _Stream(calls, "current")
-    streams = iter(range(100))
-    results: dict[str, Any] = {
-        "synchronize": None, "empty_cache": None, "set_device": None, "manual_seed": None,
-        "manual_seed_all": None, "reset_peak_memory_stats": None, "memory_allocated": 1 << 20,
-        "max_memory_allocated": 2 << 20, "memory_reserved": 3 << 20, "max_memory_reserved": 4 << 20,
-        "get_device_name": "pretended", "is_bf16_supported": True, "get_rng_state": state,
-        "set_rng_state": None, "set_rng_state_all": None, "memory_summary": "summary",
-    }  # fmt: skip
+    current = _Recorded(calls, "current stream", query=True)
+    streams, events = iter(range(100)), iter(range(100))
+
+    def stream(*args: Any, **kwargs: Any) -> _Recorded:
+        name = f"stream {next(streams)}"
+        _recorder(calls, f"new {name}")(*args, **kwargs)
+        return _Recorded(calls, name, query=True, record_event=lambda: event())
+
+    def event(*args: Any, **kwargs: Any) -> _Event:
+        name = f"event {next(events)}"
+        _recorder(calls, f"new {name}")(*args, **kwargs)
+        return _Event(calls, name, query=True)
+
     return {
         "is_available": lambda: True,
         "is_initialized": lambda: True,
         "device_count": lambda: 2,
-        "current_device": lambda: 0,
-        **{name: _recorder(calls, name, result) for name, result in results.items()},
+        "current_device": _recorder(calls, "current_device", 0),
+        "get_rng_state": _recorder(calls, "get_rng_state", lambda: state),
         "get_rng_state_all": _recorder(calls, "get_rng_state_all", lambda: [state, state]),
-        "device": _recorder(calls, "device", contextlib.nullcontext),
-        "stream": _recorder(calls, "stream", contextlib.nullcontext),
-        "current_stream": lambda *_: current,
-        "Stream": lambda *_: _Stream(calls, f"stream {next(streams)}"),
-        "Event": lambda **options: _Event(calls, **options),
-        "nvtx.range": _recorder(calls, "nvtx.range", contextlib.nullcontext),
-        "amp.autocast": _autocast(calls, old=True),
-        "amp.GradScaler": _scaler(calls, old=True),
+        "device": _recorder(calls, "device", lambda: _Recorded(calls, "device")),
+        "stream": _recorder(calls, "stream", lambda: _Recorded(calls, "in stream")),
+        "current_stream": _recorder(calls, "current_stream", lambda: current),
+        "default_stream": _recorder(calls, "default_stream", lambda: current),
+        "get_device_properties": _recorder(
+            calls, "get_device_properties", lambda: mock.Mock(total_memory=1 << 31, major=9)
+        ),
+        "Stream": stream,
+        "Event": event,
+        "CUDAGraph": lambda *a: _Recorded(calls, "graph"),
+        "graph": _recorder(calls, "graph", lambda: _Recorded(calls, "in graph")),
+        "nvtx.range": _recorder(calls, "nvtx.range", lambda: _Recorded(calls, "in range")),
+        "amp.common.amp_definitely_not_available": lambda: False,
         **{f"{kind}Tensor": _typed(calls, f"{kind}Tensor") for kind in _TYPES},
     }
+
+
+class _Event(_Recorded):
+    def record(self, *args: Any) -> None:
+        self.__dict__["time_s"] = time.perf_counter()
+        _recorder(self._calls, f"{self._name}.record")(*args)
+
+    def elapsed_time(self, end: _Event) -> float:
+        _recorder(self._calls, f"{self._name}.elapsed_time")(end)
+        return (end.time_s - self.time_s) * 1e3
+
+
+def _typed(calls: list[Call], name: str) -> Any:
+    def make(*args: Any) -> torch.Tensor:
+        calls.append((f"cuda.{name}", tuple(map(_shown, args))))
+        return put(getattr(torch, name)(*args), "cuda:0")
+
+    return make
+
+
+# -- what is not part of torch.cuda --------------------------------------------------------------
 
 
 def _elsewhere(calls: list[Call]) -> dict[str, Any]:
@@ -238,7 +192,7 @@ def _elsewhere(calls: list[Call]) -> dict[str, Any]:
 
     def compile_model(model: Any = None, *, backend: str = "inductor", **options: Any) -> Any:
         calls.append(("compile", backend, tuple(sorted(options.items()))))
-        return model
+        return model if model is not None else lambda given: given
 
     class Loader(torch.utils.data.DataLoader):
         def __init__(self, *args: Any, pin_memory: bool = False, **options: Any) -> None:
@@ -247,24 +201,76 @@ def _elsewhere(calls: list[Call]) -> dict[str, Any]:
 
     return {
         "torch.Tensor.record_stream": record_stream,
-        "torch.autocast": _autocast(calls, old=False),
-        "torch.amp.autocast": _autocast(calls, old=False),
-        "torch.amp.GradScaler": _scaler(calls, old=False),
         "torch.distributed.init_process_group": init,
         "torch.nn.parallel.DistributedDataParallel": ddp,
         "torch.load": load,
         "torch.compile": compile_model,
         "torch.utils.data.DataLoader": Loader,
+        "torch.set_default_tensor_type": _recorder(calls, "set_default_tensor_type"),
+        **_casting(calls),
     }
+
+
+def _casting(calls: list[Call]) -> dict[str, Any]:
+    """PyTorch's own autocast and GradScaler: which class, and what state they bring about."""
+    autocast, scaler = torch.amp.autocast_mode.autocast, torch.amp.GradScaler
+    enter, leave, init = autocast.__enter__, autocast.__exit__, scaler.__init__
+
+    def entered(self: Any) -> Any:
+        result = enter(self)
+        calls.append(("autocast", _kind(self), *_casts(self.device)))
+        return result
+
+    def left(self: Any, *error: Any) -> Any:
+        result = leave(self, *error)
+        calls.append(("autocast left", *_casts(self.device)))
+        return result
+
+    def made(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        state = {k: v for k, v in vars(self).items() if isinstance(v, (str, int, float))}
+        calls.append(("GradScaler", _kind(self), tuple(sorted(state.items()))))
+
+    methods = {name: _watched(calls, getattr(scaler, name)) for name in _SCALER}
+    return {
+        "torch.amp.autocast_mode.autocast.__enter__": entered,
+        "torch.amp.autocast_mode.autocast.__exit__": left,
+        "torch.amp.GradScaler.__init__": made,
+        **{f"torch.amp.GradScaler.{name}": method for name, method in methods.items()},
+    }
+
+
+def _watched(calls: list[Call], method: Any) -> Any:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        calls.append((f"scaler.{method.__name__}", tuple(map(_shown, args))))
+        return method(self, *args, **kwargs)
+
+    return call
+
+
+def _kind(thing: Any) -> str:
+    return f"{type(thing).__module__}.{type(thing).__qualname__}"
+
+
+def _casts(device: str) -> tuple[Any, ...]:
+    with torch._C.DisableTorchFunction():
+        return (
+            device,
+            torch.is_autocast_enabled(device),
+            str(torch.get_autocast_dtype(device)),
+            torch.is_autocast_cache_enabled(),
+        )
 
 
 def _flags() -> tuple[bool, ...]:
     cudnn = torch.backends.cudnn
     matmul = torch.backends.cuda.matmul
-    return (cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32)
+    return (
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, matmul.allow_tf32,
+    )  # fmt: skip
 
 
 def _set_flags(flags: tuple[bool, ...]) -> None:
     cudnn = torch.backends.cudnn
-    cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = flags[:3]
-    torch.backends.cuda.matmul.allow_tf32 = flags[3]
+    cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = flags[:4]
+    torch.backends.cuda.matmul.allow_tf32 = flags[4]

@@ -53,10 +53,37 @@ CASES = [
     ),
     ("s = torch.cuda.get_rng_state()", "s = accel.get_rng_state()"),
     ('g = torch.Generator(device="cuda")', "g = torch.Generator(device=accel.generator_device())"),
-    ("with torch.cuda.amp.autocast():\n    f()", "with accel.autocast():\n    f()"),
+    ("with torch.cuda.amp.autocast():\n    f()", "with accel.amp_autocast():\n    f()"),
     (
         "with torch.cuda.amp.autocast(use, torch.bfloat16):\n    f()",
-        "with accel.autocast(enabled=use, dtype=torch.bfloat16):\n    f()",
+        "with accel.amp_autocast(use, torch.bfloat16):\n    f()",
+    ),
+    (
+        "cast = torch.cuda.amp.autocast if use else f\ncast()",
+        "cast = accel.amp_autocast if use else f\ncast()",
+    ),
+    (
+        "device_type = 'cuda' if 'cuda' in device else 'cpu'",
+        "device_type = accel.device_type(device)",
+    ),
+    (
+        "device_type = 'cuda' if x.device.type == 'cuda' else 'cpu'",
+        "device_type = accel.device_type(x.device)",
+    ),
+    (
+        "device_type = 'cuda' if str(device).startswith('cuda') else 'cpu'",
+        "device_type = accel.device_type(str(device))",
+    ),
+    ("if 'cuda' in device:\n    f()", "if accel.is_accelerator(device):\n    f()"),
+    ("if 'cuda' not in device:\n    f()", "if not accel.is_accelerator(device):\n    f()"),
+    ("torch.cuda.ipc_collect()", "accel.ipc_collect()"),
+    (
+        "def f(x):\n    d = rank % torch.cuda.device_count()\n    return x.to(d)",
+        "def f(x):\n    d = accel.device(rank % accel.device_count())\n    return x.to(d)",
+    ),
+    (
+        "def f(x):\n    gpu = rank % torch.cuda.device_count()\n    print(gpu)\n    return gpu",
+        "def f(x):\n    gpu = rank % accel.device_count()\n    print(gpu)\n    return gpu",
     ),
     (
         'with torch.autocast("cuda", dtype=torch.float16):\n    f()',
@@ -66,7 +93,7 @@ CASES = [
         'with torch.autocast(dtype=t, device_type="cuda"):\n    f()',
         "with accel.autocast(dtype=t):\n    f()",
     ),
-    ("s = torch.cuda.amp.GradScaler(enabled=use)", "s = accel.grad_scaler(enabled=use)"),
+    ("s = torch.cuda.amp.GradScaler(enabled=use)", "s = accel.amp_grad_scaler(enabled=use)"),
     ('s = torch.amp.GradScaler("cuda", enabled=use)', "s = accel.grad_scaler(enabled=use)"),
     ("x = x.pin_memory()", "x = accel.pin(x)"),
     (
@@ -115,11 +142,11 @@ IMPORTS = [
     (
         "import torch\nfrom torch.cuda.amp import GradScaler, custom_fwd\ns = GradScaler()\n",
         "import torch\nfrom torch.cuda.amp import custom_fwd\nimport accel\n"
-        "s = accel.grad_scaler()\n",
+        "s = accel.amp_grad_scaler()\n",
     ),
     (
         "import torch\nfrom torch.cuda.amp import GradScaler\ns = GradScaler()\n",
-        "import torch\nimport accel\ns = accel.grad_scaler()\n",
+        "import torch\nimport accel\ns = accel.amp_grad_scaler()\n",
     ),
     (
         "from torch import cuda as c, nn\nc.synchronize()\n",
@@ -134,8 +161,8 @@ IMPORTS = [
         "from torch import cuda  # why\nimport accel\naccel.synchronize()\n",
     ),
     (
-        "from torch import cuda\ncuda.synchronize()\ncuda.ipc_collect()\n",
-        "from torch import cuda\nimport accel\naccel.synchronize()\ncuda.ipc_collect()\n",
+        "from torch import cuda\ncuda.synchronize()\ncuda.cudart()\n",
+        "from torch import cuda\nimport accel\naccel.synchronize()\ncuda.cudart()\n",
     ),
 ]
 
@@ -153,6 +180,14 @@ LEFT = [
     ("class M(torch.nn.Module):\n    def cuda(self):\n        return super().cuda()", "C001"),
     ("s = torch.load(f, map_location=lambda storage, place: storage.cuda(0))", "C001"),
     ("s = x.untyped_storage().cuda()", "C001"),
+    ("import faisslike\nindex = faisslike.Index(3)\nindex.cuda()", "C001"),
+    ("ok = isinstance(s, torch.cuda.amp.GradScaler)", "C040"),
+    ("class S(torch.cuda.amp.GradScaler):\n    pass", "C040"),
+    ("class A(torch.cuda.amp.autocast):\n    pass", "C038"),
+    ("ok = isinstance(a, torch.cuda.amp.autocast)", "C038"),
+    ("tag = f'cuda:{metric}'", "C003"),
+    ("tag = f'cuda:{loss.mean()}'", "C003"),
+    ("x = x.to(f'cuda:{rank:d}')", "C002"),
     ("y = torch.Tensor.cuda(x)", "C001"),
     ("model = torch.compile(m, mode='max-autotune')", "C072"),
     ("args = TrainingArguments('out', torch_compile=True)", "C072"),

@@ -106,10 +106,20 @@ def test_the_pretended_cuda_tells_differences():
         ("torch.autocast('cuda')", "torch.autocast('cuda', dtype=torch.bfloat16)"),
         ("torch.backends.cudnn.benchmark = True", "pass"),
         ("torch.cuda.amp.GradScaler()", "torch.cuda.amp.GradScaler(2.0)"),
+        ("torch.cuda.amp.GradScaler()", "torch.amp.GradScaler('cuda')"),
+        ("torch.cuda.memory_stats()", "torch.cuda.memory_stats(0)"),
+        ("torch.cuda.Event()", "torch.cuda.Event(enable_timing=True)"),
+        ("torch.cuda.Stream().query()", "torch.cuda.Stream().synchronize()"),
+        ("torch.cuda.ipc_collect()", "pass"),
+        ("(x.cuda() + 1).cpu()", "x.cuda() + 1"),
+        ("assert x.cuda().is_cuda", "assert not x.is_cuda"),
     ]
+    nest = "torch.autocast('cuda', dtype=torch.bfloat16)"
+    old, new = "torch.cuda.amp.autocast", "(lambda: torch.autocast('cuda'))"
+    pairs += [(f"with {nest}:\n with {old}(): pass", f"with {nest}:\n with {new}(): pass")]
     for one, other in pairs:
-        with fake_cuda() as first:
+        with fake_cuda() as first, warnings.catch_warnings(action="ignore"):
             exec(HEAD + one)
-        with fake_cuda() as second:
+        with fake_cuda() as second, warnings.catch_warnings(action="ignore"):
             exec(HEAD + other)
         assert first != second, one

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from glia.port.fix.edits import Fix, Refusal, Replace
 from glia.port.fix.engine import Placer
+from glia.port.fix.facts import Facts
+from glia.port.fix.moving import why_not_moved
 from glia.port.fix.protect import Group, groups_of, is_shadowed
 from glia.port.fix.registry import Rewriter, rewriters
 from glia.port.fix.rewriters.widening import OTHER_KINDS
@@ -70,6 +72,7 @@ class Scope:
     blocks: Callable[[Rule], bool]
     by_hand: Callable[[Rule], str]
     is_accepted: Callable[[Rule, int], bool]
+    facts: Facts = field(default_factory=Facts)
 
 
 def plan_file(module: Module, placer: Placer, scope: Scope) -> FilePlan:
@@ -134,6 +137,11 @@ def _outcome(
         return outcome
     if is_shadowed(hit.module, hit.node):
         return _SHADOWED
+    reader = scope.facts.reader_of(hit)
+    if reader:
+        return Refusal(f"{reader} reads this code, and cannot read the helper's")
+    if hit.kind == "method" and hit.key == "cuda" and (why := why_not_moved(scope.facts, hit)):
+        return Refusal(why)
     reason = placer.add(outcome)
     return Refusal(reason) if reason else outcome
 
@@ -158,7 +166,7 @@ def _guards_left(module: Module, proposals: list[Proposal]) -> dict[ast.AST, Pro
     asked = {node for p in proposals for group in p.groups for node in group.asked}
     left: dict[ast.AST, Proposal | None] = dict.fromkeys(asked - rewritten)
     guards = {p.hit.node for p in proposals if p.is_guard and isinstance(p.outcome, Fix)}
-    kept_for_later = {n for n in guards - asked if not _decides_here(module, n)}
+    kept_for_later = {n for n in guards - asked if not _is_answered_here(module, n)}
     blocking = [p for p in proposals if p.blocks and not isinstance(p.outcome, Fix)]
     while True:
         exposed = [p for p in blocking if not _is_protected(p, left)]
@@ -173,10 +181,13 @@ def _guards_left(module: Module, proposals: list[Proposal]) -> dict[ast.AST, Pro
         left.update(news)
 
 
-def _decides_here(module: Module, node: ast.AST) -> bool:
-    """The answer is used in a condition, not kept for later where reading cannot follow it."""
+def _is_answered_here(module: Module, node: ast.AST) -> bool:
+    """The answer is used in a condition or to count with, and not kept for later where reading
+    cannot follow it."""
     inner = node
     for outer in module.enclosing(node):
+        if isinstance(outer, ast.BinOp):
+            return True
         if isinstance(outer, (ast.If, ast.IfExp, ast.While, ast.Assert)):
             return outer.test is inner
         if isinstance(outer, ast.stmt):

@@ -40,16 +40,25 @@ serves everybody. A later run only adds functions that are missing; what the pro
 A file that uses the helper imports it at its top, and PyTorch with it: also a file that imports
 PyTorch only inside functions.
 """
+_EVIDENCE = """## What must be known first
+
+- `x.cuda()` becomes `x.to(...)` where x evidently is a tensor or a module of PyTorch. Of anything
+  else only where no class of the project (tests and vendored code too) has a method `cuda` of its
+  own, and where it is not made by a package of which nobody knows what its objects are.
+- Code that a compiler reads is left, as the compilers refuse the helper's questions:
+  `torch.jit.script`, `torch.compile(fullgraph=True)`, `torch.export` and the like, wherever in the
+  project they are called, with all that such code calls, and the `forward` of modules that become
+  part of it. Where it cannot be seen which module is meant, that is every `forward`.
+- A class that is asked for (`isinstance(s, torch.cuda.amp.GradScaler)`) stays, and on CUDA what the
+  helper makes is of the class that it was made of before.
+"""
 _WRONG = """## Known to go wrong
 
 Look for these in the patch; each is a defect of glia, not of your code:
 
-- `torch.cuda.amp.autocast()` inside of another autocast is always float16; the new call takes the
-  other's format when it names none of its own.
-- `isinstance(s, torch.cuda.amp.GradScaler)`: the scaler is made from that class's parent.
-- `.cuda()` of a class of another file that has no `.to`.
-- Code that `torch.jit.script` or `torch.compile(fullgraph=True)` reads: neither takes the helper's
-  questions.
+- `.cuda()` of an object that a function is given, where its class has neither a `cuda` in the
+  project nor a `.to`.
+- Code that is compiled by a name that reading does not follow (`getattr(torch.jit, "script")`).
 - A name that another file imports from this one (`from train import autocast`) goes with its import
   when nothing here uses it any more.
 - A link is followed: the file it leads to is written.
@@ -80,7 +89,16 @@ def page() -> str:
         reasons[why_left(RULES[name])].append(_link(name))
     left = [f"| {_text(reason)} | {', '.join(names)} |" for reason, names in reasons.items()]
     return "\n".join(
-        (_HEAD, _HELPER, _WRONG, _REWRITTEN + "\n".join(rows), "", _LEFT + "\n".join(left), "")
+        (
+            _HEAD,
+            _HELPER,
+            _EVIDENCE,
+            _WRONG,
+            _REWRITTEN + "\n".join(rows),
+            "",
+            _LEFT + "\n".join(left),
+            "",
+        )
     )
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from glia.core.progress import NullProgress, Progress
 from glia.port.fix.documents import Document, read_document
 from glia.port.fix.edits import Edit, Fix
 from glia.port.fix.engine import Placer, apply_edits
+from glia.port.fix.facts import Facts, gather
 from glia.port.fix.file_plan import FilePlan, Proposal, Scope, plan_file
 from glia.port.fix.helper_text import (
     HELPER_NAME,
@@ -96,10 +97,11 @@ def fix_project(
     sources = [file for file in walk if file.kind in _READ]
     result = ProjectFix(num_files=len(sources))
     files: list[_File] = []
+    facts = gather(_texts(sources), root)
     with ExitStack() as stack:
         shown = Shown(stack, progress or NullProgress(), len(sources))
         for source in sources:
-            file = _planned(source, targets, settings, root.is_file(), result)
+            file = _planned(source, targets, settings, root.is_file(), facts, result)
             if file is not None:
                 files.append(file)
             shown.done(1)
@@ -110,6 +112,14 @@ def fix_project(
     return result
 
 
+def _texts(sources: Sequence[SourceFile]) -> Iterator[tuple[str, str]]:
+    """What can be read; the reasons of the others are told where they are planned."""
+    for source in sources:
+        with suppress(OSError, ValueError, FormatError, RecursionError, MemoryError):
+            if source.path.stat().st_size <= MAX_BYTES:
+                yield source.name, read_document(source.path, source.kind).text
+
+
 # -- planning ------------------------------------------------------------------------------------
 
 
@@ -118,6 +128,7 @@ def _planned(
     targets: Sequence[Target],
     settings: Settings,
     is_named: bool,
+    facts: Facts,
     result: ProjectFix,
 ) -> _File | None:
     """The file with its plan; None when nothing is to be done there."""
@@ -140,14 +151,18 @@ def _planned(
         result.unread.append(Unread(source.name, TOO_DEEP))
         return None
     placer = Placer(module, document.text)
-    plan = plan_file(module, placer, _scope(source, document, targets, settings))
+    plan = plan_file(module, placer, _scope(source, document, targets, settings, facts))
     file = _File(source, document, module, placer, plan)
     result.left += _left(file)
     return file if plan.fixes else None
 
 
 def _scope(
-    source: SourceFile, document: Document, targets: Sequence[Target], settings: Settings
+    source: SourceFile,
+    document: Document,
+    targets: Sequence[Target],
+    settings: Settings,
+    facts: Facts,
 ) -> Scope:
     ignored = suppressions(document.text)
 
@@ -160,6 +175,7 @@ def _scope(
         blocks=lambda rule: rule_summary(rule, targets).worst in ("raises", "silent"),
         by_hand=lambda rule: _by_hand(rule, targets),
         is_accepted=is_accepted,
+        facts=facts,
     )
 
 

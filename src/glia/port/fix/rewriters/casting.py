@@ -15,27 +15,32 @@ from glia.port.fix.edits import (
     replace,
 )
 from glia.port.fix.registry import rewrites
-from glia.port.fix.rewriters.common import NOT_CALLED, has_stars, renamed
+from glia.port.fix.rewriters.common import has_stars, renamed
 from glia.port.rules.conditions import is_called
 from glia.port.source.hits import Hit
 
-_OLD_AUTOCAST = ("enabled", "dtype", "cache_enabled")  # as torch.cuda.amp.autocast orders them
 _OLD = ("torch.cuda.amp.autocast", "torch.cuda.amp.autocast_mode.autocast")
 _OLD_SCALERS = ("torch.cuda.amp.GradScaler", "torch.cuda.amp.grad_scaler.GradScaler")
+_CLASS = Refusal("the class itself is meant here, as by isinstance; the helper makes objects of it")
 
 
 @rewrites("C038", share="yes")
 def old_autocast(hit: Hit) -> Fix | Refusal | None:
-    """`torch.cuda.amp.autocast(enabled, dtype)`: arguments by place are given their names."""
+    """`torch.cuda.amp.autocast()`: in float16 unless it names another format."""
     if hit.key not in _OLD:
         return Refusal("the module torch.cuda.amp itself is kept in a variable")
-    call = hit.call
-    if not is_called(hit) or call is None:
-        return NOT_CALLED
-    if any(isinstance(a, ast.Starred) for a in call.args):
-        return Refusal("its arguments are behind a star")
-    named = [NameArgument(call, a, n) for a, n in zip(call.args, _OLD_AUTOCAST, strict=False)]
-    return fix(Replace(hit.node, "@autocast"), *named)
+    if is_called(hit) or _makes_one_later(hit):
+        return replace(hit.node, "@amp_autocast")
+    return _CLASS
+
+
+def _makes_one_later(hit: Hit) -> bool:
+    """`partial(autocast, dtype=t)`, `(autocast if amp else nullcontext)()`."""
+    outer = hit.module.parents.get(hit.node)
+    if isinstance(outer, ast.Call):
+        is_partial = hit.module.dotted(outer.func) == "functools.partial"
+        return is_partial and outer.args[:1] == [hit.node]
+    return isinstance(outer, ast.IfExp) and outer.test is not hit.node
 
 
 @rewrites("C039", share="yes")
@@ -60,14 +65,16 @@ def _without_type(hit: Hit, call: ast.Call, device: ast.expr) -> Fix | Refusal:
 
 @rewrites("C040", share="partly")
 def scale_gradients(hit: Hit) -> Fix | Refusal | None:
-    """`torch.cuda.amp.GradScaler()`, `torch.amp.GradScaler("cuda")`."""
+    """`torch.cuda.amp.GradScaler()`, `torch.amp.GradScaler("cuda")`: each stays of its class."""
     if hit.key.endswith("ShardedGradScaler"):
         return Refusal("it belongs to FSDP on CUDA")
     call = hit.call
     if not is_called(hit) or call is None:
-        return NOT_CALLED
+        return _CLASS
+    if hit.key in _OLD_SCALERS:
+        return replace(hit.node, "@amp_grad_scaler")
     edits: list[Edit] = [Replace(hit.node, "@grad_scaler")]
-    device = None if hit.key in _OLD_SCALERS else hit.argument("device", 0)
+    device = hit.argument("device", 0)
     if device is not None:
         if not (isinstance(device, ast.Constant) and device.value == "cuda"):
             return Refusal("which device it scales for is not evident")

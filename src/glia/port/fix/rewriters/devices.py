@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from glia.port.fix.edits import AddArgument, Fix, Refusal, Replace, fix, replace
 from glia.port.fix.registry import rewrites
+from glia.port.fix.rewriters.choices import choice_by_type
 from glia.port.fix.rewriters.common import NOT_CALLED, device_call, renamed
 from glia.port.rules.conditions import is_called, receiver
 from glia.port.rules.devices import choice_of
 from glia.port.source.hits import Hit
-from glia.port.source.values import is_tensor
 
-_OWN_CUDA = Refusal("a class of this file has a method cuda of its own, which .to() would not call")
 _UNREAD_TEXT = Refusal("the text is put together in a way that reading does not follow")
 _NO_DEVICE = Refusal("it is not evident that this text is where something shall run")
 _PROSE = {
@@ -25,6 +25,8 @@ _PROSE = {
     "search", "sub", "removeprefix", "removesuffix", "getenv", "format", "append_path", "Library",
 }  # fmt: skip
 
+_NUMBER = re.compile(r"rank|gpu|dev|idx|ids?$|index|num|ordinal|count|argm|^[a-z]$")
+
 
 @rewrites("C001", share="yes")
 def move_by_method(hit: Hit) -> Fix | Refusal | None:
@@ -32,8 +34,6 @@ def move_by_method(hit: Hit) -> Fix | Refusal | None:
     call = hit.call
     if call is None or not isinstance(hit.node, ast.Attribute):
         return NOT_CALLED
-    if _defines_cuda(hit) and not is_tensor(hit.module, receiver(hit)):
-        return _OWN_CUDA
     if isinstance(hit.node.value, ast.Call) and getattr(hit.node.value.func, "id", "") == "super":
         return Refusal("it calls a method cuda of a base class")
     if _is_storage(hit):
@@ -69,10 +69,6 @@ def _given(value: ast.expr) -> Replace:
     return text if text is not None else Replace(value, "@device({which})", {"which": value})
 
 
-def _defines_cuda(hit: Hit) -> bool:
-    return any(isinstance(n, ast.FunctionDef) and n.name == "cuda" for n in hit.module.nodes)
-
-
 @rewrites("C002", share="yes")
 def move_by_text(hit: Hit) -> Fix | Refusal | None:
     """`x.to("cuda:0")` takes the text from the helper."""
@@ -102,7 +98,7 @@ def name_device(hit: Hit) -> Fix | Refusal | None:
     """A device named anywhere else: only where it is evident that it is one."""
     if isinstance(hit.node, ast.Name):
         return None
-    return _text(hit) if _is_device(hit) else _NO_DEVICE
+    return (choice_by_type(hit) or _text(hit)) if _is_device(hit) else _NO_DEVICE
 
 
 def _is_device(hit: Hit) -> bool:
@@ -132,7 +128,27 @@ def _outside_of_choice(hit: Hit) -> tuple[ast.AST, ast.AST | None]:
 
 
 def _has_number(hit: Hit) -> bool:
-    return hit.key.startswith("cuda:")
+    """ "cuda:0"; f"cuda:{rank}", where what is filled in is called as numbers of devices are."""
+    number = hit.key.removeprefix("cuda:")
+    if number == hit.key:
+        return False
+    if number.isdigit():
+        return True
+    filled = device_call(hit.node, hit.module.parents.get(hit.node))
+    index = filled.holes.get("index") if filled is not None else None
+    while isinstance(index, (ast.Call, ast.Subscript, ast.BinOp)):
+        if isinstance(index, ast.Call) and getattr(index.func, "id", "") in ("int", "str", "len"):
+            return True
+        index = _named_by(index)
+    name = getattr(index, "attr", getattr(index, "id", ""))
+    return isinstance(index, ast.Constant) or bool(_NUMBER.search(name.lower()))
+
+
+def _named_by(node: ast.Call | ast.Subscript | ast.BinOp) -> ast.expr:
+    """What gives an expression its name: `dist.get_rank()`, `gpus[0]`, `rank % 8`."""
+    if isinstance(node, ast.BinOp):
+        return node.left
+    return node.func if isinstance(node, ast.Call) else node.value
 
 
 def _receiving_name(hit: Hit, inner: ast.AST, outer: ast.AST | None) -> str | None:

@@ -10,10 +10,13 @@ import ast
 
 from glia.port.fix.edits import Fix, Refusal, Replace, fix, replace
 from glia.port.fix.registry import rewrites
+from glia.port.fix.rewriters.choices import choice_by_type, is_only_device
 from glia.port.fix.rewriters.common import NOT_CALLED, device_call, renamed
 from glia.port.fix.rewriters.widening import against_widening
 from glia.port.rules.conditions import is_called
 from glia.port.source.hits import Hit
+
+_ZERO = Refusal("0 stands for a machine without CUDA here; the CPU counts as 1")
 
 
 @rewrites("C006", share="partly", is_guard=True)
@@ -33,10 +36,14 @@ def count_devices(hit: Hit) -> Fix | Refusal | None:
         zero = any(isinstance(s, ast.Constant) and s.value == 0 for s in sides)
         one = any(isinstance(s, ast.Constant) and s.value == 1 for s in sides)
         if zero or (one and any(isinstance(op, (ast.GtE, ast.Lt)) for op in outer.ops)):
-            return Refusal("0 stands for a machine without CUDA here; the CPU counts as 1")
+            return _ZERO
     elif isinstance(outer, (ast.If, ast.IfExp, ast.BoolOp, ast.UnaryOp)):
-        return Refusal("0 stands for a machine without CUDA here; the CPU counts as 1")
-    return against_widening(hit) or renamed(hit, "device_count")
+        return _ZERO
+    refusal = against_widening(hit)
+    if refusal is None and isinstance(outer, ast.BinOp) and is_only_device(hit.module, outer):
+        left = outer.left
+        return replace(outer, "@device({left} % @device_count())", left=left)
+    return refusal or renamed(hit, "device_count")
 
 
 @rewrites("C011", share="yes", is_guard=True)
@@ -49,7 +56,7 @@ def ask_tensor(hit: Hit) -> Fix | Refusal | None:
 
 @rewrites("C012", share="partly", is_guard=True)
 def compare_type(hit: Hit) -> Fix | Refusal | None:
-    """`device.type == "cuda"`, `"cuda" in device`."""
+    """`device.type == "cuda"`, `"cuda" in device`, `"cuda" if "cuda" in device else "cpu"`."""
     if isinstance(hit.node, ast.Name):
         return None
     outer = hit.module.parents.get(hit.node)
@@ -58,4 +65,14 @@ def compare_type(hit: Hit) -> Fix | Refusal | None:
     edit = device_call(hit.node)
     if edit is None or edit.text != "@device()":
         return Refusal("a device with its number is compared; see which one is meant")
-    return against_widening(hit) or fix(Replace(edit.node, "@accelerator_type()"))
+    return against_widening(hit) or choice_by_type(hit) or _compared(hit)
+
+
+def _compared(hit: Hit) -> Fix:
+    outer = hit.module.parents.get(hit.node)
+    if isinstance(outer, ast.Compare) and len(outer.ops) == 1 and outer.left is hit.node:
+        if isinstance(outer.ops[0], ast.In):
+            return replace(outer, "@is_accelerator({device})", device=outer.comparators[0])
+        if isinstance(outer.ops[0], ast.NotIn):
+            return replace(outer, "not @is_accelerator({device})", device=outer.comparators[0])
+    return fix(Replace(hit.node, "@accelerator_type()"))

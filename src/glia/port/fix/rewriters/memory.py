@@ -34,3 +34,11 @@ def summarise(hit: Hit) -> Fix | Refusal | None:
     if not hit.key.endswith(".memory_summary"):
         return Refusal("the history is read by CUDA's own tools; leave it out elsewhere")
     return renamed(hit, "memory_summary")
+
+
+@rewrites("C138", share="partly")
+def collect_shared(hit: Hit) -> Fix | Refusal | None:
+    """`torch.cuda.ipc_collect()`."""
+    if hit.key != "torch.cuda.ipc_collect":
+        return Refusal("it exists on CUDA only; leave it out elsewhere, or ask for CUDA first")
+    return renamed(hit, "ipc_collect")

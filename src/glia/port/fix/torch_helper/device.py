@@ -26,8 +26,16 @@ def kind() -> str:
 
 def _has_cuda() -> bool:
     """Counts devices, which asks the driver's library: the question itself does not start CUDA, so
-    that afterwards CUDA_VISIBLE_DEVICES may still be set and processes may still be forked."""
+    that afterwards CUDA_VISIBLE_DEVICES may still be set and processes may still be forked.
+    torch.compile can read the other question alone without a break of its graph."""
+    if _is_compiling():
+        return torch.cuda.is_available()  # glia: ignore[C006] here the machine is asked
     return torch.cuda.device_count() > 0  # glia: ignore[C007] here the machine is asked
+
+
+def _is_compiling() -> bool:
+    compiler = getattr(torch, "compiler", None)  # since PyTorch 2.1
+    return compiler is not None and compiler.is_compiling()
 
 
 def _other_kind() -> str:
@@ -68,7 +76,7 @@ def is_available() -> bool:
 def device(which: Any = None) -> str:
     """The device as text: `cuda`, for 1 or "1" `cuda:1`; elsewhere the accelerator, or `cpu`."""
     here = kind()
-    text = "" if which is None else str(which)
+    text = "" if which is None else f"{which}"  # a tensor of one number as that number
     name, _, index = text.rpartition(":")
     if here == _CUDA:
         return f"{name or here}:{index}" if index.isdigit() else text or here
@@ -86,6 +94,17 @@ def accelerator_type() -> str:
     such comparisons stay false on the CPU."""
     here = kind()
     return _CUDA if here == _HOST else here
+
+
+def is_accelerator(device: Any) -> bool:
+    """True for a text that names the accelerator here; never on the CPU."""
+    return accelerator_type() in device
+
+
+def device_type(device: Any) -> str:
+    """The accelerator here where the device is one, else `cpu`: what torch.autocast takes."""
+    name = device.type if isinstance(device, torch.device) else device
+    return kind() if is_accelerator(name) else _HOST
 
 
 def on_accelerator(tensor: Any) -> bool:

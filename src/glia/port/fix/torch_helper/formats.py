@@ -31,6 +31,19 @@ def autocast(
     return torch.autocast(here, dtype=torch.bfloat16, enabled=enabled, cache_enabled=cache_enabled)
 
 
+def amp_autocast(
+    enabled: bool = True,
+    dtype: Any = torch.float16,  # glia: ignore[C042] it says nothing elsewhere
+    cache_enabled: bool = True,
+) -> Any:
+    """As torch.cuda.amp.autocast: its format is float16 also inside of an autocast of another."""
+    if kind() == _CUDA:
+        return torch.cuda.amp.autocast(
+            enabled, dtype, cache_enabled
+        )  # glia: ignore[C038] as before
+    return autocast(enabled=enabled, cache_enabled=cache_enabled)
+
+
 def grad_scaler(*args: Any, **kwargs: Any) -> Any:
     """A GradScaler; elsewhere than on CUDA it is turned off, as bfloat16 needs none."""
     if kind() == _CUDA:
@@ -38,13 +51,25 @@ def grad_scaler(*args: Any, **kwargs: Any) -> Any:
     return torch.amp.GradScaler(_HOST, enabled=False)
 
 
+def amp_grad_scaler(*args: Any, **kwargs: Any) -> Any:
+    """As `grad_scaler`, of the older class torch.cuda.amp.GradScaler."""
+    if kind() == _CUDA:
+        return torch.cuda.amp.GradScaler(*args, **kwargs)  # glia: ignore[C040] as before
+    return torch.cuda.amp.GradScaler(enabled=False)  # glia: ignore[C040] it does nothing
+
+
 def custom_fwd(forward: Any = None, *, cast_inputs: Any = None) -> Any:
     """The decorator of a `forward` of one's own under autocast."""
+    if kind() == _CUDA:
+        older = torch.cuda.amp.custom_fwd  # glia: ignore[C041] as before
+        return older(forward, cast_inputs=cast_inputs)
     return torch.amp.custom_fwd(forward, device_type=kind(), cast_inputs=cast_inputs)
 
 
 def custom_bwd(backward: Any) -> Any:
     """The decorator of a `backward` of one's own under autocast."""
+    if kind() == _CUDA:
+        return torch.cuda.amp.custom_bwd(backward)  # glia: ignore[C041] as before
     return torch.amp.custom_bwd(backward, device_type=kind())
 
 
