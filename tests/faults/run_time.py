@@ -224,6 +224,32 @@ def selecting_a_block_of_its_own(x: Any, which: Any) -> Any:
     return selecting_a_block_that_the_other_core_writes(x, which)
 
 
+def sent_half_written(x: Any) -> Any:
+    """Core 0 writes 32 rows of what it sends, core 1 all 64; both know it."""
+    rows, tile, other = (32, 64)[nl.program_id(0)], empty(64, 512), empty(64, 512)
+    nisa.dma_copy(tile[0:rows], x[0:rows])
+    nisa.sendrecv(
+        tile, other, send_to_rank=1 - nl.program_id(0), recv_from_rank=1 - nl.program_id(0),
+        pipe_id=0,
+    )  # fmt: skip
+    return other
+
+
+@look_alike(f"{ISA} sendrecv: rows never written are sent, and left alone", cores=2)
+def sending_rows_never_written(x: Any) -> Any:
+    core, out = nl.program_id(0), nl.ndarray((96, 512), x.dtype, nl.shared_hbm)
+    rows = (64, 32)[core]
+    nisa.dma_copy(out[64 * core : 64 * core + rows], sent_half_written(x)[0:rows])
+    return out
+
+
+@fault(r"never written, as element .32, 0", f"{ISA} sendrecv: what core 0 never wrote", cores=2)
+def using_rows_that_the_other_core_never_wrote(x: Any) -> Any:
+    core, out = nl.program_id(0), nl.ndarray((128, 512), x.dtype, nl.shared_hbm)
+    nisa.dma_copy(out[64 * core : 64 * core + 64], sent_half_written(x))  # here
+    return out
+
+
 @fault(r"different values", f"{ISA} core_barrier: both write one row, not alike",
        X, THREE, cores=2)  # fmt: skip
 def two_cores_write_a_row_with_different_values(x: Any, row: Any) -> Any:

@@ -241,12 +241,20 @@ def test_bits_of_a_column_of_another_sign():
     ops=st.tuples(st.sampled_from(sorted(BINARY)), st.sampled_from(sorted(BINARY))),
     reverse=st.tuples(st.booleans(), st.booleans()), column=st.booleans(), p=rows,
     seed=st.integers(0, 99), kind=st.sampled_from(["float32", "bfloat16", "int8"]),
+    own=st.sampled_from(["float32", "bfloat16", "float16", "int8"]),
 )  # fmt: skip
 def test_scalar_tensor_tensor(
-    ops: tuple[str, str], reverse: tuple[bool, bool], column: bool, p: int, seed: int, kind: str
+    ops: tuple[str, str],
+    reverse: tuple[bool, bool],
+    column: bool,
+    p: int,
+    seed: int,
+    kind: str,
+    own: str,
 ):
+    """The column may be of any dtype here: "All input tiles can be any supported dtype"."""
     x, y = (whole(p, 2, 3, kind=kind, low=-3, high=4, seed=seed + i) for i in (0, 1))
-    c = whole(p, 1, kind="float32", low=-3, high=4, seed=seed + 2)
+    c = whole(p, 1, kind=own, low=-3, high=4, seed=seed + 2)
 
     def call(d: Any, a: Any, s: Any, b: Any) -> None:
         first, second = (getattr(nl, op) for op in ops)
@@ -332,7 +340,6 @@ RULES: list[tuple[str, Callable[[], Any], str]] = [
     ("stt bits", lambda: stt(op1=nl.bitwise_or), "binary arithmetic"),
     ("stt power", lambda: stt(op0=nl.power), "GpSimd"),
     ("stt unary", lambda: stt(op0=nl.abs), "binary arithmetic"),
-    ("stt column", lambda: stt(operand0=sbuf(8, 1, kind="bfloat16")), "expected float32"),
     ("stt result without operator", lambda: stt(reduce_res=sbuf(8, 1)), "reduce_op"),
     ("stt going on without operator", lambda: stt(reduce_cmd=nisa.reduce_cmd.reduce), "reduce_op"),
     ("stt reduction", lambda: stt(reduce_op=nl.subtract), "one of nl.add"),

@@ -78,7 +78,8 @@ def sendrecv(
 ) -> Instruction:
     """Each core sends `src` to the other's `dst`; both in SBUF, of one shape and dtype.
 
-    Calls with the same `pipe_id` meet in the order in which each core makes them.
+    Calls with the same `pipe_id` meet in the order in which each core makes them. Elements of `src`
+    that were never written stay undefined where they arrive.
 
     Raises:
         KernelError: outside a launch on two cores, for operands that differ or are elsewhere, for
@@ -104,7 +105,14 @@ def sendrecv(
     key = f"sendrecv pipe {int(pipe_id)} of {src.dtype}{list(src.shape)}"
     work = Work(dma=_work(src, software), sram=traffic(src, dst))
     sync = Sync("sendrecv", _CORES, key, _swap)
-    return b.emit(what, Engine.dma, (dst,), (src,), work, _nothing, sync=sync)
+    if b.shadow(src).partly_written(src) is not None:
+        b.uncertain.add(src.storage.index)
+    return b.emit(what, Engine.dma, (dst,), (src,), work, _nothing, sync=sync, moves=_all_arrives)
+
+
+def _all_arrives(out: np.ndarray, _: np.ndarray) -> None:
+    """What the other core left undefined is not known while this one is traced; the run tells."""
+    out[...] = True
 
 
 def _is_number(value: Any) -> bool:

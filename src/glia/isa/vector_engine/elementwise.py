@@ -26,6 +26,7 @@ from glia.isa.rules import (
     require,
     require_ints,
     same_shape,
+    scalar_or_column,
     store,
 )
 from glia.isa.stream import Instruction
@@ -249,7 +250,7 @@ def scalar_tensor_tensor(
     same_shape(what, dst, data=data, operand1=operand1)
     not_both_psum(what, data, operand1)
     first, second = vector_operator(what, op0), vector_operator(what, op1)
-    columns = fp32_operand(what, "operand0", operand0, dst.num_partitions)
+    columns = scalar_or_column(what, "operand0", operand0, dst.num_partitions)
     reduced = _side_reduction(what, data, reduce_op, reduce_cmd, reduce_res)
     n = pair_elements(b.target, second.name, dst, data, operand1)
     work = vector_work(b.target, n, dst, data, operand1)

@@ -126,12 +126,12 @@ class Launch:
 def witness_of(stream: Stream) -> Witness | None:
     """Who follows a launch of the stream; None when its trace shows all."""
     several = stream.place.num_cores > 1
-    moved = several and any(
-        view.indirection is not None and is_common(view.storage)
+    met = several and any(
+        (made.sync is not None and made.sync.kind == "sendrecv")
+        or any(v.indirection and is_common(v.storage) for v in (*made.writes, *made.reads))
         for made in stream.instructions
-        for view in (*made.writes, *made.reads)
     )
-    if not moved and not stream.uncertain:
+    if not met and not stream.uncertain:
         return None
     witness = Witness(stream.instructions, several)
     witness.track((s for s in stream.storages if s.index in stream.uncertain), 0)

@@ -56,9 +56,19 @@ def _meet(
             made.sync.exchange([launches[m].operands() for m in group])
         except KernelError as error:
             raise located(error, made.file, made.line) from None
-    for member in group:
+    sent = [_sent(launches[member], waiting[member]) for member in group]
+    for member, other in zip(group, reversed(sent), strict=True):
         launches[member].passed()
+        witness = launches[member].witness
+        if other is not None and witness is not None:
+            witness.received(waiting[member], other)
         del waiting[member]
+
+
+def _sent(launch: Launch, made: Instruction) -> np.ndarray | None:
+    """Which elements of what a core sends to the other are defined; None: all, or no sendrecv."""
+    pair = made.sync is not None and made.sync.kind == "sendrecv"
+    return launch.witness.sent(made) if pair and launch.witness is not None else None
 
 
 def run_together(launches: Mapping[Member, Launch], twins: Sequence[Twins] = ()) -> Seen:

@@ -136,6 +136,18 @@ class Witness:
             found[0] = replace(found[0], arrived=arrived)
         return found
 
+    def sent(self, made: Instruction) -> np.ndarray | None:
+        """Which elements of what a core sends are defined; None: all."""
+        src = made.reads[0]
+        flags = self._flags.get(src.storage.index)
+        return None if flags is None else np.asarray(_bytes_of(src, flags).all(axis=-1))
+
+    def received(self, made: Instruction, defined: np.ndarray) -> None:
+        """What the other core sent arrived, and is as defined as it was there."""
+        dst = made.writes[0]
+        self.track([dst.storage], made.index)
+        _Touched(0, dst, dst, arrived=defined).mark(self._flags[dst.storage.index])
+
     def note(self, made: Instruction, found: Sequence[_Touched], places: Mapping[int, Hbm]) -> None:
         """The step was carried out: its results are written."""
         for one in found[: len(made.writes)]:
