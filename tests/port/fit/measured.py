@@ -9,7 +9,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 
-from glia.port.fit.torch_trace import peak_of, swapped
+from glia.port.fit.torch_counter import peak_of, swapped
 
 
 def allocator_peak(
@@ -20,7 +20,7 @@ def allocator_peak(
     Gradients exist before, so that they are not part of it.
     """
     for parameter in module.parameters():
-        parameter.grad = torch.zeros_like(parameter)
+        parameter.grad = torch.zeros_like(parameter) if parameter.requires_grad else None
     context = contextlib.nullcontext() if backward else torch.no_grad()
     with context, profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
         made = module(**kwargs)

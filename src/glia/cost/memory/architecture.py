@@ -25,7 +25,8 @@ Kind = Literal["model", "float32", "widened", "narrow", "byte"]
 class Weight:
     """`copies` parameter tensors of one shape. `kv_elements` of each belong to KV heads.
 
-    `is_linear` says that quantisation would store it in fewer bits.
+    `is_linear` says that quantisation would store it in fewer bits, `is_trained` that it has a
+    gradient and optimizer state.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Weight:
     kv_elements: int = 0
     copies: int = 1
     is_linear: bool = False
+    is_trained: bool = True
 
     @property
     def num_elements(self) -> int:
@@ -115,12 +117,14 @@ class Layer:
 class Traced:
     """Peaks of a model whose code was run instead of counted, in bytes; None with `why` unknown.
 
+    `inference_bytes` are beside `cache_bytes`, what the code keeps for the next token.
     `has_own_inputs` says that batch, length and format are those of the code.
     """
 
     training_bytes: float | None
     inference_bytes: float | None
     why: str = ""
+    cache_bytes: float | None = None
     has_own_inputs: bool = True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,14 @@ def config_file(spec: str) -> Path | None:
     return path if path.suffix == ".json" else None
 
 
+# Numbers that JSON has not, as transformers writes them: {"__float__": "Infinity"}.
+_SPECIAL = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
+
+
+def _special(table: dict[str, Any]) -> Any:
+    return _SPECIAL.get(table["__float__"], table) if table.keys() == {"__float__"} else table
+
+
 def read_config(path: Path) -> Config:
     """The config in a file.
 
@@ -159,7 +168,7 @@ def read_config(path: Path) -> Config:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ModelError(f"reading {path}: got more than 16 MiB, expected a config; check it")
-        tree = json.loads(path.read_bytes())
+        tree = json.loads(path.read_bytes(), object_hook=_special)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(

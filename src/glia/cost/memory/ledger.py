@@ -29,6 +29,7 @@ from glia.cost.memory.reserves import Runtime, reserves
 from glia.cost.memory.sharding import padded_vocab, share
 
 COUNTED = "counted from the configuration"
+TRACED = "the peak of the model's own code on example inputs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +192,18 @@ def rank_elements(architecture: Architecture, weight: Weight, degree: int) -> fl
 def _rank_sum(
     architecture: Architecture, degree: int, per_weight: Callable[[Weight], float]
 ) -> float:
-    """Sum of whole-weight bytes, each by its part on one rank."""
+    """Sum of whole-weight bytes, each by its part on one rank; empty tensors take none."""
     return sum(
         per_weight(w) * rank_elements(architecture, w, degree) / w.num_elements
         for w in architecture.weights()
+        if w.num_elements
     )
+
+
+def _trained(parts: Architecture) -> Architecture:
+    """The parts without the weights that are frozen; only code that was run has some."""
+    weights = tuple(w for w in parts.embedding.weights if w.is_trained)
+    return replace(parts, embedding=replace(parts.embedding, weights=weights))
 
 
 def _weights_line(
@@ -229,13 +237,14 @@ def _stored(weight: Weight, work: Workload, quantised: Quantised, each: float) -
 def _gradients_line(parts: Architecture, work: Workload, plan: Plan) -> MemoryLine:
     divided = plan.dp if work.zero >= 2 else 1
     itemsize = dtype(work.gradient_dtype).itemsize
-    size = _rank_sum(parts, plan.tp, lambda w: w.num_elements * itemsize) / divided
+    size = _rank_sum(_trained(parts), plan.tp, lambda w: w.num_elements * itemsize) / divided
     return MemoryLine("gradients", exact(size, "B", COUNTED), work.gradient_dtype)
 
 
 def _optimizer_line(parts: Architecture, work: Workload, plan: Plan) -> MemoryLine:
     optimizer, divided = OPTIMIZERS[work.optimizer], plan.dp if work.zero >= 1 else 1
-    size = _rank_sum(parts, plan.tp, lambda w: state_bytes(optimizer, w, work.itemsize)) / divided
+    size = _rank_sum(_trained(parts), plan.tp, lambda w: state_bytes(optimizer, w, work.itemsize))
+    size /= divided
     what = optimizer.title + (f", ZeRO over {divided} ranks" if divided > 1 else "")
     return MemoryLine("optimizer state", exact(size, "B", COUNTED), what)
 
@@ -280,14 +289,15 @@ def _serving_line(parts: Architecture, work: Workload, plan: Plan) -> MemoryLine
 def _traced_line(num_bytes: float | None, why: str) -> MemoryLine:
     if num_bytes is None:
         return MemoryLine("activations", None, why)
-    reason = "the peak of the model's own code on its example inputs"
-    return MemoryLine("activations", exact(num_bytes, "B", reason), reason)
+    return MemoryLine("activations", exact(num_bytes, "B", TRACED), TRACED)
 
 
 def _cache_line(parts: Architecture, work: Workload, plan: Plan) -> tuple[MemoryLine, ...]:
     if parts.traced is not None:
-        what = "how the model caches is not in its parameters"
-        return (MemoryLine("KV cache", None, what),) if parts.is_causal else ()
+        cached, what = parts.traced.cache_bytes, "how the model caches is not in its parameters"
+        if cached:
+            return (MemoryLine("KV cache", exact(cached, "B", TRACED), TRACED),)
+        return (MemoryLine("KV cache", None, what),) if parts.is_causal and cached is None else ()
     if not any(layer.is_decoder for layer in parts.layers):
         return ()
     itemsize = dtype(work.kv_dtype).itemsize

@@ -125,8 +125,10 @@ def _refuse_for_traced(request: FitRequest, has_own_inputs: bool) -> None:
     if has_own_inputs:
         given = {"--seq": request.seq, "--batch": request.batch, "--dtype": request.dtype}
         found += [name for name, value in given.items() if value is not None]
-    if request.checkpoint != "none":
-        found.append("--checkpoint")
+    if request.checkpoint == "selective" or (has_own_inputs and request.checkpoint != "none"):
+        found.append(f"--checkpoint {request.checkpoint}")
+    if request.kv_dtype is not None:
+        found.append("--kv-dtype")
     if found:
         raise UsageError(
             f"{', '.join(found)}: got a value for a model that is run instead of counted, expected "

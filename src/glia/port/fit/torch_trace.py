@@ -1,86 +1,20 @@
-"""Memory of a PyTorch module, counted while its own code runs on tensors without data.
+"""A user's own module: its exact parameters, and its peaks on its own example inputs.
 
-Code that looks at values runs on its real example inputs instead. Every tensor that an operation
-makes is counted until it is freed, so the peak is the one of eager PyTorch, byte for byte.
+It runs without data; code that looks at values runs on its real inputs instead.
 """
 
 from __future__ import annotations
 
-import logging
-import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from glia.core.errors import ModelError
 from glia.cost.memory.architecture import Architecture, Block, Traced, Weight
 from glia.frontends.load import LoadedModel
-
-
-class AllocationCounter(TorchDispatchMode):
-    """Counts bytes of the storages that operations make inside it; `peak_bytes` is the most."""
-
-    def __init__(self, known: Iterable[torch.Tensor] = ()) -> None:
-        super().__init__()
-        self.live_bytes = 0
-        self.peak_bytes = 0
-        self._live: dict[int, int] = {}
-        self._known = {tensor.untyped_storage()._cdata for tensor in known}
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        """Run the operation and count what it made."""
-        made = func(*args, **(kwargs or {}))
-        for leaf in pytree.tree_leaves(made):
-            if isinstance(leaf, torch.Tensor):
-                self._add(leaf.untyped_storage())
-        return made
-
-    def _add(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key in self._live or key in self._known:
-            return
-        self._live[key] = storage.nbytes()
-        self.live_bytes += storage.nbytes()
-        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
-        weakref.finalize(storage, self._drop, key)
-
-    def _drop(self, key: int) -> None:
-        self.live_bytes -= self._live.pop(key, 0)
-
-
-def peak_of(module: torch.nn.Module, run: Callable[[], Any], *, backward: bool) -> int:
-    """Peak bytes of what `run` makes beside parameters, buffers and gradients.
-
-    With `backward` the loss, or the sum of the results, is differentiated as well.
-    """
-    tensors = [*module.parameters(), *module.buffers()]
-    tensors += [p.grad for p in module.parameters() if p.grad is not None]
-    counter = AllocationCounter(tensors)
-    with torch.enable_grad() if backward else torch.no_grad(), counter:
-        made = run()
-        if backward:
-            _loss(made).backward()
-        del made
-    return counter.peak_bytes
-
-
-def _loss(made: Any) -> torch.Tensor:
-    """The loss of a result that has one, else the sum of its float tensors that need gradients."""
-    loss = getattr(made, "loss", None)
-    if isinstance(loss, torch.Tensor):
-        return loss
-    leaves = [t for t in pytree.tree_leaves(made) if isinstance(t, torch.Tensor)]
-    wanted = [t for t in leaves if t.requires_grad]
-    if not wanted:
-        raise ModelError("the results need no gradient")
-    return torch.stack([t.float().sum() for t in wanted]).sum()
+from glia.port.fit.torch_counter import fake_mode, peak_of, swapped
 
 
 def trace_module(loaded: LoadedModel) -> Architecture:
@@ -109,9 +43,12 @@ def trace_module(loaded: LoadedModel) -> Architecture:
 
 
 def weights_of(module: torch.nn.Module) -> Iterator[Weight]:
-    """Every parameter once, tied ones included."""
-    for name, parameter in module.named_parameters():
-        yield Weight(name, tuple(parameter.shape))
+    """Every parameter once, tied ones included; all are trained where all are frozen."""
+    parameters = dict(module.named_parameters())
+    is_frozen = not any(p.requires_grad for p in parameters.values())
+    for name, parameter in parameters.items():
+        is_trained = parameter.is_floating_point() and (parameter.requires_grad or is_frozen)
+        yield Weight(name, tuple(parameter.shape), is_trained=is_trained)
 
 
 def _peak(loaded: LoadedModel, *, backward: bool) -> tuple[int | None, str]:
@@ -145,12 +82,6 @@ def _real_peak(loaded: LoadedModel, backward: bool) -> tuple[int | None, str]:
                 buffer.copy_(saved)
 
 
-def fake_mode() -> FakeTensorMode:
-    """Tensors without data; what does not run on them is told by its exception alone."""
-    logging.getLogger("torch._subclasses.fake_tensor").setLevel(logging.CRITICAL)
-    return FakeTensorMode(allow_non_fake_inputs=True)
-
-
 def _fake_peak(loaded: LoadedModel, backward: bool) -> int:
     mode = fake_mode()
 
@@ -161,39 +92,6 @@ def _fake_peak(loaded: LoadedModel, backward: bool) -> int:
     args, kwargs = pytree.tree_map(fake, (loaded.args, loaded.kwargs))
     with mode, swapped(loaded.module, fake) as module:
         return peak_of(module, lambda: module(*args, **kwargs), backward=backward)
-
-
-@contextmanager
-def swapped(
-    module: torch.nn.Module, change: Callable[[torch.Tensor], torch.Tensor]
-) -> Iterator[torch.nn.Module]:
-    """Inside, every parameter and buffer is what `change` made of it; tied ones stay tied."""
-    made: dict[int, Any] = {}
-    saved: list[Any] = []
-    for owner in module.modules():
-        for table in (owner._parameters, owner._buffers):
-            for name, tensor in table.items():
-                if tensor is None:
-                    continue
-                saved.append((table, name, tensor))
-                if id(tensor) not in made:
-                    made[id(tensor)] = _changed(tensor, change)
-                table[name] = made[id(tensor)]
-    try:
-        yield module
-    finally:
-        for table, name, tensor in saved:
-            table[name] = tensor
-
-
-def _changed(tensor: torch.Tensor, change: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    new = change(tensor.detach())
-    if not isinstance(tensor, torch.nn.Parameter):
-        return new
-    parameter: Any = torch.nn.Parameter(new, requires_grad=tensor.requires_grad)
-    if tensor.requires_grad:
-        parameter.grad = torch.zeros_like(new)
-    return parameter
 
 
 @contextmanager

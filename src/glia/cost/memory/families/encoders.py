@@ -104,7 +104,7 @@ def read_bert(config: Config) -> Architecture:
         embedding=first,
         head=_bert_head(config, head, h, vocab, tied),
         num_logits=head.num_logits,
-        loss_is_wide=False,
+        loss_is_wide="ForCausalLM" in str(config.items("architectures")[:1]),
         pools=head.kind == "classes",
         # RoBERTa and its kin count positions from the padding id + 1.
         num_positions=positions - (2 if config.model_type in _OFFSET else 0),

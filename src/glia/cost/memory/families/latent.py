@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glia.core.errors import ModelError
 from glia.cost.memory import blocks
 from glia.cost.memory.architecture import (
     Architecture,
@@ -107,11 +108,26 @@ def _attention(config: Config, hidden: int, heads: int) -> Block:
     return joined(parts)
 
 
+def _active_experts(config: Config) -> int:
+    """To how many experts a token goes; DeepSeek-V2's config class leaves it at null.
+
+    Raises:
+        ModelError: when the config does not say it.
+    """
+    if config.maybe_size("num_experts_per_tok") is None:
+        raise ModelError(
+            f"reading {config.where}: got no num_experts_per_tok, expected to how many of the "
+            "experts a token goes (transformers cannot run such a model either); add it: 6 is that "
+            "of DeepSeek-V2, 8 of V3"
+        )
+    return config.size("num_experts_per_tok")
+
+
 def _feed_forward(config: Config, hidden: int, sparse: bool) -> tuple[Block, tuple[int, ...], int]:
     if not sparse:
         width = config.size("intermediate_size")
         return blocks.gated_mlp(hidden, width), (width,), 3 * width
-    width, active = config.size("moe_intermediate_size"), config.size("num_experts_per_tok")
+    width, active = config.size("moe_intermediate_size"), _active_experts(config)
     block = blocks.experts(hidden, width, config.size("n_routed_experts"), active)
     block += Block(kept=(Kept("router input", hidden, kind="widened"),))
     shared = config.size("n_shared_experts", default=0, least=0) * width
