@@ -96,13 +96,9 @@ def states_outside(delta, u, a, b, c, copied=False):
 
 
 @nki.jit
-def channels_outside(delta, u, a, b, c, product_per_state=False, tile=None):
+def channels_outside(delta, u, a, b, c, tile=None):
     """Second version: delta and u stay while all states pass. Third: `tile` columns of the sequence
-    at a time, the scan carried from one to the next.
-
-    As published, delta * u is computed for every state (`product_per_state`); a compiler that
-    moves what a loop does not change in front of it computes it once.
-    """
+    at a time, the scan carried from one to the next."""
     out = nl.ndarray(delta.shape, dtype=nl.float32, buffer=nl.shared_hbm)
     channels, length = delta.shape
     width, column = tile or length, ones()
@@ -111,12 +107,11 @@ def channels_outside(delta, u, a, b, c, product_per_state=False, tile=None):
         total = zeros(P, length)
         d, v = load(delta[rows]), load(u[rows])
         parts = [slice(start, start + width) for start in range(0, length, width)]
-        once = [None if product_per_state else product(d[:, p], v[:, p]) for p in parts]
         for state in range(a.shape[1]):
             a_i = load(a[rows, state : state + 1])
             carried: Any = 0.0
-            for part, known in zip(parts, once, strict=True):
-                both = product(d[:, part], v[:, part]) if known is None else known
+            for part in parts:
+                both = product(d[:, part], v[:, part])
                 b_i, c_i = broadcast(b, state, part, column), broadcast(c, state, part, column)
                 scan = step(total[:, part], d[:, part], both, a_i, b_i, c_i, carried)
                 carried = scan[:, width - 1 : width]

@@ -116,8 +116,6 @@ def products() -> list[Row]:
 def mamba_layers() -> list[Row]:
     """The tutorial's three versions, and its sweep over the length of the sequence."""
     toy, wide = layer(256, 512), layer(4096, 512)
-    once = "delta * u once per channel tile, as its loop invariant is: five vector instructions "
-    once += "per state, at their published cost, would take 2.1 ms"
     rows = [
         Row("L toy", "Mamba v1, 256 channels", "trn1", mamba.states_outside, toy, 172.93 * US,
             None, MAMBA, size=1,
@@ -132,16 +130,15 @@ def mamba_layers() -> list[Row]:
             "published two cycles per element, take 2.6 ms, more than Vector was active. What was "
             "measured read two of them from PSUM, as L v1 does and nl.broadcast_to leaves them"),
         Row("L v2", "Mamba v2, 4096 channels", "trn1", mamba.channels_outside, wide, 1.61 * MS,
-            0.10, MAMBA, note=once, size=5),
-        Row("L v2'", "Mamba v2 with delta * u per state, as the kernel's text has it", "trn1",
-            mamba.channels_outside, wide, 1.61 * MS, None, MAMBA, {"product_per_state": True},
-            note="see L file v2", size=6),
+            0.10, MAMBA, size=6, note="as written, 2.13: the text multiplies delta by u for every "
+            "state. Likely is with that product once per channel tile, which the tutorial's own "
+            "images show (silicon/profile/invariants.py)"),
     ]  # fmt: skip
     for length, milliseconds in LENGTHS:
         rows.append(
             Row(f"L v3 {length}", f"Mamba v3, sequence of {length}", "trn1",
                 mamba.channels_outside, layer(4096, length), milliseconds * MS, 0.10, MAMBA,
-                {"tile": 512}, size=length * 9 // 1000)
+                {"tile": 512}, size=length * 10 // 1000)
         )  # fmt: skip
     return rows
 
@@ -151,14 +148,16 @@ def all_rows() -> list[Row]:
 
 
 FILE = (
-    "the file as it is. As written it multiplies delta by u, and brings each row of B and C to all "
-    "partitions, again for every state or channel tile; *low* is without. The measured time of v2 "
-    "and v3 is that of the product computed once (L v2 and L v3, which are within their bands), so "
-    "the vendor's compiler moved it out of the loop; in v1 it did not. Its passes are not public "
-    "(nki/index.rst speaks of optimisation at the level of instructions), so *likely* stays as "
-    "written; what is left of the gap at low is the copy of the carried column (v3) and the width "
-    "of the constants (v2)"
+    "the file as it is. In v1, delta and u are loaded for every state, and their product is not "
+    "the same tensor's: it stays. In v2 and v3 it is left out of the loop as in L v2; what is left "
+    "of the gap is the copy of the carried column (v3) and the width of the constants"
 )
+LONGER = (
+    "rows of more than 512 columns do not fit a bank of PSUM: B and C are copied to SBUF, where "
+    "vector instructions of two operands take two cycles per element. Measured with what its "
+    "compiler spilled and loaded again, which is not predicted"
+)
+LENGTHS_V2 = ((1024, 4.4), (2048, 8.9), (4096, 17.6))  # of the same sweep, second version
 
 
 def tutorial_file(path: Path) -> list[Row]:
@@ -168,13 +167,15 @@ def tutorial_file(path: Path) -> list[Row]:
     assert found is not None and found.loader is not None
     module = sys.modules[path.stem] = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
-    versions = [("v1", module.mamba_v1, 512, 2.34), ("v2", module.mamba_v2, 512, 1.61)]
-    versions += [("v3", module.mamba_v3, n, t) for n, t in LENGTHS]
+    versions = [("v1", 512, 2.34, 0.10), ("v2", 512, 1.61, 0.10)]
+    versions += [("v2", n, t, None) for n, t in LENGTHS_V2]
+    versions += [("v3", n, t, 0.10) for n, t in LENGTHS]
+    notes = {("v2", 512): FILE, ("v2", 1024): LONGER}
     return [
         Row(f"L file {name} {length}", f"the tutorial's mamba_{name}, sequence of {length}", "trn1",
-            kernel, batched(4096, length), milliseconds * MS, None, MAMBA, size=length // 60,
-            note=FILE if name == "v2" else "")
-        for name, kernel, length, milliseconds in versions
+            getattr(module, f"mamba_{name}"), batched(4096, length), milliseconds * MS, band, MAMBA,
+            size=length // 60, note=notes.get((name, length), ""))
+        for name, length, milliseconds, band in versions
     ]  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def predict(row: Row) -> Outcome:
     stream = row.kernel.trace(*row.shapes, target=target_of(row.chip), **row.options)
     timed = timed_launch((stream,), chip)
     time = timed.time()
-    return Outcome(row, time.low, time.likely, time.high, dict(timed.likely[0].busy_s))
+    return Outcome(row, time.low, time.likely, time.high, dict(timed.compiled.likely[0].busy_s))
 
 
 def line(found: Outcome) -> str:
@@ -82,10 +82,12 @@ def page(outcomes: list[Outcome]) -> str:
         f"{inside} of {len(judged)} judged rows lie within their band; the interval holds the "
         f"measured time in {bracketed} of {len(outcomes)}. *Low* is the dataflow bound with the "
         "constants at their fast end, without what the program computes again (a compiler may do "
-        "it once), *likely* the program as written with the likely constants, "
-        "*high* the same with the slow ones. The vendor's compiler schedules, places and hoists "
-        "in ways that are not public; where that matters, a note says what was assumed. The "
-        "kernels are in `benchmarks/validation/`, written from their public description.",
+        "it once), *likely* the program with the likely constants, without what a loop does again "
+        "on the same tensors (`src/glia/silicon/profile/invariants.py` has the rule and its "
+        "reason), *high* the program as written with the slow ones. The vendor's compiler "
+        "schedules and places in ways that are not public; where that matters, a note says what "
+        "was assumed. The kernels are in `benchmarks/validation/`, written from their public "
+        "description.",
         "",
         "| row | kernel | chip | low | likely | high | measured | error | verdict | "
         "active: predicted / measured | source |",

@@ -56,7 +56,6 @@ def test_products(kernel, options):
     [
         (mamba.states_outside, {}),
         (mamba.channels_outside, {}),
-        (mamba.channels_outside, {"product_per_state": True}),
         (mamba.channels_outside, {"tile": 16}),
     ],
 )

@@ -117,7 +117,7 @@ class MemoryUse:
 class LineUse:
     """One line of the kernel's source.
 
-    `critical_s` is its part of the time as written, to which all lines sum: the lines of the engine
+    `critical_s` is its part of the likely time, to which all lines sum: the lines of the engine
     that works most have the time while it works, and what it waits for has the rest. `busy_s` is
     the active time by engine; that of `dma` is the time in which all DMA engines would move the
     line's bytes, so that lines add up to the engine's own.
@@ -153,11 +153,12 @@ class KernelProfile:
     """What a kernel does with the chip. Times of the likely constants are plain floats.
 
     `time` runs from the dataflow bound with fast constants to the program as written with slow
-    ones. `bounds_s` names lower limits: what one resource alone would take. MFU and HFU are
-    as the public profiler prints them, over the bf16 peak whatever the format: full use of fp32 is
-    0.25, of fp8 double rows 2. `adjusted_mfu` weighs each FLOP by its format, so that full use is
-    1 in all of them. MBU is over the bandwidth of the HBM stacks. `untried` says why no advice was
-    looked for; empty when it was.
+    ones; likely is the program without what its compiler moves in front of a loop, and `engines`,
+    `lines` and `advice` are of that program. `num_instructions` is as written. `bounds_s` names
+    lower limits: what one resource alone would take. MFU and HFU are as the public profiler prints
+    them, over the bf16 peak whatever the format: full use of fp32 is 0.25, of fp8 double rows 2.
+    `adjusted_mfu` weighs each FLOP by its format, so that full use is 1 in all of them. MBU is over
+    the bandwidth of the HBM stacks. `untried` says why no advice was looked for; empty when it was.
     """
 
     kernel: str
@@ -230,8 +231,7 @@ class Delta:
 class Agreement:
     """One output of two kernels on the same arguments.
 
-    `relative` is the root-mean-square difference over the root mean square of the first; `within`
-    says whether that, and the worst element, is no more than rounding explains (`limit`).
+    `relative` is the root-mean-square difference over the root mean square of the first.
     """
 
     name: str
@@ -239,8 +239,6 @@ class Agreement:
     identical: bool
     worst_absolute: float
     relative: float
-    limit: float = 0.0
-    within: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,11 +260,6 @@ class KernelComparison:
     differences: tuple[str, ...] = ()
     same_work: bool = True
     is_judged: bool = True
-
-    @property
-    def apart(self) -> tuple[str, ...]:
-        """The outputs that differ by more than rounding explains."""
-        return tuple(one.name for one in self.agreement if not one.within)
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ def _json(value: Any) -> str:
 
 
 def _lines(p: KernelProfile, places: Mapping[str, int]) -> list[Markup]:
-    whole = p.as_written.likely
+    whole = p.time.likely
     heads = ("Line", "Source", "Part of the time", "Active", "Instructions", "Bytes moved")
     head = tag("tr", *(tag("th", h, class_="num" if i > 1 else None) for i, h in enumerate(heads)))
     rows = [_line(use, whole, places) for use in p.lines]

@@ -19,6 +19,7 @@ from glia.core.units import format_quantity
 from glia.isa.engines import engine
 from glia.isa.stream import Instruction, Stream, Work
 from glia.isa.target import Target
+from glia.silicon.profile.invariants import hoisted
 from glia.silicon.profile.lines import critical_path
 from glia.silicon.profile.movement import place, repeated
 from glia.silicon.profile.values import computed_again
@@ -37,7 +38,7 @@ _COMPUTE = (engine.vector, engine.scalar, engine.gpsimd)
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The program as written and its time, which every change is compared with."""
+    """The program as compiled and its time, which every change is compared with."""
 
     variant: Variant
     timeline: Timeline
@@ -53,7 +54,7 @@ class Situation:
     def advice(
         self, changed_s: float, title: str, detail: str, basis: str, lines: tuple[str, ...] = ()
     ) -> Advice:
-        """An advice with its gain against the program as written."""
+        """An advice with its gain against the program as compiled."""
         whole = self.timeline.makespan_s
         gain = whole - changed_s
         return Advice(title, detail, gain, gain / whole if whole else 0.0, basis, lines)
@@ -359,10 +360,10 @@ def other_engine(s: Situation) -> Iterator[Advice]:
             ops[key][one.op] += 1
     for key in sorted(busy, key=lambda k: -busy[k])[:_MAX_LINES_TO_MOVE]:
         tried = [
-            (variant.seconds(s.timing), other)
+            (Variant.of(hoisted(moved, s.target)).seconds(s.timing), other)
             for other in _COMPUTE
             if other is not busiest
-            and (variant := on_engine(s.stream, {key}, other, s.target)) is not None
+            and (moved := on_engine(s.stream, {key}, other, s.target)) is not None
         ]
         if tried:
             seconds, other = min(tried, key=lambda pair: pair[0])

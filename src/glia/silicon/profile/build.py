@@ -1,7 +1,9 @@
 """A `KernelProfile` from the streams of a launch: times, shares, counts, lines, advice.
 
-Time: low is the dataflow bound with fast constants, likely the program as written, high the same
-with slow constants. MFU, HFU and MBU are those of the public profiler (see counts).
+Time: low is the dataflow bound with fast constants, likely the program as its compiler leaves it
+(see invariants), high the program as written with slow constants. All that is likely (lines,
+engines, energy, what advice is compared with) is of the program as compiled. MFU, HFU and MBU are
+those of the public profiler (see counts).
 """
 
 from __future__ import annotations
@@ -72,11 +74,11 @@ def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
     assert silicon is not None
     timed = timed_launch(tuple(streams), chip)
     time = timed.time()
-    causes, energy = _energy(streams, chip, time)
-    power = _power(causes, silicon, timed.as_written(), len(streams))
+    causes, energy = _energy(timed, chip, time)
+    power = _power(causes, silicon, timed, len(streams))
     return Predicted(
         timed,
-        count(streams, silicon),
+        count(timed.compiled.streams, silicon),
         time,
         energy,
         causes,
@@ -89,15 +91,21 @@ def predicted(streams: Sequence[Stream], chip_name: str) -> Predicted:
     )
 
 
-def _energy(
-    streams: Sequence[Stream], chip: Chip, time: Estimate
-) -> tuple[dict[str, Estimate], Estimate]:
-    silicon, causes = chip.silicon, dict[str, Estimate]()
+def _energy(timed: Timed, chip: Chip, time: Estimate) -> tuple[dict[str, Estimate], Estimate]:
+    """By cause: low without what is computed again, likely as compiled, high as written."""
+    silicon = chip.silicon
     assert silicon is not None
-    for stream in streams:
-        for name, part in stream_energy(stream, silicon.energy, chip).by_cause.items():
-            causes[name] = part if name not in causes else causes[name].plus(part)
-    share = len(streams) / silicon.num_cores
+    lean, likely, written = (
+        _moving(streams, chip)
+        for streams in (timed.lean, timed.compiled.streams, timed.written.streams)
+    )
+    causes = dict[str, Estimate]()
+    for name, most in written.items():
+        least, middle = lean.get(name), likely.get(name)
+        causes[name] = dataclasses.replace(
+            most, low=least.low if least else 0.0, likely=middle.likely if middle else 0.0
+        )
+    share = len(timed.written.streams) / silicon.num_cores
     causes["static"] = silicon.energy.static_power.estimate().scaled(share).times(time, "J")
     total = Estimate(0, 0, 0, "J", "energy per operation and byte from circuit literature")
     for part in causes.values():
@@ -105,22 +113,34 @@ def _energy(
     return causes, total
 
 
+def _moving(streams: Sequence[Stream], chip: Chip) -> dict[str, Estimate]:
+    """Energy of the instructions of all cores, by cause."""
+    silicon, causes = chip.silicon, dict[str, Estimate]()
+    assert silicon is not None
+    for stream in streams:
+        for name, part in stream_energy(stream, silicon.energy, chip).by_cause.items():
+            causes[name] = part if name not in causes else causes[name].plus(part)
+    return causes
+
+
 def _power(
-    causes: Mapping[str, Estimate], silicon: Silicon, time: Estimate, num_cores: int
+    causes: Mapping[str, Estimate], silicon: Silicon, timed: Timed, num_cores: int
 ) -> Estimate:
-    """Average power of the cores that ran: the work's energy over the time as written, and static.
+    """Average power of the cores that ran: the work's energy over the time of a program that runs
+    it in order, and static.
 
     No hypothetical schedule is in it: the most energy in the least time would be nobody's power.
     """
     static = silicon.energy.static_power.estimate().scaled(num_cores / silicon.num_cores)
     moving = [part for name, part in causes.items() if name != "static"]
+    written, likely_s = timed.as_written(), timed.time().likely
     low, likely, high = (
         sum(getattr(part, end) for part in moving) / seconds if seconds else 0.0
-        for end, seconds in (("low", time.high), ("likely", time.likely), ("high", time.low))
+        for end, seconds in (("low", written.high), ("likely", likely_s), ("high", written.low))
     )
     return Estimate(
-        low + static.low, likely + static.likely, high + static.high, "W",
-        "energy over the time as written, of the cores that ran; no watts are published",
+        min(low, likely) + static.low, likely + static.likely, max(likely, high) + static.high, "W",
+        "energy over the time in program order, of the cores that ran; no watts are published",
         static.sources,
     )  # fmt: skip
 
@@ -155,8 +175,9 @@ def build_profile(
     assert silicon is not None
     found = predicted(streams, chip_name)
     cores = len(streams)
-    slowest = max(range(cores), key=lambda i: found.timed.likely[i].makespan_s)
-    stream, timeline = streams[slowest], found.timed.likely[slowest]
+    compiled = found.timed.compiled
+    slowest = max(range(cores), key=lambda i: compiled.likely[i].makespan_s)
+    stream, timeline = compiled.streams[slowest], compiled.likely[slowest]
     peak, whole = peak_flops(silicon, cores), found.timed.all_work()
     over = f"{format_quantity(peak, 'FLOP/s')}, the bf16 peak: rows x columns x 2 x clock"
     profile = KernelProfile(
@@ -170,7 +191,7 @@ def build_profile(
         time=found.time,
         as_written=found.timed.as_written(),
         dataflow=found.timed.dataflow(),
-        bounds_s=_bounds(found, streams, silicon),
+        bounds_s=_bounds(found, silicon),
         flops=found.counts.flops,
         mfu=_fraction(found.counts.flops, peak, whole, _MFU + over, most=math.inf),
         hfu=_fraction(found.counts.all_flops, peak, whole, _HFU + over, most=math.inf),
@@ -185,7 +206,7 @@ def build_profile(
         energy_by_cause=found.energy_by_cause,
         power=found.power,
         lines=_lines(stream, timeline, Timing.of(silicon).shared_by(stream.place.num_cores)),
-        advice=_advice(streams, stream, target, silicon),
+        advice=_advice(compiled.streams, stream, target, silicon),
         notes=(
             *found.notes,
             *_data_notes(streams),
@@ -225,9 +246,9 @@ def _mbu(found: Predicted, silicon: Silicon, cores: int) -> Estimate:
     return dataclasses.replace(share, high=max(share.likely, fast))
 
 
-def _bounds(found: Predicted, streams: Sequence[Stream], silicon: Silicon) -> dict[str, float]:
+def _bounds(found: Predicted, silicon: Silicon) -> dict[str, float]:
+    counts, streams = found.counts, found.timed.compiled.streams
     cores = len(streams)
-    counts = found.counts
     again = sum(r.again_bytes for r in _all_reloads(streams))
     bandwidth = dma_bandwidth(silicon, cores)
     # A limit must hold for the low end of the time, too: without what is computed again, and at
@@ -248,10 +269,11 @@ def _bounds(found: Predicted, streams: Sequence[Stream], silicon: Silicon) -> di
 
 
 def _engines(timed: Timed, time: Estimate) -> tuple[EngineUse, ...]:
-    cores = len(timed.streams)
+    compiled = timed.compiled
+    cores = len(compiled.streams)
     busy: dict[str, float] = {}
     counts: dict[str, int] = {}
-    for stream, timeline in zip(timed.streams, timed.likely, strict=True):
+    for stream, timeline in zip(compiled.streams, compiled.likely, strict=True):
         for name, seconds in timeline.busy_s.items():
             busy[name] = busy.get(name, 0.0) + seconds / cores
         for one in stream.instructions:
@@ -264,7 +286,7 @@ def _engines(timed: Timed, time: Estimate) -> tuple[EngineUse, ...]:
 
 
 def _activity(seconds: float, time: Estimate) -> Estimate:
-    reason = "active time as written, over the time interval"
+    reason = "active time in program order, over the time interval"
     if time.likely <= 0 or time.low <= 0:
         return exact(0.0, "fraction", reason)
     likely = min(1.0, seconds / time.likely)
@@ -278,7 +300,8 @@ def _dma(found: Predicted, silicon: Silicon, cores: int) -> DmaUse:
     counts = found.counts
     peak = dma_bandwidth(silicon, cores)
     rates = []
-    for timelines in (found.timed.slow, found.timed.likely, found.timed.fast):
+    ends = found.timed.compiled
+    for timelines in (ends.slow, ends.likely, ends.fast):
         busy = sum(t.busy_s.get(DMA, 0.0) for t in timelines) / cores
         rates.append(min(1.0, counts.dma_bytes / busy / peak) if busy else 0.0)
     low, likely, high = sorted(rates)
@@ -365,8 +388,9 @@ def _advice(
 def spans(timed: Timed) -> tuple[Span, ...]:
     """Every instruction of every core as a span, engines before queues."""
     found = []
-    several = len(timed.streams) > 1
-    for core, (stream, timeline) in enumerate(zip(timed.streams, timed.likely, strict=True)):
+    streams, timelines = timed.compiled.streams, timed.compiled.likely
+    several = len(streams) > 1
+    for core, (stream, timeline) in enumerate(zip(streams, timelines, strict=True)):
         prefix = f"core {core} " if several else ""
         for one, start, end in zip(
             stream.instructions, timeline.starts_s, timeline.ends_s, strict=True

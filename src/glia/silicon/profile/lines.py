@@ -1,9 +1,9 @@
 """Time per line of the kernel's source.
 
-The time as written is one chain of instructions, each waiting for the one before it: for its data,
-or for its engine. While the engine that works most works, its lines have the time; the rest goes to
-the lines of that chain (`parts`), and all parts sum to the whole. Beside it stands the active time
-of each line on each engine.
+The time of a program in order is one chain of instructions, each waiting for the one before it: for
+its data, or for its engine. While the engine that works most works, its lines have the time; the
+rest goes to the lines of that chain (`parts`), and all parts sum to the whole. Beside it stands the
+active time of each line on each engine.
 """
 
 from __future__ import annotations

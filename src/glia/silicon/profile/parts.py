@@ -1,4 +1,4 @@
-"""Which instruction each moment of the time as written belongs to.
+"""Which instruction each moment of the time of a program belongs to.
 
 While the engine that works most works, the time is that of its instructions: nothing else would end
 sooner for being faster. While it waits, the time is that of what the chain of instructions that
@@ -55,7 +55,7 @@ class _Load:
 def parts_s(
     stream: Stream, chain: Iterable[tuple[int, float]], timeline: Timeline, timing: Timing
 ) -> list[float]:
-    """Seconds of the time as written that belong to each instruction, by its index.
+    """Seconds of the program's time that belong to each instruction, by its index.
 
     `chain` is (instruction, seconds), last first, as `critical_path` gives it.
     """

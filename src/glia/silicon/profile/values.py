@@ -64,7 +64,7 @@ class _Values:
         found = [self._content(view) for view in one.reads]
         self.reads.append(tuple(operand for _, operand in found))
         value = one.index
-        if _has_one_value(one):
+        if has_one_value(one):
             key = self._key(one, ordinal, tuple(content for content, _ in found))
             value = self._known.setdefault(key, one.index)
         self.values.append(value)
@@ -72,11 +72,10 @@ class _Values:
             self._write(view, one.index)
 
     def _key(self, one: Instruction, ordinal: int, contents: tuple[Hashable, ...]) -> Hashable:
-        call = self.stream.calls[one.call]
-        given = tuple((k, _plain(v)) for k, v in call.arguments.items() if k not in _FREE)
         result = one.writes[0]
         at = result.storage.memory, result.start_partition
-        return one.op, one.engine, call.op, ordinal, given, _layout(result), at, contents
+        asked = given(self.stream, one)
+        return one.op, one.engine, asked, ordinal, layout(result), at, contents
 
     def _content(self, view: NkiTensor) -> tuple[Hashable, _Operand]:
         area, parts, writers = region(view), list[Hashable](), list[int]()
@@ -97,7 +96,7 @@ class _Values:
         if not covered:
             parts.append((self._base(view), view.partition, view.start))
         alone = covered and len(writers) == 1
-        return (_layout(view), *parts), _Operand(view, tuple(writers), alone)
+        return (layout(view), *parts), _Operand(view, tuple(writers), alone)
 
     def _base(self, view: NkiTensor) -> Hashable:
         """What a storage holds where the stream did not write it."""
@@ -117,7 +116,13 @@ class _Values:
             self._bases[storage] = index  # like no other from here on
 
 
-def _has_one_value(one: Instruction) -> bool:
+def given(stream: Stream, one: Instruction) -> Hashable:
+    """The call that issued an instruction, so that equal ones ask for the same."""
+    call = stream.calls[one.call]
+    return call.op, tuple((k, _plain(v)) for k, v in call.arguments.items() if k not in _FREE)
+
+
+def has_one_value(one: Instruction) -> bool:
     """It makes one result on chip, and nothing but its call and its operands decides on it."""
     if len(one.writes) != 1 or one.sync is not None or one.call < 0 or one.engine is engine.sync:
         return False
@@ -132,14 +137,15 @@ def _is_dense(view: NkiTensor, area: Region) -> bool:
     return num_bytes == (area.last - area.first) * (area.high - area.low)
 
 
-def _layout(view: NkiTensor) -> Hashable:
+def layout(view: NkiTensor) -> Hashable:
+    """What of a view is not where it is."""
     return view.shape, view.steps, view.dtype
 
 
 def _plain(value: Any) -> Hashable:
     """An argument that is no operand, so that equal ones mean the same."""
     if isinstance(value, NkiTensor):
-        return _layout(value), value.storage.memory
+        return layout(value), value.storage.memory
     if isinstance(value, (list, tuple)):
         return tuple(map(_plain, value))
     if isinstance(value, float):

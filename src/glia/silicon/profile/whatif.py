@@ -15,6 +15,7 @@ from glia.isa.launch.builder import INSTRUCTIONS
 from glia.isa.serial import load_stream, save_stream
 from glia.isa.stream import Instruction, Stream, Work
 from glia.isa.target import Target
+from glia.isa.tensors.tensor import NkiTensor, Storage
 from glia.silicon.hazards import Dependences, dependences
 from glia.silicon.time.timeline import schedule
 from glia.silicon.time.timing import Timing
@@ -76,10 +77,37 @@ class Variant:
         made = tuple(dataclasses.replace(one, index=i) for i, one in enumerate(kept))
         return self._with(made, deps)
 
+    def sharing(self, instead: Mapping[int, int]) -> Variant:
+        """The same with the results themselves: who read one's tensor reads the other's."""
+        made = self.stream.instructions
+        tensors = {
+            made[one].writes[0].storage.index: made[other].writes[0].storage
+            for one, other in instead.items()
+        }
+
+        def reading(one: Instruction) -> Instruction:
+            if not any(view.storage.index in tensors for view in one.reads):
+                return one
+            reads = tuple(
+                _on(tensors[v.storage.index], v) if v.storage.index in tensors else v
+                for v in one.reads
+            )
+            return dataclasses.replace(one, reads=reads)
+
+        return self._with(tuple(map(reading, made))).without(instead)
+
+
+def _on(storage: Storage, view: NkiTensor) -> NkiTensor:
+    """The same part of another tensor."""
+    return NkiTensor.of(
+        storage, view.dtype, view.shape, view.steps, view.start, view.partition,
+        view.indirection, view.outside,
+    )  # fmt: skip
+
 
 def on_engine(
     stream: Stream, lines: set[tuple[str, int]], other: engine, target: Target
-) -> Variant | None:
+) -> Stream | None:
     """The program with the instructions of these lines on another engine; None if not allowed.
 
     The calls are issued again, so legality and cycles are those of the instruction itself.
@@ -91,7 +119,7 @@ def on_engine(
         calls.append(dataclasses.replace(call, arguments=arguments))
     try:
         saved = save_stream(dataclasses.replace(stream, calls=tuple(calls), cache={}))
-        return Variant.of(load_stream(saved, target))
+        return load_stream(saved, target)
     except GliaError:
         return None
 
