@@ -231,7 +231,8 @@ class Delta:
 class Agreement:
     """One output of two kernels on the same arguments.
 
-    `relative` is the root-mean-square difference over the root mean square of the first.
+    `relative` is the root-mean-square difference over the root mean square of the first; `within`
+    says whether that, and the worst element, is no more than rounding explains (`limit`).
     """
 
     name: str
@@ -239,6 +240,8 @@ class Agreement:
     identical: bool
     worst_absolute: float
     relative: float
+    limit: float = 0.0
+    within: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +263,11 @@ class KernelComparison:
     differences: tuple[str, ...] = ()
     same_work: bool = True
     is_judged: bool = True
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """The outputs that differ by more than rounding explains."""
+        return tuple(one.name for one in self.agreement if not one.within)
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,6 +233,9 @@ def comparison_view(c: KernelComparison) -> RenderableType:
     parts.append(table)
     for one in c.agreement:
         parts.append(Text(f"values of {one.name}: {_agreement(one)}"))
+    if c.apart:
+        words = f"the two do not compute the same: {', '.join(c.apart)} differ beyond the tolerance"
+        parts.append(Text(words, style="bold red"))
     parts += _notes(c.notes)
     return Group(*parts, Text(c.verdict, style="bold" if c.is_judged else "bold red"))
 
@@ -256,7 +259,11 @@ def _agreement(one: Agreement) -> str:
         return "different shapes"
     if one.identical:
         return "identical, bit for bit"
-    return f"largest difference {one.worst_absolute:.3g}, relative {one.relative:.2e}"
+    place = "within" if one.within else "beyond"
+    return (
+        f"largest difference {one.worst_absolute:.3g}, relative {one.relative:.2e}, {place} the "
+        f"tolerance of {one.limit:.2g}"
+    )
 
 
 def check_view(found: FileCheck) -> RenderableType:
