@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -26,22 +25,16 @@ from glia.port.fix.edits import (
     with_helper,
 )
 from glia.port.fix.layout import Layout, Unplaced, first_line
+from glia.port.fix.lines import ImportLine, Lines
+from glia.port.fix.placing import Spots
 from glia.port.source.module import Module
-
-
-@dataclass(frozen=True, slots=True)
-class ImportLine:
-    """A line that imports the helper, after the statement at this index of the file (-1: first)."""
-
-    after: int
-    code: str
 
 
 class Placer:
     """Edits with libcst's nodes in place of Python's; a fix is taken whole or not at all."""
 
-    def __init__(self, module: Module, text: str) -> None:
-        self._module, self._text = module, text
+    def __init__(self, module: Module, text: str, spots: Spots) -> None:
+        self._module, self._text, self._spots = module, text, spots
         self._replaced: dict[cst.CSTNode, Replace] = {}
 
     @cached_property
@@ -59,6 +52,8 @@ class Placer:
             replaces = [self._check(edit) for edit in fix.edits]
         except Unplaced as error:
             return str(error)
+        if fix.helper_names and (reason := self._spots.refusal(edit.node for edit in fix.edits)):
+            return reason
         self._replaced.update(pair for pair in replaces if pair is not None)
         return ""
 
@@ -101,7 +96,7 @@ class _Placed:
 
 
 def apply_edits(
-    layout: Layout, edits: Sequence[Edit], helper: str, line: ImportLine | None = None
+    layout: Layout, edits: Sequence[Edit], helper: str, lines: Sequence[ImportLine] = ()
 ) -> str:
     """The new text.
 
@@ -110,7 +105,7 @@ def apply_edits(
     """
     placed = _Placed(layout, edits, helper)
     try:
-        changed = layout.wrapper.module.visit(_Editor(placed, line))
+        changed = layout.wrapper.module.visit(_Editor(placed, Lines(layout, lines)))
     except cst.CSTValidationError as error:
         raise Unplaced(f"the new text would not be Python: {first_line(error)}") from None
     assert isinstance(changed, cst.Module)
@@ -118,13 +113,12 @@ def apply_edits(
 
 
 class _Editor(cst.CSTTransformer):
-    def __init__(self, placed: _Placed, line: ImportLine | None) -> None:
+    def __init__(self, placed: _Placed, lines: Lines) -> None:
         super().__init__()
         self._placed = placed
-        self._line = line
+        self._lines = lines
         self._kept: dict[cst.CSTNode, cst.CSTNode] = {}
         self._wanted = set(placed.holes.values())
-        self._gone: set[cst.CSTNode] = set()
 
     def on_leave(self, original_node, updated_node):  # type: ignore[no-untyped-def]
         """Children come first: what stands in a hole is already rewritten."""
@@ -139,33 +133,16 @@ class _Editor(cst.CSTTransformer):
         if replace is not None:
             updated = self._replaced(updated, replace)
             self._keep(original_node, updated)
-        return updated
+        return self._lines.added(original_node, updated)
 
     def _keep(self, original: cst.CSTNode, updated: cst.CSTNode) -> None:
         if original in self._wanted:
             self._kept[original] = updated
 
-    def leave_Module(self, original_node: cst.Module, updated_node: cst.Module) -> cst.Module:
-        """Add the import."""
-        if self._line is None:
-            return updated_node
-        before = original_node.body[: self._line.after + 1]
-        kept = sum(1 for statement in before if not self._is_gone(statement))
-        body = list(updated_node.body)
-        body.insert(kept, _statement(self._line.code))
-        return updated_node.with_changes(body=body)
-
-    def _is_gone(self, statement: cst.CSTNode) -> bool:
-        """A line of nothing but imports that are left out."""
-        parts = getattr(statement, "body", ())
-        is_line = isinstance(statement, cst.SimpleStatementLine)
-        return is_line and all(part in self._gone for part in parts)
-
     def _imported(self, node: cst.CSTNode, updated: Any, names: frozenset[str]) -> Any:
         """The import without these names."""
         kept = [alias for alias in updated.names if _local_name(alias) not in names]
         if not kept:
-            self._gone.add(node)
             return cst.RemoveFromParent()
         if kept[-1] is not updated.names[-1]:
             kept[-1] = kept[-1].with_changes(comma=updated.names[-1].comma)
@@ -224,9 +201,3 @@ def _filled(node: cst.CSTNode, values: Mapping[str, cst.CSTNode]) -> cst.CSTNode
     filled = node.visit(Filler())
     assert isinstance(filled, cst.CSTNode)
     return filled
-
-
-def _statement(code: str) -> cst.SimpleStatementLine:
-    line = cst.parse_statement(code)
-    assert isinstance(line, cst.SimpleStatementLine)
-    return line

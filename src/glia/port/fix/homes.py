@@ -1,157 +1,276 @@
-"""Where the helper stands, so that every file that needs it can import it.
+"""Where the helper stands, so that every file that needs it can import it however it is loaded.
 
-A file finds a module in its own package, in a package that it imports anyway, or beside itself when
-it is a script. As few helpers as possible are written: mostly one.
+A file is run as a script, or imported by others; each of these ways is a `Way`, in which certain
+folders are searched for modules. A home serves a file when its import works in all ways. As few
+homes as possible are taken, those that are there already before new ones.
 """
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from glia.port.source.module import Module
+from glia.port.fix.helpers import Helpers
+from glia.port.fix.neighbours import Neighbours, base_of, is_installed
+
+_MOST_WAYS = 3  # folders that a file with no home in common is given helpers in
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """A folder for a helper; `package` is its dotted name, empty for a folder of scripts."""
+class Way:
+    """One way to load a file: the folders that are searched for modules then, those in which
+    packages are found, and the topmost folder of the package that the file is part of, if any."""
 
-    folder: Path
-    package: str
+    searched: frozenset[Path]
+    bases: frozenset[Path]
+    top: Path | None
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """How one file imports the helper of its home."""
+    """How one file imports the helper. `homes` are the folders of which each must have one.
 
-    home: Home
-    relative: str  # "." or "..", or empty
+    `origin` is what stands behind `from`: dots, or a package; empty for a plain import. `line` is
+    that of the import which shows that the home is found; 0 where it always is.
+    """
+
+    homes: frozenset[Path]
+    origin: str
+    line: int = 0
 
     def code(self, name: str, alias: str) -> str:
         """The statement."""
         suffix = "" if alias == name else f" as {alias}"
-        origin = self.relative or self.home.package
-        return f"from {origin} import {name}{suffix}" if origin else f"import {name}{suffix}"
+        return f"{f'from {self.origin} ' if self.origin else ''}import {name}{suffix}"
 
 
-def choose_homes(modules: Sequence[tuple[Path, Module]], root: Path) -> dict[Path, Import]:
-    """For each file the helper it uses: the home that serves most files is taken first."""
-    options = {path: _options(path, module, root) for path, module in modules}
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A file that needs the helper. `first_use`: the line that needs it while the file is imported;
+    `is_plain`: it has `import accel` already."""
+
+    file: Path
+    first_use: int
+    is_plain: bool = False
+
+
+def choose_homes(
+    clients: Sequence[Client], around: Neighbours, helpers: Helpers
+) -> dict[Path, Import]:
+    """For each file its import; files that none serves are left out.
+
+    New homes are where files may be written; those that are there may be anywhere.
+    """
+    finder = _Finder(around, helpers)
+    options = {client.file: finder.imports(client) for client in clients}
+    open_files = {file for file, found in options.items() if found}
+    homes: frozenset[Path] = frozenset(helpers.files)
     chosen: dict[Path, Import] = {}
-    while len(chosen) < len(options):
-        served: dict[Home, list[Path]] = {}
-        for path, imports in options.items():
-            if path not in chosen:
-                for option in imports:
-                    served.setdefault(option.home, []).append(path)
-        best = min(served, key=lambda home: _rank(home, served))
-        for path in served[best]:
-            chosen[path] = next(option for option in options[path] if option.home == best)
-    return chosen
+    while True:
+        for file in sorted(open_files - set(chosen)):
+            ready = [option for option in options[file] if option.homes <= homes]
+            if ready:
+                chosen[file] = ready[0]
+        waiting = open_files - set(chosen)
+        if not waiting:
+            return chosen
+        served: Counter[frozenset[Path]] = Counter(
+            new for file in waiting for new in {o.homes - homes for o in options[file]}
+        )
+        best = min(served, key=lambda new: _rank(new, served, waiting))
+        homes = homes | best
 
 
-def _rank(home: Home, served: Mapping[Home, Collection[Path]]) -> tuple[int, bool, bool, int, str]:
-    """The most files first; of equal ones a folder that has one of them, then a package, which is
-    found from anywhere."""
-    files = served[home]
-    is_foreign = not any(home.folder in path.parents for path in files)
-    return (-len(files), is_foreign, not home.package, len(home.folder.parts), str(home.folder))
+def _rank(
+    new: frozenset[Path], served: Mapping[frozenset[Path], int], waiting: Iterable[Path]
+) -> tuple[float, bool, bool, int, list[str]]:
+    """The most files for each new home first; of equal ones a folder that has one of them, then a
+    package, which is found from anywhere."""
+    is_foreign = not any(home in file.parents for home in new for file in waiting)
+    is_package = all((home / "__init__.py").exists() for home in new)
+    depth = sum(len(home.parts) for home in new)
+    return (-served[new] / len(new), is_foreign, not is_package, depth, sorted(map(str, new)))
 
 
-def _options(path: Path, module: Module, root: Path) -> list[Import]:
-    """Where this file could import from, the best first."""
-    found: list[Import] = []
-    package = _package_of(path)
-    base = _base_of(path)
-    if package:
-        found.append(_within(path, module, package, base))
-        if _is_run_beside(base, package.split(".")[0]):
-            found.append(Import(Home(base, ""), ""))
-    for name in sorted(_imported_roots(module)):
-        for folder in dict.fromkeys((base, path.parent, root, root / "src")):
-            if (folder / name / "__init__.py").is_file() and name != package.split(".")[0]:
-                found.append(Import(Home(folder / name, name), ""))
-    if not package:
-        found.append(Import(Home(path.parent, ""), ""))
-        if root != path.parent and _imports_from(module, root, path.parent):
-            found.insert(0, Import(Home(root, ""), ""))
-    elif not found:
-        found.append(Import(Home(path.parent, ""), ""))
-    return found
+class _Finder:
+    """The ways to load files, and the imports that work in all of them."""
+
+    def __init__(self, around: Neighbours, helpers: Helpers) -> None:
+        self._around, self._helpers = around, helpers
+        self._ways: dict[Path, list[Way]] = {}
+
+    def imports(self, client: Client) -> list[Import]:
+        """What works, the best first."""
+        ways = self.ways(client.file)
+        shown = self._shown(client.file)
+        makers = (self._relative, self._dotted, self._plain)[2 * client.is_plain :]
+        found = [option for make in makers for option in make(client, ways, shown)]
+        return [
+            option
+            for option in found
+            if option.line < client.first_use and all(map(self._is_allowed, option.homes))
+        ]
+
+    def _is_allowed(self, home: Path) -> bool:
+        if home in self._helpers.files:
+            return True
+        inside = home == self._helpers.inside or self._helpers.is_inside(home)
+        return inside and self._helpers.is_free(home)
+
+    # -- ways ------------------------------------------------------------------------------------
+
+    def ways(self, file: Path) -> list[Way]:
+        """All ways to load a file that can be seen."""
+        if file in self._ways:
+            return self._ways[file]
+        self._ways[file] = []  # while it is asked for: files may import each other
+        shown = frozenset(self._shown(file))
+        found = [
+            way
+            for importer, how in self._around.importers(file)
+            for way in self._imported(file, importer, how.base, how.package, shown)
+        ]
+        base, is_member = base_of(file), base_of(file) != file.parent
+        if is_member and (is_installed(base) or not found):
+            found.append(Way(frozenset(), shown | {base}, _below(base, file)))
+        if self._is_run(file, bool(found)):
+            here = frozenset(b for b in shown if not is_installed(b)) or frozenset({file.parent})
+            installed = {base} if is_member and is_installed(base) else set()
+            found.append(Way(here, shown | installed, None))
+        if not found:  # its own imports say that it is part of a package
+            found.append(Way(shown, shown, self._package(file)))
+        self._ways[file] = list(dict.fromkeys(found))
+        return self._ways[file]
+
+    def _imported(
+        self,
+        file: Path,
+        importer: Path,
+        base: Path | None,
+        package: Path | None,
+        shown: frozenset[Path],
+    ) -> Iterator[Way]:
+        if base is not None:
+            is_folder = not is_installed(base) or importer.parent == base
+            searched = frozenset({base} if is_folder else ())
+            yield Way(searched | shown, shown | {base}, _below(base, file))
+            return
+        assert package is not None
+        top = _below(base_of(file), file) or package
+        for way in self.ways(importer) or [Way(frozenset(), frozenset(), None)]:
+            yield Way(way.searched | shown, way.bases | shown, way.top or top)
+
+    def _is_run(self, file: Path, is_imported: bool) -> bool:
+        """As a script: it says so, or it is part of nothing else."""
+        if any(site.level and site.eager for site in self._around.sites(file)):
+            return False
+        text = self._around.texts.get(file, "")
+        says_so = "__main__" in text and "__name__" in text
+        return says_so or file.suffix != ".py" or not is_imported
+
+    def _package(self, file: Path) -> Path:
+        """The topmost folder that the dots of its imports name."""
+        levels = [site.level for site in self._around.sites(file) if site.level]
+        return file.parents[min(max(levels, default=1), len(file.parents)) - 1]
+
+    def _shown(self, file: Path) -> dict[Path, int]:
+        """Folders that are searched whenever the file is loaded, as its own imports show, with the
+        line of the first that does."""
+        found: dict[Path, int] = {}
+        late = "sys.path" in self._around.texts.get(file, "")
+        for site in self._around.sites(file):
+            if site.eager and not site.level:
+                for hit in self._around.resolve(file, site):
+                    if hit.base is not None and not self._is_helper(hit.file):
+                        found.setdefault(hit.base, site.line if late else 0)
+        return found
+
+    def _is_helper(self, file: Path) -> bool:
+        return self._helpers.files.get(file.parent) == file
+
+    # -- imports ---------------------------------------------------------------------------------
+
+    def _relative(
+        self, client: Client, ways: Sequence[Way], shown: Mapping[Path, int]
+    ) -> Iterator[Import]:
+        """`from .. import accel`: the topmost folder that is part of the package in all ways."""
+        tops = [way.top for way in ways]
+        file = client.file
+        if self._style(file) == "dotted" and self._dotted_works(file, ways):
+            return
+        folders = [
+            folder
+            for folder in file.parents
+            if all(top is not None and (folder == top or top in folder.parents) for top in tops)
+        ]
+        folders.sort(key=lambda folder: (folder not in self._helpers.files, len(folder.parts)))
+        allowed = [folder for folder in folders if self._is_allowed(folder)]
+        for folder in allowed[:1] if tops else ():
+            yield Import(frozenset({folder}), "." * (1 + file.parents.index(folder)))
+
+    def _style(self, file: Path) -> str:
+        sites = self._around.sites(file)
+        if any(site.level for site in sites):
+            return "relative"
+        own = _below(base_of(file), file)
+        is_named = own is not None and any(s.module.split(".")[0] == own.name for s in sites)
+        text = self._around.texts.get(file, "")
+        return "dotted" if is_named or "__main__" in text else "relative"
+
+    def _dotted_works(self, file: Path, ways: Sequence[Way]) -> bool:
+        return all(base_of(file) in way.bases for way in ways)
+
+    def _dotted(
+        self, client: Client, ways: Sequence[Way], shown: Mapping[Path, int]
+    ) -> Iterator[Import]:
+        """`from package import accel`: of a package that the file is part of, or imports."""
+        bases = frozenset.intersection(*(way.bases for way in ways)) if ways else frozenset()
+        imported = {
+            site.module.split(".")[0]
+            for site in self._around.sites(client.file)
+            if site.eager and not site.level
+        }
+        for base in sorted(bases):
+            own = _below(base, client.file)
+            names = {*imported, own.name} if own is not None else imported
+            for home in self._packages(base, names):
+                name = ".".join(home.relative_to(base).parts)
+                yield Import(frozenset({home}), name, shown.get(base, 0))
+
+    def _packages(self, base: Path, names: Iterable[str]) -> Iterator[Path]:
+        """The packages of these names in a folder, and those below that have a helper."""
+        for name in sorted(names):
+            folder = base / name
+            is_real = folder.is_dir() and not folder.is_symlink() and name.isidentifier()
+            if is_real and self._is_package(folder):
+                yield from (home for home in sorted(self._helpers.files) if folder in home.parents)
+                yield folder
+
+    def _is_package(self, folder: Path) -> bool:
+        return (folder / "__init__.py").is_file() or any(folder.glob("*.py"))
+
+    def _plain(
+        self, client: Client, ways: Sequence[Way], shown: Mapping[Path, int]
+    ) -> Iterator[Import]:
+        """`import accel`: from a folder that is searched in all ways, else one for each way."""
+        if not ways or not all(way.searched for way in ways):
+            return
+        together = frozenset.intersection(*(way.searched for way in ways))
+        for home in sorted(together, key=lambda home: (home != client.file.parent, str(home))):
+            yield Import(frozenset({home}), "", shown.get(home, 0))
+        if not together:
+            choices = itertools.product(*(sorted(way.searched) for way in ways))
+            sets = {frozenset(choice) for choice in itertools.islice(choices, 1000)}
+            for homes in sorted(sets, key=lambda homes: (len(homes), sorted(map(str, homes)))):
+                if len(homes) <= _MOST_WAYS:
+                    yield Import(homes, "", max(shown.get(home, 0) for home in homes))
 
 
-@cache
-def _is_run_beside(base: Path, package: str) -> bool:
-    """Scripts beside the package import it, and it is not installed: their folder is searched."""
-    if any((base / name).exists() for name in ("setup.py", "pyproject.toml", "setup.cfg")):
-        return False
-    needle = re.compile(rf"^\s*(from|import)\s+{package}\b", re.MULTILINE)
-    scripts = sorted(base.glob("*.py"))
-    return any(needle.search(script.read_text("utf-8", "replace")) for script in scripts)
-
-
-def _within(path: Path, module: Module, package: str, base: Path) -> Import:
-    """The helper at the top of the file's own package, imported as the file imports its own."""
-    top = package.split(".")[0]
-    home = Home(base / top, top)
-    imports = [n for n in module.nodes if isinstance(n, ast.ImportFrom)]
-    is_relative = any(node.level for node in imports)
-    is_absolute = top in _imported_roots(module)
-    if is_relative or not (is_absolute or _is_script(module)):
-        depth = len(package.split("."))
-        return Import(home, "." * depth)
-    if is_absolute or not _imports_from(module, path.parent, base):
-        return Import(home, "")
-    return Import(Home(path.parent, ""), "")  # it is run from its folder, as a script
-
-
-def _package_of(path: Path) -> str:
-    """The dotted package that the file lies in, by the `__init__.py` around it."""
-    parts: list[str] = []
-    folder = path.parent
-    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
-        parts.append(folder.name)
-        folder = folder.parent
-    return ".".join(reversed(parts))
-
-
-def _base_of(path: Path) -> Path:
-    """The folder that must be on Python's path for the file's package to be found."""
-    folder = path.parent
-    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
-        folder = folder.parent
-    return folder
-
-
-def _imported_roots(module: Module) -> set[str]:
-    """First names of what the file imports absolutely, anywhere in it."""
-    found: set[str] = set()
-    for node in module.nodes:
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.split(".")[0])
-    return found
-
-
-def _imports_from(module: Module, folder: Path, other: Path) -> bool:
-    """True when the file imports a module that lies in `folder`, and not in `other`."""
-    return any(
-        _is_module(folder, name) and not _is_module(other, name) for name in _imported_roots(module)
-    )
-
-
-def _is_module(folder: Path, name: str) -> bool:
-    return (folder / f"{name}.py").is_file() or (folder / name).is_dir()
-
-
-def _is_script(module: Module) -> bool:
-    """It has an `if __name__ == "__main__":`."""
-    return any(
-        isinstance(n, ast.If) and any(getattr(m, "id", "") == "__name__" for m in ast.walk(n.test))
-        for n in module.tree.body
-    )
+def _below(base: Path, file: Path) -> Path | None:
+    """The folder in `base` that the file lies in; None when it lies in `base` itself."""
+    if base not in file.parents or file.parent == base:
+        return None
+    return base / file.relative_to(base).parts[0]

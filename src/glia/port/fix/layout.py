@@ -17,6 +17,7 @@ from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 from glia.port.source.module import Module
 
 _Span = tuple[int, int, int, int]
+_LINES = (cst.SimpleStatementLine, cst.SimpleStatementSuite)
 _KINDS: dict[type[ast.AST], tuple[type[cst.CSTNode], ...]] = {
     ast.Call: (cst.Call,),
     ast.Attribute: (cst.Attribute,),
@@ -48,6 +49,7 @@ class Layout:
     wrapper: MetadataWrapper = field(init=False)
     positions: Mapping[cst.CSTNode, CodeRange] = field(init=False)
     _nodes: dict[_Span, list[cst.CSTNode]] = field(init=False)
+    _blocks: list[tuple[_Span, cst.CSTNode]] = field(init=False)
     _comments: list[tuple[int, int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,6 +65,11 @@ class Layout:
         for node, place in self.positions.items():
             if isinstance(node, (cst.BaseExpression, cst.BaseSmallStatement)):
                 self._nodes.setdefault(_span_of_range(place), []).append(node)
+        self._blocks = [
+            (_span_of_range(place), node)
+            for node, place in self.positions.items()
+            if isinstance(node, (*_LINES, cst.BaseCompoundStatement))
+        ]
         self._comments = list(_comments(self.text))
 
     def find(self, node: ast.AST) -> cst.CSTNode:
@@ -76,6 +83,34 @@ class Layout:
         if len(found) != 1 or not _is_same(found[0], node, self.wrapper.module):
             raise Unplaced("the place inside its text is not certain")
         return found[0]
+
+    def statement(self, node: ast.stmt) -> cst.CSTNode:
+        """The line of libcst's tree that a statement stands in, or the block that it is.
+
+        Raises:
+            Unplaced: when there is none.
+        """
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found = [b for _, b in self._blocks if self._is_definition(b, node)]
+        else:
+            kinds = (cst.BaseCompoundStatement,) if hasattr(node, "body") else _LINES
+            at = self.span(node)
+            around = [
+                (span, block)
+                for span, block in self._blocks
+                if isinstance(block, kinds) and span[:2] <= at[:2] and at[2:] <= span[2:]
+            ]
+            found = [max(around, key=lambda pair: pair[0][:2])[1]] if around else []
+        if len(found) != 1:
+            raise Unplaced("the place of the import is not certain")
+        return found[0]
+
+    def _is_definition(self, block: cst.CSTNode, node: ast.AST) -> bool:
+        """By the line of its name: decorators stand above, in one tree within it."""
+        if not isinstance(block, (cst.FunctionDef, cst.ClassDef)):
+            return False
+        line = self.positions[block.name].start.line
+        return block.name.value == getattr(node, "name", "") and line == getattr(node, "lineno", 0)
 
     def span(self, node: ast.AST) -> _Span:
         """First and last line and column; Python's tree counts bytes, libcst characters."""

@@ -6,6 +6,7 @@ Nothing is written here: what comes back is the new bytes of every file that cha
 from __future__ import annotations
 
 import ast
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -21,41 +22,30 @@ from glia.port.fix.edits import Edit, Fix
 from glia.port.fix.engine import Placer, apply_edits
 from glia.port.fix.facts import Facts, gather
 from glia.port.fix.file_plan import FilePlan, Proposal, Scope, plan_file
-from glia.port.fix.helper_text import (
-    HELPER_NAME,
-    extended,
-    functions_in,
-    helper_text,
-    is_helper,
-)
-from glia.port.fix.homes import Home, Import, choose_homes
+from glia.port.fix.helper_text import HELPER_NAME, is_helper
+from glia.port.fix.helpers import Change, Helpers
+from glia.port.fix.homes import Client, Import, choose_homes
 from glia.port.fix.imports import unused_imports
 from glia.port.fix.layout import Unplaced
 from glia.port.fix.left import why_left
+from glia.port.fix.lines import ImportLine
+from glia.port.fix.neighbours import Neighbours, project_top
 from glia.port.fix.patch import new_lines
-from glia.port.fix.placing import bound_as, free_name, import_line
+from glia.port.fix.placing import Spots, bound_as, free_name
+from glia.port.fix.sources import Sources
+from glia.port.fix.taken import Takers
 from glia.port.project_check import rule_summary
 from glia.port.reading import Shown
 from glia.port.rules.rule import Rule
 from glia.port.scan import may_matter, parse
 from glia.port.settings import Settings, settings_for
 from glia.port.source.module import Module
-from glia.port.source.project import MAX_BYTES, MAX_NOTEBOOK_BYTES, SourceFile, Walk, shown_path
+from glia.port.source.project import MAX_BYTES, MAX_NOTEBOOK_BYTES, SourceFile
 from glia.port.source.text import TOO_DEEP, reason_of, require_size
 from glia.port.suppress import suppressions
 from glia.port.targets import Target
 
-_READ = ("python", "notebook")
 _LIGHT_ROLES = ("test", "vendored")
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One file that differs; `old` is None when it is new."""
-
-    path: Path
-    old: bytes | None
-    new: bytes
 
 
 @dataclass(slots=True)
@@ -69,7 +59,6 @@ class ProjectFix:
     unread: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     num_files: int = 0
-    helpers: list[Path] = field(default_factory=list)  # that are there already
 
 
 @dataclass(slots=True)
@@ -77,11 +66,25 @@ class _File:
     """One file on its way."""
 
     source: SourceFile
+    path: Path  # the real one
     document: Document
     module: Module
     placer: Placer
+    spots: Spots
     plan: FilePlan
     text: str = ""  # the new one, once it is made
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What holds for all files."""
+
+    targets: Sequence[Target]
+    settings: Settings
+    is_named: bool  # the one file that the user names
+    around: Neighbours
+    helpers: Helpers
+    facts: Facts
 
 
 def fix_project(
@@ -93,20 +96,25 @@ def fix_project(
         UsageError: when the root does not exist or cannot be read, or its settings are wrong.
     """
     settings = settings_for(root)
-    walk = Walk(root, settings.exclude, settings.folder)
-    sources = [file for file in walk if file.kind in _READ]
-    result = ProjectFix(num_files=len(sources))
+    sources = Sources(root, settings)
+    around = Neighbours(project_top(sources.folder))
+    for _, path in sources.files:
+        around.add(path, path)
+    helpers = Helpers(around, sources.folder)
+    facts = gather(_texts([source for source, _ in sources.files]), root)
+    run = _Run(targets, settings, root.is_file(), around, helpers, facts)
+    result = ProjectFix(num_files=len(sources.files))
     files: list[_File] = []
-    facts = gather(_texts(sources), root)
     with ExitStack() as stack:
-        shown = Shown(stack, progress or NullProgress(), len(sources))
-        for source in sources:
-            file = _planned(source, targets, settings, root.is_file(), facts, result)
+        shown = Shown(stack, progress or NullProgress(), len(sources.files))
+        for source, path in sources.files:
+            file = _planned(source, path, run, result)
             if file is not None:
                 files.append(file)
             shown.done(1)
-    result.unread += [Unread(path, reason) for path, reason in walk.problems]
-    _rewrite(files, root, result)
+    result.unread += [Unread(path, reason) for path, reason in sources.problems]
+    _rewrite(files, sources, run, result)
+    result.notes += [*sources.notes(), *helpers.notes]
     result.fixed.sort(key=lambda place: (place.file, place.cell, place.line, place.rule))
     result.left.sort(key=lambda place: (place.file, place.cell, place.line, place.rule))
     return result
@@ -123,25 +131,15 @@ def _texts(sources: Sequence[SourceFile]) -> Iterator[tuple[str, str]]:
 # -- planning ------------------------------------------------------------------------------------
 
 
-def _planned(
-    source: SourceFile,
-    targets: Sequence[Target],
-    settings: Settings,
-    is_named: bool,
-    facts: Facts,
-    result: ProjectFix,
-) -> _File | None:
+def _planned(source: SourceFile, path: Path, run: _Run, result: ProjectFix) -> _File | None:
     """The file with its plan; None when nothing is to be done there."""
-    if source.role in _LIGHT_ROLES and not is_named:
+    if source.role in _LIGHT_ROLES and not run.is_named:
         return None
     try:
         limit = MAX_NOTEBOOK_BYTES if source.kind == "notebook" else MAX_BYTES
-        require_size(source.path.stat().st_size, limit)
-        document = read_document(source.path, source.kind)
-        if is_helper(document.text):
-            result.helpers.append(source.path.absolute())
-            return None
-        if not may_matter(document.text):
+        require_size(path.stat().st_size, limit)
+        document = read_document(path, source.kind)
+        if is_helper(document.text) or not may_matter(document.text):
             return None
         module = parse(source.name, document.text)
     except (OSError, ValueError, FormatError, SyntaxError) as error:
@@ -150,32 +148,27 @@ def _planned(
     except (RecursionError, MemoryError, SystemError):
         result.unread.append(Unread(source.name, TOO_DEEP))
         return None
-    placer = Placer(module, document.text)
-    plan = plan_file(module, placer, _scope(source, document, targets, settings, facts))
-    file = _File(source, document, module, placer, plan)
+    spots = Spots(module, lambda site: run.around.brings_torch(path, site), run.helpers.names)
+    placer = Placer(module, document.text, spots)
+    plan = plan_file(module, placer, _scope(source, document, run))
+    file = _File(source, path, document, module, placer, spots, plan)
     result.left += _left(file)
     return file if plan.fixes else None
 
 
-def _scope(
-    source: SourceFile,
-    document: Document,
-    targets: Sequence[Target],
-    settings: Settings,
-    facts: Facts,
-) -> Scope:
+def _scope(source: SourceFile, document: Document, run: _Run) -> Scope:
     ignored = suppressions(document.text)
 
     def is_accepted(rule: Rule, line: int) -> bool:
-        accepted = settings.reason(rule.id, source.name) is not None
+        accepted = run.settings.reason(rule.id, source.name) is not None
         return accepted or ignored.reason(rule.id, line) is not None
 
     return Scope(
-        matters=lambda rule: rule_summary(rule, targets).matters,
-        blocks=lambda rule: rule_summary(rule, targets).worst in ("raises", "silent"),
-        by_hand=lambda rule: _by_hand(rule, targets),
+        matters=lambda rule: rule_summary(rule, run.targets).matters,
+        blocks=lambda rule: rule_summary(rule, run.targets).worst in ("raises", "silent"),
+        by_hand=lambda rule: _by_hand(rule, run.targets),
         is_accepted=is_accepted,
-        facts=facts,
+        facts=run.facts,
     )
 
 
@@ -202,50 +195,71 @@ def _left_place(file: _File, proposal: Proposal, reason: str) -> LeftPlace:
 # -- rewriting -----------------------------------------------------------------------------------
 
 
-def _rewrite(files: Sequence[_File], root: Path, result: ProjectFix) -> None:
-    needing = [f for f in files if f.plan.helper_names]
-    places = [(f.source.path.absolute(), f.module) for f in needing]
-    folder = root if root.is_dir() else root.parent
-    imports = choose_homes(places, folder.absolute())
-    names = {home: _helper_name(home) for home in {i.home for i in imports.values()}}
-    helpers: set[Path] = set()
+def _rewrite(files: Sequence[_File], sources: Sources, run: _Run, result: ProjectFix) -> None:
+    needing = [file for file in files if file.plan.helper_names]
+    clients = [Client(file.path, file.spots.first_use(_nodes(file.plan))) for file in needing]
+    clients += _former_clients(sources, run, {file.path for file in needing})
+    imports = choose_homes(clients, run.around, run.helpers)
+    homes: set[Path] = set()
     functions: set[str] = set()
     for file in files:
-        source = imports.get(file.source.path.absolute())
-        new = _new_bytes(file, source, names, result)
+        source = imports.get(file.path)
+        new = _new_bytes(file, source, run, result)
         if new is None or new == file.document.raw:
             continue
-        result.changes.append(Change(file.source.path, file.document.raw, new))
+        result.changes.append(Change(file.path, file.document.raw, new))
         fixed = _fixed(file)
         result.changed.append(ChangedFile(file.source.name, False, False, len(fixed)))
         result.fixed += fixed
-        if source is not None:
-            helpers.add(source.home.folder / f"{names[source.home]}.py")
+        if file.plan.helper_names:
+            assert source is not None
+            homes |= source.homes
             functions |= file.plan.helper_names
-    _add_helpers(helpers, functions, root, result)
+    for client in clients:
+        if client.is_plain and client.file in imports:
+            homes |= imports[client.file].homes
+    _add_helpers(homes, functions, sources, run.helpers, result)
 
 
-def _new_bytes(
-    file: _File, source: Import | None, names: dict[Home, str], result: ProjectFix
-) -> bytes | None:
+def _former_clients(sources: Sources, run: _Run, needing: set[Path]) -> Iterator[Client]:
+    """Files that were fixed before: others may load them in new ways now."""
+    for _, path in sources.files:
+        sites = run.around.sites(path) if run.helpers.files and path not in needing else ()
+        if any(not site.level and site.module == run.helpers.name for site in sites):
+            yield Client(path, sys.maxsize, is_plain=True)
+
+
+def _new_bytes(file: _File, source: Import | None, run: _Run, result: ProjectFix) -> bytes | None:
     """The file rewritten; None, with its fixes among what is left, when that cannot be done."""
-    edits: list[Edit] = [edit for _, fix in file.plan.fixes for edit in fix.edits]
-    edits += unused_imports(file.placer.layout, edits)
-    alias, line = HELPER_NAME, None
-    if source is not None:
-        name = names[source.home]
-        bound = bound_as(file.module, name)
-        alias = bound or free_name(file.module, name)
-        if bound is None:
-            line = import_line(file.placer.layout, source.code(name, alias), _nodes(file.plan))
     try:
-        text = apply_edits(file.placer.layout, edits, alias, line)
+        edits: list[Edit] = [edit for _, fix in file.plan.fixes for edit in fix.edits]
+        takers = Takers(run.around, file.path)
+        edits += unused_imports(file.placer.layout, edits, takers.take)
+        alias, lines = _import_of(file, source, run.helpers)
+        text = apply_edits(file.placer.layout, edits, alias, lines)
         _require_python(text, file.source.name)
         file.text = text
         return file.document.bytes_of(text)
     except (Unplaced, ValueError) as error:
         result.left += [_left_place(file, p, str(error)) for p, _ in file.plan.fixes]
         return None
+
+
+def _import_of(
+    file: _File, source: Import | None, helpers: Helpers
+) -> tuple[str, list[ImportLine]]:
+    """The name of the helper in a file, and the imports that it lacks."""
+    if not file.plan.helper_names:
+        return HELPER_NAME, []
+    if source is None:
+        raise Unplaced("no place for the helper is found from everywhere that loads this file")
+    reason = helpers.lacking(source.homes, file.plan.helper_names)
+    if reason:
+        raise Unplaced(reason)
+    alias = bound_as(file.module, helpers.name) or free_name(file.module, helpers.name)
+    code = source.code(helpers.name, alias)
+    places = file.spots.places(_nodes(file.plan), source.line)
+    return alias, [ImportLine(where, code) for where in places]
 
 
 def _nodes(plan: FilePlan) -> list[ast.AST]:
@@ -282,59 +296,16 @@ def _fixed(file: _File) -> list[FixedPlace]:
 # -- the helper ----------------------------------------------------------------------------------
 
 
-def _helper_name(home: Home) -> str:
-    """The helper that is there, or else a name that is free."""
-    name = HELPER_NAME
-    while not _is_free(home.folder, name):
-        name += "_device"
-    return name
-
-
-def _is_free(folder: Path, name: str) -> bool:
-    file = folder / f"{name}.py"
-    if (folder / name).exists():
-        return False
-    return not file.exists() or is_helper(file.read_text("utf-8", "replace"))
-
-
-def _add_helpers(helpers: set[Path], functions: set[str], root: Path, result: ProjectFix) -> None:
-    """Every helper has what all files call: whichever a file finds first is complete."""
-    if not helpers:
+def _add_helpers(
+    homes: set[Path],
+    functions: set[str],
+    sources: Sources,
+    helpers: Helpers,
+    result: ProjectFix,
+) -> None:
+    if not homes:
         return
-    wanted = helpers | {path for path in result.helpers if path.parent not in _folders(helpers)}
-    for path in wanted:
-        if path.exists():
-            functions = functions | functions_in(path.read_text("utf-8", "replace"))
-    for path in sorted(wanted):
-        _add_helper(path, functions, root, result)
-
-
-def _folders(paths: set[Path]) -> set[Path]:
-    return {path.parent for path in paths}
-
-
-def _add_helper(path: Path, functions: set[str], root: Path, result: ProjectFix) -> None:
-    shown = shown_path(_as_named(path, root))
-    if not path.exists():
-        new = helper_text(functions).encode("utf-8")
-        result.changes.append(Change(_as_named(path, root), None, new))
-        result.changed.append(ChangedFile(shown, True, True, 0))
-        return
-    old = path.read_bytes()
-    try:
-        new = extended(old.decode("utf-8"), functions).encode("utf-8")
-    except (SyntaxError, ValueError) as error:
-        result.notes.append(f"{shown}: the helper is not read any more: {reason_of(error)}")
-        return
-    if new != old:
-        result.changes.append(Change(_as_named(path, root), old, new))
-        result.changed.append(ChangedFile(shown, False, True, 0))
-
-
-def _as_named(path: Path, root: Path) -> Path:
-    """The path as the user names things: relative when the root is."""
-    base = root if root.is_dir() else root.parent
-    try:
-        return base / path.relative_to(base.absolute())
-    except ValueError:
-        return path
+    for change in helpers.changes(homes, functions):
+        result.changes.append(change)
+        shown = sources.named(change.path)
+        result.changed.append(ChangedFile(shown, change.old is None, True, 0))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glia.core.errors import UsageError
-from glia.port.fix.project import Change
+from glia.port.fix.helpers import Change
 
 _GIT_S = 60.0  # git answers sooner, or something is wrong with the repository
 _SHOWN = 5
