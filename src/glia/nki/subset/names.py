@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from glia.nki.subset.rule import Hit, Rule, Scope
+from glia.nki.subset.scopes import attributes, place
 from glia.nki.subset.sources import API, CONSTRAINT, MIGRATION, PARSER, SIMULATOR
 from glia.nki.subset.statements import example
 
@@ -69,6 +70,18 @@ def _unknown(node: ast.AST, scope: Scope) -> Iterator[Hit]:
         wrong = unknown_name(name) if name.startswith("nki.") and name not in _GONE else ""
         if wrong:
             yield Hit(node, f"`{ast.unparse(node)}` ({wrong})")
+
+
+def _unbound(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+    if isinstance(node, ast.Name) and place(node) in scope.unbound:
+        yield Hit(node, f"`{node.id}`")
+
+
+def _no_attribute(node: ast.AST, scope: Scope) -> Iterator[Hit]:
+    if isinstance(node, ast.Attribute) and place(node) in scope.wrong:
+        near = get_close_matches(node.attr, [a for a in attributes() if a[0] != "_"], n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        yield Hit(node, f"`{ast.unparse(node)}`{hint}")
 
 
 @cache
@@ -184,6 +197,26 @@ NAMES = (
         _unknown,
         example("nisa.dma_cpy(dst=x, src=x)"),
         example("nisa.dma_copy(dst=x, src=x)"),
+    ),
+    Rule(
+        "undefined-name",
+        "error",
+        "a name that nothing in the file binds",
+        "define or import it, or correct its spelling",
+        API,
+        _unbound,
+        example("y = x[0:rows]"),
+        example("rows = 128\ny = x[0:rows]"),
+    ),
+    Rule(
+        "unknown-attribute",
+        "error",
+        "an attribute that tensors do not have",
+        "check its spelling; a tensor has shape, dtype, buffer and methods that give views of it",
+        API,
+        _no_attribute,
+        example("y = nl.load(x)\nz = y.transposed((1, 0))"),
+        example("y = nl.load(x)\nz = y.permute((1, 0))"),
     ),
     Rule(
         "removed-argument",

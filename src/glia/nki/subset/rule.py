@@ -17,6 +17,8 @@ class Scope:
 
     `kernels` are the names of the file's kernels; `modules` maps a local name to the module that it
     was imported as (`nl` to `nki.language`); `loop_bodies` are functions handed to device loops.
+    `unbound` are the places of names that nothing binds, `wrong` those of attributes that the
+    tensor before them does not have (`scopes.py`).
     """
 
     kind: Kind
@@ -24,6 +26,8 @@ class Scope:
     kernels: frozenset[str] = frozenset()
     modules: tuple[tuple[str, str], ...] = ()
     loop_bodies: frozenset[str] = frozenset()
+    unbound: frozenset[tuple[int, int]] = frozenset()
+    wrong: frozenset[tuple[int, int]] = frozenset()
 
     def module(self, name: str) -> str:
         """The module behind a local name, or an empty string."""

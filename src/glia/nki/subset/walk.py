@@ -16,6 +16,7 @@ from glia.core.errors import ModelError
 from glia.core.kernel_records import SubsetFinding
 from glia.nki.subset.rule import Hit, Rule, Scope
 from glia.nki.subset.rules import RULES
+from glia.nki.subset.scopes import unbound, wrong_attributes
 
 _LOOPS = ("fori_loop", "while_loop")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -81,6 +82,7 @@ class _Source:
         }
         self._decorated = frozenset(self._decorated_names())
         self._kernels = self._decorated | frozenset(self._wrapped_names())
+        self._unbound = unbound(tree)
         self._module = Scope("module", "", self._decorated, self._modules)
 
     def _decorated_names(self) -> Iterator[str]:
@@ -138,12 +140,15 @@ class _Source:
                 if isinstance(method, _FUNCTIONS):
                     yield from self._definition(method, "helper")
             return
+        wrong = wrong_attributes(node, self._module.called, kind == "kernel")
         scope = Scope(
             "kernel" if kind == "kernel" else "helper",
             node.name,
             self._decorated,
             self._modules,
             _loop_bodies(node),
+            self._unbound,
+            wrong,
         )
         for one in _compiled(node):
             yield from self._hits(one, scope)
