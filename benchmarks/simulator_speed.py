@@ -25,6 +25,7 @@ from glia.isa.target import target_of
 from glia.nki.kernel import TensorSpec
 from glia.nki.simulation import execute
 from glia.silicon import Core, Timing, schedule
+from glia.silicon.profile import predicted
 
 TARGET, BF16 = target_of("trn2"), dtype("bfloat16")
 TIMING = Timing.of(load_chip("trn2").silicon)
@@ -127,6 +128,15 @@ def timing_of_many_matmuls() -> Result:
     return Result("timing alone of 8192^3", trace_s + schedule_s, 10, "s", detail)
 
 
+def interval_of_many_matmuls() -> Result:
+    """Time at three ends of the constants, energy and what is computed again; of one schedule."""
+    alone, whole = trace(4096), (trace(4096),)
+    schedule_s, _ = timed(lambda: schedule(alone, TIMING))
+    all_s, _ = timed(lambda: predicted(whole, "trn2"))
+    detail = f"{all_s:.2f} s against {schedule_s:.2f} s; three of it are schedules"
+    return Result("interval of 4096^3, of one schedule", all_s / schedule_s, 5, "x", detail)
+
+
 def model_forward() -> Result:
     """Values of a 10-million-parameter encoder, batch 4, 128 tokens, compiled for trn2."""
     import torch
@@ -171,6 +181,7 @@ def main() -> int:
         small_kernel,
         values_of_a_large_product,
         timing_of_many_matmuls,
+        interval_of_many_matmuls,
         model_forward,
         memory_of_replays,
     ):

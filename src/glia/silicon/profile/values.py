@@ -36,8 +36,7 @@ class _Writer(NamedTuple):
     view: NkiTensor
 
 
-@dataclass(frozen=True, slots=True)
-class _Operand:
+class _Operand(NamedTuple):
     """Whose results a read found, and whether it was all in one."""
 
     view: NkiTensor
@@ -55,6 +54,7 @@ class _Values:
     _written: dict[int, list[_Writer]] = field(default_factory=lambda: defaultdict(list))
     _bases: dict[int, object] = field(default_factory=dict)
     _known: dict[Hashable, int] = field(default_factory=dict)
+    _regions: dict[int, Region] = field(default_factory=dict)  # by the view's identity
     _meetings: int = 0
 
     def step(self, one: Instruction, ordinal: int) -> None:
@@ -78,12 +78,17 @@ class _Values:
         return one.op, one.engine, asked, ordinal, layout(result), at, contents
 
     def _content(self, view: NkiTensor) -> tuple[Hashable, _Operand]:
-        area, parts, writers = region(view), list[Hashable](), list[int]()
+        written = self._written.get(view.storage.index)
+        if not written:
+            base = self._base(view), view.partition, view.start
+            return (layout(view), base), _Operand(view, (), False)
         if view.indirection is not None:
-            found = [w.by for w in self._written[view.storage.index]]
-            return object(), _Operand(view, tuple(found), False)
-        covered = False
-        for writer in reversed(self._written[view.storage.index]):
+            return object(), _Operand(view, tuple(w.by for w in written), False)
+        last = written[-1]
+        if last.view is view and last.dense:  # as it was written: by far the most
+            return (layout(view), (self.values[last.by], 0, 0)), _Operand(view, (last.by,), True)
+        area, parts, writers, covered = self._region(view), list[Hashable](), list[int](), False
+        for writer in reversed(written):
             if overlap(writer.area, area):
                 rows = view.partition - writer.view.partition
                 first = view.start * view.dtype.itemsize
@@ -98,6 +103,12 @@ class _Values:
         alone = covered and len(writers) == 1
         return (layout(view), *parts), _Operand(view, tuple(writers), alone)
 
+    def _region(self, view: NkiTensor) -> Region:
+        known = self._regions.get(id(view))
+        if known is None:
+            known = self._regions[id(view)] = region(view)
+        return known
+
     def _base(self, view: NkiTensor) -> Hashable:
         """What a storage holds where the stream did not write it."""
         storage = view.storage
@@ -106,7 +117,7 @@ class _Values:
 
     def _write(self, view: NkiTensor, index: int) -> None:
         storage = view.storage.index
-        area, kept = region(view), self._written[storage]
+        area, kept = self._region(view), self._written[storage]
         dense = view.indirection is None and _is_dense(view, area)
         if dense:
             kept = [w for w in kept if not covers(area, w.area)]
@@ -143,9 +154,9 @@ def layout(view: NkiTensor) -> Hashable:
 
 
 def _plain(value: Any) -> Hashable:
-    """An argument that is no operand, so that equal ones mean the same."""
+    """An argument, so that equal ones mean the same; what an operand holds is looked at apart."""
     if isinstance(value, NkiTensor):
-        return layout(value), value.storage.memory
+        return NkiTensor
     if isinstance(value, (list, tuple)):
         return tuple(map(_plain, value))
     if isinstance(value, float):
