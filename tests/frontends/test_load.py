@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from glia.core.errors import GliaError, ModelError, UsageError
 from glia.frontends.load import load_model
 from glia.frontends.torch import huggingface
+from glia.frontends.torch.large import num_telling_layers
 
 HEADER = """
 import torch
@@ -202,18 +204,52 @@ def weight_bytes(module):
 
 
 def test_a_large_model_without_weights_is_looked_at_with_fewer_layers(tmp_path, monkeypatch):
-    two = weight_bytes(load_model(config_of(tmp_path, 2)).module)
     spec = config_of(tmp_path, 6)
     assert len(load_model(spec, may_shrink=True).module.encoder.layer) == 6
-    monkeypatch.setattr(huggingface, "_LOOK_BYTES", two)
+    monkeypatch.setattr(huggingface, "_LOOK_BYTES", 1000)
     loaded = load_model(spec, may_shrink=True)
     assert len(loaded.module.encoder.layer) == 2
     told = [f.what for f in loaded.findings if f.rule == "fewer-layers"]
     assert len(told) == 1 and told[0].startswith("2 of 6 layers are looked at")
+    assert loaded.kwargs["input_ids"].shape == (2, 16)
     assert len(load_model(spec).module.encoder.layer) == 6
-    monkeypatch.setattr(huggingface, "_LOOK_BYTES", 1000)
-    with pytest.raises(ModelError, match="glia fit"):
-        load_model(spec, may_shrink=True)
+
+
+def test_weights_beyond_memory_are_looked_at_without_taking_any(tmp_path):
+    """In all 140 GiB of weights; the two layers that are built would take 20."""
+    config = {
+        "model_type": "llama",
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": 16384,
+        "intermediate_size": 53248,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 128,
+        "num_key_value_heads": 8,
+        "vocab_size": 32000,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    module = load_model(str(tmp_path), may_shrink=True).module
+    assert len(module.model.layers) == 2
+    assert weight_bytes(module) > 20 * 2**30
+    assert not module.lm_head.weight[::4000, ::4000].any()
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown_kib < 2**20
+
+
+def test_layers_of_other_kinds_are_looked_at_too():
+    def layer(width, **switches):
+        made = torch.nn.Sequential(torch.nn.Linear(4, width), torch.nn.Linear(width, 4))
+        vars(made).update(switches)
+        return made
+
+    def telling(*layers):
+        return num_telling_layers(torch.nn.ModuleDict({"layers": torch.nn.ModuleList(layers)}))
+
+    assert telling(*(layer(4, layer_idx=i) for i in range(9))) == 2
+    assert telling(layer(4), layer(4), layer(4), layer(8), layer(8)) == 4
+    assert telling(*(layer(4, is_sliding=bool((i + 1) % 6)) for i in range(24))) == 6
+    assert num_telling_layers(torch.nn.Linear(4, 4)) is None
 
 
 def test_a_model_that_memory_does_not_hold_is_refused(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from glia.cli.app import app
 from glia.port.graph_check.codes import NOT_PREDICTED, code_table, rules_by_code
 from glia.port.graph_check.job import check_model
+from glia.port.graph_check.look import look_once
 from glia.port.targets import target_named
 
 HEAD = "import torch\nfrom torch import nn\n\n\n"
@@ -29,7 +30,8 @@ def check(tmp_path):
     def check(body, *targets):
         file = tmp_path / "mine.py"
         file.write_text(HEAD + body)
-        return check_model(f"{file}:model", [target_named(t) for t in targets or ("trn2",)])
+        chosen = [target_named(t) for t in targets or ("trn2",)]
+        return check_model(f"{file}:model", chosen, once=look_once)  # no process: it is quick
 
     return check
 
@@ -139,19 +141,22 @@ def test_an_index_outside_its_table(check):
 
 
 def test_a_model_that_fails_on_its_inputs_leaves_the_check_of_the_source(check):
-    report = check(forward("y = x.sum().item()\nreturn x @ torch.ones(5, 5)"))
-    assert [f.rule for f in report.findings] == ["C077"]
+    report = check(forward("y = x.sum().item()\nreturn x @ torch.ones(5, 5)"), "trn2", "cpu")
+    assert {(f.rule, f.line) for f in report.findings} == {("C077", 7), ("G012", 8)}
     assert report.graph.basis == "none"
     assert "fails on its own example inputs: RuntimeError" in report.graph.note
     assert "mine.py:8" in report.graph.note
-    assert report.targets[0].verdict != "runs"
+    assert all(t.counts["unknown"] == 1 for t in report.targets)
+    assert {t.verdict for t in report.targets} == {"unknown"}
 
 
 @pytest.mark.parametrize("body", ["    return 1 / 0\n", "    return nn.Linear(2, 2)\n"])
 def test_a_model_that_cannot_be_made_is_not_said_to_run(check, body):
     report = check("def model():\n" + body)
     assert report.targets[0].verdict == "unknown"
-    assert "cannot be loaded" in report.targets[0].reason
+    assert report.targets[0].counts["unknown"] == 1
+    (finding,) = report.findings
+    assert finding.rule == "G012" and "cannot be made" in finding.detail
 
 
 def test_a_folder_with_code_of_its_own_is_read(tmp_path):
@@ -159,7 +164,7 @@ def test_a_folder_with_code_of_its_own_is_read(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "modeling_x.py").write_text(HEAD + "def f(x):\n    return x.cuda()\n")
     report = check_model(str(tmp_path), [target_named("trn2")])
-    assert [f.rule for f in report.findings] == ["C001"]
+    assert [f.rule for f in report.findings] == ["C001", "G012"]
     assert report.graph.basis == "none"
 
 
@@ -177,14 +182,53 @@ def test_without_pytorch_it_is_said_what_to_do(tmp_path):
     assert not subprocess.run([*run, "--source-only"], cwd=tmp_path, capture_output=True).returncode
 
 
-def test_a_model_that_asks_for_cuda_leaves_the_check_of_the_source(check):
-    report = check(forward('return x.to("cuda")'))
-    assert [f.rule for f in report.findings] == ["C002"]
-    assert report.graph.basis == "none"
-    assert "asks for CUDA" in report.graph.note
-    loading = check("def model():\n    return nn.Linear(2, 2).cuda(), torch.ones(1, 2)\n")
-    assert [f.rule for f in loading.findings] == ["C001"]
-    assert "asks for CUDA" in loading.graph.note
+CUDA = """
+device = torch.device("cuda")
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4, device="cuda")
+        self.stream = torch.cuda.Stream()
+        self.draws = torch.Generator(device="cuda").manual_seed(3)
+
+    def forward(self, x):
+        x = x.pin_memory().cuda(non_blocking=True)
+        with torch.autocast("cuda"), torch.cuda.stream(self.stream):
+            x = self.layer(x)
+        with torch.cuda.amp.autocast(dtype=torch.bfloat16):
+            x = self.layer(x).float()
+        torch.cuda.synchronize()
+        noise = torch.rand(4, generator=self.draws, device="cuda")
+        if x.sum() > torch.cuda.memory_allocated():
+            x = x + noise + torch.zeros(4, device=device).to("cuda:0")
+        return x.topk(2).indices ** 2
+
+
+def model():
+    assert torch.cuda.is_available()
+    torch.cuda.set_device(0)
+    return Model().cuda(), torch.randn(4, 4).to(0)
+"""
+
+
+def test_a_model_that_asks_for_cuda_is_looked_at_on_a_stand_in(check):
+    report = check(CUDA)
+    rules = {f.rule for f in report.findings}
+    assert report.graph.basis == "watched"
+    assert {"C001", "C002", "C003", "C016", "C024", "C030", "C143"} <= rules  # as without a graph
+    assert "G026" in rules  # the integer power, which only the graph shows
+    assert any(c.startswith("C080") for c in report.graph.confirmed)
+    (told,) = (f for f in report.findings if f.rule == "G013")
+    assert "ask for a device of CUDA" in told.detail
+    assert not rules & {"G009", "G012"}  # nothing is said of the stand-in itself
+
+
+def test_one_cuda_call_hides_no_graph(check):
+    report = check(forward('return x.to("cuda") ** 2', "torch.arange(4)"), "trn2", "cpu", "mi300x")
+    assert [f.rule for f in report.findings] == ["C002", "G013", "G026"]
+    assert report.graph.basis == "captured"
 
 
 def test_a_wide_layer_is_no_block(check):

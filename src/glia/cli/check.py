@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 # How many of the effects, worst first, fail the command.
 _FAIL_ON = {"silent": 1, "raises": 2, "any": len(EFFECTS), "never": 0}
 
+_TimeLimit = Annotated[
+    float,
+    typer.Option("--time-limit", metavar="S", min=1, help="Of a model, how long a look may take."),
+]
+_SourceOnly = Annotated[
+    bool, typer.Option("--source-only", help="Of a model, read the source; run nothing.")
+]
+
 
 def check_verb(
     path: Annotated[
@@ -56,9 +64,8 @@ def check_verb(
         Path | None,
         typer.Option("--sarif", metavar="FILE", help="Also write SARIF 2.1.0 for code review."),
     ] = None,
-    source_only: Annotated[
-        bool, typer.Option("--source-only", help="Of a model, read the source; run nothing.")
-    ] = False,
+    source_only: _SourceOnly = False,
+    time_limit: _TimeLimit = 600.0,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Also write one self-contained HTML page."),
@@ -68,14 +75,15 @@ def check_verb(
 ) -> None:
     """What ties code to CUDA, and what that means on other chips; nothing is changed.
 
-    Source is only read. A model is also run once, on this machine's CPU, to see its graph.
+    Source is only read. A model is also run on this machine's CPU, in a process apart, to see its
+    graph.
     """
     level = _FAIL_ON[choose("--fail-on", fail_on, _FAIL_ON)]
     targets = targets_of(to)
     for option, file in (("--sarif", sarif), ("--html", html)):
         if file is not None:
             _check_file(option, file)
-    report = _report(path, targets, source_only, progress_for(json))
+    report = _report(path, targets, source_only, time_limit, progress_for(json))
     if sarif is not None:
         _write_sarif(report, sarif)
     if html is not None:
@@ -91,15 +99,18 @@ def check_verb(
         raise typer.Exit(1)
 
 
-def _report(path: str, targets: list[Target], source_only: bool, progress: Progress) -> CheckReport:
+def _report(
+    path: str, targets: list[Target], source_only: bool, time_limit_s: float, progress: Progress
+) -> CheckReport:
     """Of a model the graph is looked at too, which runs it on this machine's CPU."""
     from glia.port.project_check import check_project, is_model
 
     if source_only or not is_model(Path(path)):
         return check_project(Path(path), targets, progress)
+    from glia.port.graph_check.apart import within
     from glia.port.graph_check.job import check_model
 
-    return check_model(path, targets, progress)
+    return check_model(path, targets, progress, within(time_limit_s))
 
 
 def _failing(level: int) -> tuple[str, ...]:

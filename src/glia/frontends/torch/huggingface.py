@@ -20,6 +20,7 @@ from glia.core.errors import ModelError, UsageError
 from glia.core.machine import available_bytes
 from glia.core.records import Finding
 from glia.frontends.torch.export import first_line, quiet
+from glia.frontends.torch.large import Undrawn, num_telling_layers
 from glia.frontends.user_code import INSTALL_TORCH
 
 NUM_SEQUENCES = 8
@@ -42,6 +43,7 @@ _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "tokenize
 _SHARE = 0.6
 # More weights than this take minutes to draw and to run; layers repeat, so a look needs not all.
 _LOOK_BYTES = 6 * 2**30
+_FEW_TOKENS = 16  # per sequence, where a layer alone has gigabytes
 
 
 def load_folder(
@@ -49,7 +51,7 @@ def load_folder(
 ) -> tuple[torch.nn.Module, dict[str, Any], tuple[Finding, ...]]:
     """The folder's model, keyword inputs for it, and what the user should know.
 
-    A model without weights that memory does not hold loses layers when it `may_shrink`.
+    A large model without weights loses layers, and large weights are zeros, when it `may_shrink`.
 
     Raises:
         UsageError: the folder holds no model, or transformers is not installed.
@@ -63,7 +65,10 @@ def load_folder(
     with _offline(), quiet():
         try:
             module, findings = _model(folder, may_shrink)
-            return module, _inputs(folder, module.config), findings
+            inputs = _inputs(folder, module.config)
+            if any(f.rule == "fewer-layers" for f in findings):
+                inputs = {name: tensor[:2, :_FEW_TOKENS] for name, tensor in inputs.items()}
+            return module, inputs, findings
         except ModuleNotFoundError as error:
             raise UsageError(
                 f"loading {folder}: got no {error.name}, expected it; {INSTALL_TORCH}"
@@ -109,13 +114,16 @@ def _model(folder: Path, may_shrink: bool) -> tuple[Any, tuple[Finding, ...]]:
     kind = _class_of(config)
     findings: list[Finding] = []
     has_weights = any(next(folder.glob(pattern), None) for pattern in _WEIGHTS)
-    findings += _fit_memory(folder, kind, config, may_shrink and not has_weights)
+    if has_weights or not may_shrink:
+        _fit_memory(folder, kind, config)
     if has_weights:
         model = kind.from_pretrained(folder, config=config, local_files_only=True)
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            model = _unweighted(kind, config)
+            model, findings = (
+                _for_a_look(kind, config) if may_shrink else (_unweighted(kind, config), [])
+            )
         what = f"{folder} holds no weights; random weights are used"
         do = "put model.safetensors into the folder"
         findings.append(Finding("random-weights", "warns", what, do))
@@ -127,40 +135,49 @@ def _model(folder: Path, may_shrink: bool) -> tuple[Any, tuple[Finding, ...]]:
     return model.eval(), tuple(findings)
 
 
-def _fit_memory(folder: Path, kind: Any, config: Any, may_shrink: bool) -> list[Finding]:
-    """Refuses, or takes layers from, a model whose weights do not go into memory.
-
-    The sizes come from the model built without storage.
-    """
+def _fit_memory(folder: Path, kind: Any, config: Any) -> None:
+    """Refuses a model whose weights do not go into memory; it is built without storage to see."""
     free = available_bytes()
-    needs = _weight_bytes(kind, config)
+    needs = _weight_bytes(_empty(kind, config))
     most = math.inf if free is None else _SHARE * free
-    if may_shrink:
-        most = min(most, _LOOK_BYTES)
-    if needs <= most:
-        return []
-    layers = getattr(config, "num_hidden_layers", None)
-    if may_shrink and isinstance(layers, int):
-        for kept in (2, 1):
-            _keep_layers(config, kept)
-            if kept < layers and _weight_bytes(kind, config) <= most:
-                what = f"{kept} of {layers} layers are looked at: all are {_gib(needs)} of weights"
-                return [Finding("fewer-layers", "note", what, "they repeat: nothing, as a rule")]
-    raise ModelError(
-        f"loading {folder}: got a model of {_gib(needs)} of weights, expected at most {_gib(most)} "
-        "for this machine's memory and patience; take a smaller config.json of the same family "
-        "(glia fit counts the memory of any from its config alone)"
-    )
+    if needs > most:
+        raise ModelError(
+            f"loading {folder}: got a model of {_gib(needs)} of weights, expected at most "
+            f"{_gib(most)} for this machine's memory; take a smaller config.json of the same "
+            "family (glia fit counts the memory of any from its config alone)"
+        )
 
 
-def _weight_bytes(kind: Any, config: Any) -> int:
+def _for_a_look(kind: Any, config: Any) -> tuple[Any, list[Finding]]:
+    """The model with random weights; of a large one a few layers, with nothing drawn."""
+    whole = _empty(kind, config)
+    needs = _weight_bytes(whole)
+    if needs <= _LOOK_BYTES:
+        return _unweighted(kind, config), []
+    layers, kept = getattr(config, "num_hidden_layers", None), num_telling_layers(whole)
+    what = "all layers"
+    if isinstance(layers, int) and kept is not None and kept < layers:
+        _keep_layers(config, kept)
+        what = f"{kept} of {layers} layers"
+    with Undrawn():
+        model = _unweighted(kind, config)
+    what = f"{what} are looked at, with zeros for large weights: all weights are {_gib(needs)}"
+    return model, [Finding("fewer-layers", "note", what, "they repeat: nothing, as a rule")]
+
+
+def _empty(kind: Any, config: Any) -> Any:
     with torch.device("meta"):
-        model = _unweighted(kind, copy.deepcopy(config))
+        return _unweighted(kind, copy.deepcopy(config))
+
+
+def _weight_bytes(model: torch.nn.Module) -> int:
     return sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 def _keep_layers(config: Any, number: int) -> None:
     config.num_hidden_layers = number
+    if hasattr(config, "num_decoder_layers"):
+        config.num_decoder_layers = number
     if getattr(config, "layer_types", None):  # one entry a layer, as transformers writes them
         config.layer_types = config.layer_types[:number]
 

@@ -47,6 +47,11 @@ def is_outside(file: str) -> bool:
     return not file.startswith((_TORCH, _HERE, "<")) and not _is_of_python(file)
 
 
+def is_of_torch(file: str) -> bool:
+    """True for PyTorch's own files."""
+    return file.startswith(_TORCH)
+
+
 def _is_of_python(file: str) -> bool:
     """True for the standard library, below which packages are installed as well."""
     return file.startswith(_PYTHON) and "-packages" not in file

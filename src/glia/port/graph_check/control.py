@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from glia.frontends.operations import WATCHED, Operation, SyncKind, TensorFact
 from glia.port.graph_check.rule import GraphRule, example, on
-from glia.port.rules.rule import Advice
+from glia.port.rules.rule import LEAVE, Advice
 from glia.port.rules.sources import (
     EXPORT_PROBE,
     NATIVE,
+    OWN_LOOK,
     RECOMPILATION,
     TROUBLESHOOT,
     error_code,
@@ -219,6 +220,40 @@ CHANGED = GraphRule(
     sources=(RECOMPILATION,),
 )
 
+_SEEN_FIRST = Advice(
+    "unknown",
+    "mend what the detail says, or write a function that makes the model without it; nothing else "
+    "of the graph is known until then",
+)
+UNSEEN = GraphRule(
+    id="G012",
+    title="the graph could not be looked at",
+    category="capture",
+    why="the model could not be made or called on a CPU, so no operation of it was seen",
+    triggers=(),
+    on=on(_SEEN_FIRST, _SEEN_FIRST, _SEEN_FIRST, _SEEN_FIRST),
+    bad=example("return x @ torch.ones(5, 5)"),
+    good=example("return x @ torch.ones(4, 4)"),
+    grade="seen",
+    sources=(OWN_LOOK,),
+)
+_AS_IT_IS = Advice(
+    "works", "mend what the source's findings say of CUDA; then no stand-in is needed", "minutes"
+)
+STOOD_IN = GraphRule(
+    id="G013",
+    title="CUDA was asked for, and the CPU stood in",
+    category="capture",
+    why="the model runs nowhere else as it is, so its graph was captured with the CPU in the place "
+    "of the device: code that asks for kernels of CUDA by name was not seen at work",
+    triggers=(),
+    on=on(_AS_IT_IS, _AS_IT_IS, LEAVE, _AS_IT_IS),
+    bad=example('return x.cuda() + torch.zeros(4, device="cuda")'),
+    good=example("return x + torch.zeros(4, device=x.device)"),
+    grade="seen",
+    sources=(OWN_LOOK,),
+)
+
 RULES: tuple[GraphRule, ...] = (
     CONTROL,
     NUMBER,
@@ -270,4 +305,6 @@ RULES: tuple[GraphRule, ...] = (
     CUT,
     HOST_RANDOM,
     CHANGED,
+    UNSEEN,
+    STOOD_IN,
 )

@@ -45,12 +45,17 @@ def spoken(found: Study) -> list[Spoken]:
         *_control(found),
         *_operations(found),
     ]
-    every += _undocumented(found, {_place(s.source) for s in every})
-    every += _captures(found, {_place(s.source) for s in every})
-    return sorted(_merged(every), key=lambda s: (s.rule.id, _place(s.source)))
+    every += _undocumented(found, {place(s.source) for s in every})
+    every += _captures(found, {place(s.source) for s in every})
+    return in_order(_merged(every))
 
 
-def from_error(error: Exception, source: SourceLine | None) -> Spoken | None:
+def in_order(said: Iterable[Spoken]) -> list[Spoken]:
+    """By identifier of the rule, then by place in the code."""
+    return sorted(said, key=lambda s: (s.rule.id, place(s.source)))
+
+
+def from_error(error: BaseException, source: SourceLine | None) -> Spoken | None:
     """What an error of the model on the CPU itself predicts; None when it predicts nothing."""
     if isinstance(error, IndexError | RuntimeError) and _OUT_OF_TABLE.search(str(error)):
         return Spoken(OUTSIDE, source, f"{type(error).__name__}: {' '.join(str(error).split())}")
@@ -75,13 +80,13 @@ def _taken(found: Study) -> list[Sync]:
     """
     if found.failure is not None:
         return list(found.observation.syncs)
-    read = {_place(o.source) for o in found.operations if o.name in _READING}
-    cut = {_place(b.source) for b in found.cuts.breaks}
+    read = {place(o.source) for o in found.operations if o.name in _READING}
+    cut = {place(b.source) for b in found.cuts.breaks}
     return [
         sync
         for sync in found.observation.syncs
         if sync.kind in ("copy", "text")
-        or _place(sync.source) in (read if sync.kind in _LEAVING else cut)
+        or place(sync.source) in (read if sync.kind in _LEAVING else cut)
     ]
 
 
@@ -123,7 +128,7 @@ def _captures(found: Study, known: set[tuple[str, int]]) -> list[Spoken]:
 
 
 def _explained(stop: Break, known: set[tuple[str, int]]) -> bool:
-    return stop.source is not None and _place(stop.source) in known
+    return stop.source is not None and place(stop.source) in known
 
 
 def _undocumented(found: Study, known: set[tuple[str, int]]) -> Iterator[Spoken]:
@@ -135,7 +140,7 @@ def _undocumented(found: Study, known: set[tuple[str, int]]) -> Iterator[Spoken]
         overload = f"{operation}.{operation.overload}"
         if overload not in untranslated or is_listed(operation):
             continue
-        if base_name(operation) in DOCUMENTED_CALLS or _place(operation.source) in known:
+        if base_name(operation) in DOCUMENTED_CALLS or place(operation.source) in known:
             continue
         yield Spoken(UNDOCUMENTED, operation.source, str(operation))
 
@@ -144,7 +149,7 @@ def _merged(every: Iterable[Spoken]) -> list[Spoken]:
     """One per rule and line: the first detail, and how many more there are."""
     groups: dict[tuple[str, tuple[str, int]], list[Spoken]] = {}
     for one in every:
-        groups.setdefault((one.rule.id, _place(one.source)), []).append(one)
+        groups.setdefault((one.rule.id, place(one.source)), []).append(one)
     return [_joined(group) for group in groups.values()]
 
 
@@ -154,5 +159,6 @@ def _joined(group: list[Spoken]) -> Spoken:
     return Spoken(group[0].rule, group[0].source, (details[0] if details else "") + more)
 
 
-def _place(source: SourceLine | None) -> tuple[str, int]:
+def place(source: SourceLine | None) -> tuple[str, int]:
+    """File and line; what has no line stands before all others."""
     return (source.file, source.line) if source is not None else ("", 0)

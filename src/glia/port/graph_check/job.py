@@ -1,21 +1,17 @@
 """`glia check MODEL`: the check of the source, and beside it what the model's graph shows.
 
-The model is loaded and called on this machine's CPU. Where that fails the source check stands
-alone, and the report says why.
+The model is loaded and called on this machine's CPU, in a process of its own. Where that fails the
+source check stands alone, and a finding says why.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import io
 import re
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
 
 from glia.chips import list_chips, load_chip
 from glia.core.check_records import (
@@ -25,14 +21,15 @@ from glia.core.check_records import (
     RuleSummary,
     TargetVerdict,
 )
-from glia.core.errors import GliaError, ModelError, UsageError
-from glia.core.graph_records import GraphReading, OperationKind
+from glia.core.errors import UsageError
+from glia.core.graph_records import GraphReading
 from glia.core.progress import NullProgress, Progress
 from glia.core.records import SourceLine
 from glia.frontends.user_code import INSTALL_TORCH
-from glia.port.graph_check.findings import Spoken, from_error, num_untaken, spoken
+from glia.port.graph_check.apart import look_apart
+from glia.port.graph_check.findings import Spoken
+from glia.port.graph_check.look import Once, look_at
 from glia.port.graph_check.rule import GraphRule
-from glia.port.graph_check.undocumented import is_listed
 from glia.port.project_check import check_project
 from glia.port.settings import Settings, settings_for
 from glia.port.source.project import shown_path
@@ -40,18 +37,16 @@ from glia.port.suppress import suppressions
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for
 
-# How PyTorch says that something needs a GPU of NVIDIA.
-_CUDA = re.compile(r"\bCUDA\b|\bNVIDIA\b|\bcuda\b")
-
-if TYPE_CHECKING:
-    from glia.frontends.load import LoadedModel
-    from glia.frontends.torch.study import Study
-
 
 def check_model(
-    spec: str, targets: Sequence[Target], progress: Progress | None = None
+    spec: str,
+    targets: Sequence[Target],
+    progress: Progress | None = None,
+    once: Once | None = None,
 ) -> CheckReport:
     """Check `file.py:function` or a Hugging Face folder: its source and its graph.
+
+    `once` looks at the model; by default in a process apart, with limits.
 
     Raises:
         UsageError: no such file, folder or function; PyTorch is not installed.
@@ -61,9 +56,9 @@ def check_model(
     progress = progress or NullProgress()
     source = check_project(Path(spec), targets, progress)
     with progress.step("graph") as step:
-        said, reading = _looked_at(spec)
-        step.note(reading.note)
-    report = _merged(source, spec, said, reading, targets)
+        look = look_at(spec, once or look_apart)
+        step.note(look.reading.note)
+    report = _merged(source, spec, look.said, look.reading, targets)
     return replace(report, wall_s=time.perf_counter() - start)
 
 
@@ -73,117 +68,6 @@ def _require_torch(spec: str) -> None:
             f"checking the graph of {spec}: got no PyTorch, expected it; {INSTALL_TORCH}, or check "
             "the source alone with --source-only"
         )
-
-
-def _looked_at(spec: str) -> tuple[list[Spoken], GraphReading]:
-    from glia.frontends.load import load_model
-
-    start = time.perf_counter()
-    try:
-        with redirect_stdout(io.StringIO()):  # what the user's code prints is no part of the report
-            found = load_model(spec, may_shrink=True)
-    except ModelError as error:  # the source is read all the same
-        asks = "asks for CUDA before it can be looked at" if _asks(error) else "cannot be loaded"
-        return [], _unread(spec, f"the model {asks} ({error}); nothing of the graph was looked at")
-    from glia.frontends.torch.sources import source_of_error  # after load_model asked for PyTorch
-    from glia.frontends.torch.study import study
-
-    try:
-        learnt = study(found.name, found.module, found.args, found.kwargs)
-    except GliaError as error:
-        return [], _unread(found.name, f"{error}; nothing of the graph was looked at")
-    except Exception as error:  # the user's model fails on the user's inputs
-        where = source_of_error(error)
-        predicted = from_error(error, where)
-        return [predicted] if predicted else [], _unread(found.name, _failed(error, where))
-    return spoken(learnt), _reading(found, start, learnt)
-
-
-def _unread(model: str, note: str) -> GraphReading:
-    return GraphReading(model, "none", note, 0, (), None, (), (), {})
-
-
-def _asks(error: Exception) -> bool:
-    return bool(_CUDA.search(str(error)))
-
-
-def _failed(error: Exception, where: SourceLine | None) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    why = "asks for CUDA" if _asks(error) else "fails on its own example inputs"
-    at = f" at {where}" if where else ""
-    return (
-        f"the model {why}: {type(error).__name__}: {text}{at}; mend that first, nothing else of "
-        "the graph was looked at"
-    )
-
-
-def _reading(found: LoadedModel, start: float, learnt: Study) -> GraphReading:
-    is_captured = learnt.failure is None
-    reason = "" if learnt.failure is None else learnt.failure.reason
-    basis = "one captured graph" if is_captured else f"a call that was watched ({reason})"
-    untaken = num_untaken(learnt)
-    waits = "1 wait" if untaken == 1 else f"{untaken} waits"
-    aside = f"; {waits} of the host in a plain call, none when captured" if untaken else ""
-    return GraphReading(
-        found.name,
-        "captured" if is_captured else "watched",
-        f"{len(learnt.operations):,} operations of {basis}{aside}{_shrunk(found)}",
-        len(learnt.operations),
-        _kinds(learnt),
-        learnt.cuts.num_graphs,
-        _inputs(found),
-        (),
-        _glia(learnt),
-        time.perf_counter() - start,
-    )
-
-
-def _shrunk(found: LoadedModel) -> str:
-    return "".join(f"; {f.what}" for f in found.findings if f.rule == "fewer-layers")
-
-
-def _inputs(found: LoadedModel) -> tuple[str, ...]:
-    from torch import Tensor
-    from torch.utils import _pytree as pytree
-
-    from glia.frontends.torch.observe import fact_of
-
-    given = (found.args, found.kwargs)
-    leaves, _ = pytree.tree_flatten_with_path(given)
-    return tuple(
-        f"{_name(path[1:])}: {fact_of(leaf)}" for path, leaf in leaves if isinstance(leaf, Tensor)
-    )
-
-
-def _name(path: Any) -> str:
-    """`input_ids`, `0['x']`: the first key bare, what lies inside it as it is written."""
-    from torch.utils import _pytree as pytree
-
-    first, *rest = path
-    key = first.key if hasattr(first, "key") else first.idx
-    return f"{key}{pytree.keystr(tuple(rest))}"
-
-
-def _kinds(learnt: Study) -> tuple[OperationKind, ...]:
-    operations = learnt.operations
-    missing = {f.what.split()[0] for f in learnt.blocked}
-    is_captured = learnt.failure is None
-    counts: Counter[str] = Counter(f"{o}.{o.overload}".rstrip(".") for o in operations)
-    listed = {f"{o}.{o.overload}".rstrip(".") for o in operations if is_listed(o)}
-    return tuple(
-        OperationKind(name, n, name in listed, name not in missing if is_captured else None)
-        for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    )
-
-
-def _glia(learnt: Study) -> dict[str, str]:
-    """What glia's own front end makes of the model; its compiler is tried by `glia compile`."""
-    captured = learnt.captured
-    if captured is not None:
-        text = f"translates all: {captured.summary.num_nodes} operations of the tensor graph"
-    else:
-        text = f"does not translate it: {learnt.refused}"
-    return {"front end": text}
 
 
 # -- merging ---------------------------------------------------------------------------------------

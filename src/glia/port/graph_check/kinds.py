@@ -18,6 +18,7 @@ from glia.port.rules.sources import (
 
 # Above these, what the vendor writes no longer covers it.
 _MLP_LIMIT = 4096  # NCC_EBIR023
+_PRODUCTS = ("linear", "addmm", "mm")
 _VIEW_DIMS = 5  # dimensions of a view in NKI's language guide
 _GUIDE = neuron_sdk("blob/master/nki/get-started/nki-language-guide.rst")
 _COLLECTIVES = ("all_reduce", "all_reduce_", "reduce_scatter_tensor", "reduce_scatter")
@@ -57,22 +58,33 @@ def _many_dims(operation: Operation) -> str:
 
 
 def _wide_middle(operations: Sequence[Operation]) -> Iterator[tuple[Operation, str]]:
-    """The second product of a feed-forward block: it takes what an earlier one made, and less."""
-    made: set[int] = set()
+    """The second product of a feed-forward block: it narrows what an earlier one widened.
+
+    Attention between two products parts them: what widens before it belongs to its heads.
+    """
+    widened: set[int] = set()
     for operation in operations:
-        if base_name(operation) not in ("linear", "addmm", "mm") or not operation.outputs:
+        if _mixes(operation):
+            widened.clear()
+        if base_name(operation) not in _PRODUCTS or not operation.outputs:
             continue
-        wide = next((f.shape[-1] for f in operation.inputs if len(f.shape) >= 2), None)
+        taken = next((f.shape[-1] for f in operation.inputs if len(f.shape) >= 2), None)
         given = operation.outputs[0].shape[-1]
-        if wide is None or given is None:
+        if taken is None or given is None:
             continue
-        if wide > _MLP_LIMIT and wide in made and given < wide:
-            degree = ceil(wide / _MLP_LIMIT)
+        if taken > _MLP_LIMIT and taken in widened and given < taken:
+            degree = ceil(taken / _MLP_LIMIT)
             yield (
                 operation,
-                f"{wide} wide: within the limit at a tensor-parallel degree of {degree}",
+                f"{taken} wide: within the limit at a tensor-parallel degree of {degree}",
             )
-        made.add(given)
+        if given > taken:
+            widened.add(given)
+
+
+def _mixes(operation: Operation) -> bool:
+    name = base_name(operation)
+    return name in ("softmax", "bmm") or "attention" in name
 
 
 RULES: tuple[GraphRule, ...] = (

@@ -42,6 +42,7 @@ GAUDI = (
     "https://docs.habana.ai/en/latest/PyTorch/PyTorch_Model_Porting/GPU_Migration_Toolkit/"
     "GPU_Migration_Toolkit.html"
 )
+OWN_LOOK = "measured: glia called the model on this machine's CPU"
 EXPORT_PROBE = "measured: what torch.export of torch 2.13 does with it"
 
 
