@@ -65,8 +65,8 @@ class CodeFinding:
     """One place where a rule speaks. Lines and columns count from 1, columns in characters.
 
     In a notebook `cell` is the code cell, from 1, and `line` the line in it; else `cell` is 0.
-    `guard` says what protects the place (cuda, import, typing, or nothing), `role` what the file
-    is for. `accepted` is the user's reason for leaving it, `accepted_by` where it is written;
+    `guard` says what protects the place (cuda, import, typing, caught, or nothing), `role` what the
+    file is for. `accepted` is the user's reason for leaving it, `accepted_by` where it is written;
     `detail` is what a rule about graphs saw there.
     `eager` places run whenever their file is imported, the others when somebody calls them.
     `weighs` is False for what cannot stop a run: guarded, accepted, in tests, in vendored code, or

@@ -20,7 +20,7 @@ from glia.core.check_records import (
 from glia.core.progress import NullProgress, Progress
 from glia.port.check import with_neighbours
 from glia.port.fix.registry import autofix_of
-from glia.port.reading import scan_files, scan_one
+from glia.port.reading import known_answers, scan_files, scan_one
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES
 from glia.port.scan import FileScan, RawFinding, parse
@@ -64,8 +64,11 @@ def check_project(
     files = list(walk) if model is None else _beside(model)
     if root.is_file():
         scans = [scan_one(file, skips=False) for file in files]
+        known = known_answers(files, scans, root)
+        for place, answers in known.items():
+            scans[place] = scan_one(files[place], skips=False, known=answers)
     else:
-        scans = scan_files(files, progress or NullProgress())
+        scans = scan_files(files, root, progress or NullProgress())
     num_python = sum(file.kind in PYTHON_KINDS for file in files)
     found = _Found()
     for file, scan in zip(files, scans, strict=True):

@@ -5,14 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
+from pathlib import Path
 
 from glia.core.progress import Progress, Step
 from glia.port.configs.scan import scan_cells, scan_other, scan_setup
-from glia.port.scan import FileScan, scan_file
-from glia.port.source.project import PYTHON_KINDS, SourceFile
+from glia.port.scan import NO_ANSWERS, FileScan, parse, scan_file
+from glia.port.source.answers import ProjectAnswers
+from glia.port.source.module import Answer, Answers, Module
+from glia.port.source.project import MAX_BYTES, PYTHON_KINDS, SourceFile
+from glia.port.source.text import read_text
 
 _FEW = 100  # files that one process reads sooner than others would start
 _CHUNK = 20  # files that a worker takes at a time
@@ -20,20 +24,59 @@ _MAX_WORKERS = 8
 _PATIENCE_S = 2.0  # progress is shown from then on
 
 
-def scan_files(files: Sequence[SourceFile], progress: Progress) -> list[FileScan]:
-    """The scan of every file, in their order; several processes share many files."""
+# A file, and what other files of the project answer to its questions.
+Work = tuple[SourceFile, Mapping[str, Answer]]
+
+
+def scan_files(files: Sequence[SourceFile], root: Path, progress: Progress) -> list[FileScan]:
+    """The scan of every file, in their order; several processes share many files.
+
+    Those whose conditions ask names of other files are read once more with the answers.
+    """
+    scans = _scan_all([(file, NO_ANSWERS) for file in files], progress)
+    known = known_answers(files, scans, root)
+    again = _scan_all([(files[place], answers) for place, answers in known.items()], progress)
+    for place, scan in zip(known, again, strict=True):
+        scans[place] = scan
+    return scans
+
+
+def known_answers(
+    files: Sequence[SourceFile], scans: Sequence[FileScan], root: Path
+) -> dict[int, Mapping[str, Answer]]:
+    """By the place of a file in `files`: what others answer to its questions, where they do."""
+    project = ProjectAnswers(root, _module)
+    found: dict[int, Mapping[str, Answer]] = {}
+    for place, (file, scan) in enumerate(zip(files, scans, strict=True)):
+        answers = {question: project.to(file.path, question) for question in scan.questions}
+        known = {question: answer for question, answer in answers.items() if any(answer)}
+        if known:
+            found[place] = known
+    return found
+
+
+def _module(path: Path, answers: Answers) -> Module | None:
+    try:
+        return parse(str(path), read_text(path, MAX_BYTES), answers)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _scan_all(work: Sequence[Work], progress: Progress) -> list[FileScan]:
     workers = min(num_processors(), _MAX_WORKERS)
     with ExitStack() as stack:
-        shown = Shown(stack, progress, len(files))
-        if workers < 2 or len(files) < _FEW:
-            return [_shown_scan(file, shown) for file in files]
-        return _shared(files, workers, shown)
+        shown = Shown(stack, progress, len(work))
+        if workers < 2 or len(work) < _FEW:
+            return [_shown_scan(one, shown) for one in work]
+        return _shared(work, workers, shown)
 
 
-def scan_one(file: SourceFile, skips: bool = True) -> FileScan:
+def scan_one(
+    file: SourceFile, skips: bool = True, known: Mapping[str, Answer] = NO_ANSWERS
+) -> FileScan:
     """The scan of one file of whatever kind; it `skips` Python that cannot matter."""
     if file.kind in PYTHON_KINDS:
-        scan = scan_file(file.path, file.kind, skips)
+        scan = scan_file(file.path, file.kind, skips, known)
         if file.kind == "notebook":
             return scan_cells(file.path, scan)
         return scan_setup(file.path, scan) if file.path.name == "setup.py" else scan
@@ -47,18 +90,18 @@ def num_processors() -> int:
     return os.cpu_count() or 1
 
 
-def _shown_scan(file: SourceFile, shown: Shown) -> FileScan:
-    scan = scan_one(file)
+def _shown_scan(work: Work, shown: Shown) -> FileScan:
+    scan = scan_one(work[0], known=work[1])
     shown.done(1)
     return scan
 
 
-def _shared(files: Sequence[SourceFile], workers: int, shown: Shown) -> list[FileScan]:
+def _shared(work: Sequence[Work], workers: int, shown: Shown) -> list[FileScan]:
     results: dict[int, FileScan] = {}
     with ProcessPoolExecutor(workers, initializer=_start_worker) as pool:
         waiting: dict[Future[list[FileScan]], int] = {}
-        for first in range(0, len(files), _CHUNK):
-            waiting[pool.submit(_scan_chunk, files[first : first + _CHUNK])] = first
+        for first in range(0, len(work), _CHUNK):
+            waiting[pool.submit(_scan_chunk, work[first : first + _CHUNK])] = first
         try:
             for future in as_completed(waiting):
                 scans = future.result()
@@ -69,7 +112,7 @@ def _shared(files: Sequence[SourceFile], workers: int, shown: Shown) -> list[Fil
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [results.get(i) or _shown_scan(file, shown) for i, file in enumerate(files)]
+    return [results.get(i) or _shown_scan(one, shown) for i, one in enumerate(work)]
 
 
 def _from(first: int) -> Iterator[int]:
@@ -82,8 +125,8 @@ def _start_worker() -> None:
     gc.disable()
 
 
-def _scan_chunk(files: Sequence[SourceFile]) -> list[FileScan]:
-    scans = [scan_one(file) for file in files]
+def _scan_chunk(work: Sequence[Work]) -> list[FileScan]:
+    scans = [scan_one(file, known=known) for file, known in work]
     gc.collect()
     return scans
 

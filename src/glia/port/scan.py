@@ -8,10 +8,12 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from symtable import symtable
 
 from glia.core.errors import FormatError
 from glia.port.rules.conditions import TORCH_ROOTS
@@ -21,7 +23,7 @@ from glia.port.rules.table import RULES, WIDE, is_watched, rules_at
 from glia.port.source.guards import guard_of
 from glia.port.source.hits import Hit, hits
 from glia.port.source.imports import eager_imports
-from glia.port.source.module import Module
+from glia.port.source.module import Answer, Answers, Module
 from glia.port.source.notebook import NotebookText, notebook_text, parse_cells
 from glia.port.source.project import MAX_BYTES, MAX_NOTEBOOK_BYTES, FileKind
 from glia.port.source.text import TOO_DEEP, read_text, reason_of, require_size
@@ -32,6 +34,9 @@ _PYTHON_2 = re.compile(
     r"""|<>|\bur["']|`[^`]*`|\b0\d+\b|\b\d+L\b""",
     re.MULTILINE,
 )
+
+
+NO_ANSWERS: Mapping[str, Answer] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,8 @@ class FileScan:
     """What one file has: places, or why it could not be read; remarks about its suppressions.
 
     `skipped` says why it was left out on purpose: such a file hides nothing. `imports` are what
-    the file imports whenever it is imported itself.
+    the file imports whenever it is imported itself, `questions` the names of other files that its
+    conditions ask; see `source/answers.py`.
     """
 
     findings: tuple[RawFinding, ...] = ()
@@ -74,6 +80,7 @@ class FileScan:
     notes: tuple[str, ...] = ()
     is_parsed: bool = False
     imports: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 def places(module: Module) -> list[Place]:
@@ -87,18 +94,21 @@ def places(module: Module) -> list[Place]:
                 continue
             seen.add((line, rule.id))
             column = _column(module, line, getattr(hit.node, "col_offset", 0))
-            found[line, column, rule.id] = Place(rule, hit.node, line, column, _guard(hit))
+            found[line, column, rule.id] = Place(rule, hit.node, line, column, _guard(hit, rule))
     return [found[key] for key in sorted(found)]
 
 
-def _guard(hit: Hit) -> str:
+def _guard(hit: Hit, rule: Rule) -> str:
     """A device that is chosen by asking for CUDA is what is asked for, not what asking protects.
 
     `"cuda" if torch.cuda.is_available() else "cpu"` is not guarded; `"cuda" if "cuda" in device
-    else "cpu"` is: it repeats a choice that was made before.
+    else "cpu"` is: it repeats a choice that was made before. What goes wrong without an error
+    cannot be caught.
     """
     choice = choice_of(hit) if hit.kind == "string" else None
-    return guard_of(hit.module, hit.node if choice is None else choice)
+    guard = guard_of(hit.module, hit.node if choice is None else choice)
+    is_silent = any(advice.effect == "silent" for advice in rule.on.values())
+    return "" if guard == "caught" and is_silent else guard
 
 
 def _column(module: Module, line: int, offset: int) -> int:
@@ -107,17 +117,31 @@ def _column(module: Module, line: int, offset: int) -> int:
     return len(text.encode("utf-8", "replace")[:offset].decode("utf-8", "ignore")) + 1
 
 
-def scan_file(path: Path, kind: FileKind, skips: bool = True) -> FileScan:
-    """All places of one Python file or notebook; it `skips` those that cannot matter."""
+def scan_file(
+    path: Path, kind: FileKind, skips: bool = True, known: Mapping[str, Answer] = NO_ANSWERS
+) -> FileScan:
+    """All places of one Python file or notebook; it `skips` those that cannot matter.
+
+    `known` are answers of other files of the project to what this one asks them.
+    """
+
+    def answers(question: str) -> Answer:
+        return known.get(question, (0, 0))
+
     try:
         text = read_text(path, MAX_NOTEBOOK_BYTES if kind == "notebook" else MAX_BYTES)
         if skips and not may_matter(text):
+            if kind == "notebook":
+                notebook_text(text, path.name)
+            else:
+                require_python(str(path), text)
             return FileScan(imports=eager_imports(text))
         if kind != "notebook":
-            return replace(_scanned(parse(str(path), text), None), imports=eager_imports(text))
+            module = parse(str(path), text, answers)
+            return replace(_scanned(module, None), imports=eager_imports(text))
         notebook = notebook_text(text, path.name)
         require_size(len(notebook.text), MAX_BYTES)
-        module, broken = parse_cells(notebook, lambda code: parse(str(path), code))
+        module, broken = parse_cells(notebook, lambda code: parse(str(path), code, answers))
         return _scanned(module, notebook, broken)
     except (OSError, ValueError, FormatError, SyntaxError) as error:
         return FileScan(unread=reason_of(error))
@@ -125,16 +149,32 @@ def scan_file(path: Path, kind: FileKind, skips: bool = True) -> FileScan:
         return FileScan(unread=TOO_DEEP)
 
 
-def parse(name: str, text: str) -> Module:
+def parse(name: str, text: str, answers: Answers | None = None) -> Module:
     """The module; Python's remarks about its text (odd escapes) are not the check's.
 
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: for what is not Python 3.
     """
+    with _reading(text):
+        return Module(name, text, answers)
+
+
+def require_python(name: str, text: str) -> None:
+    """Refuse what is not Python 3, in less time than a tree takes.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: for such a text.
+    """
+    with _reading(text):
+        symtable(text, name, "exec")
+
+
+@contextmanager
+def _reading(text: str) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return Module(name, text)
+            yield
         except SyntaxError as error:
             if _is_python_2(text, error):
                 raise ValueError(f"Python 2 (line {error.lineno})") from None
@@ -147,7 +187,7 @@ def _scanned(
     ignored = suppressions("\n".join(module.lines))
     found = tuple(_raw(module, place, ignored, notebook) for place in places(module))
     notes = (*ignored.problems, *(f"cell {cell} is not Python, and not read" for cell in broken))
-    return FileScan(found, notes=notes, is_parsed=True)
+    return FileScan(found, notes=notes, is_parsed=True, questions=tuple(sorted(module.questions)))
 
 
 def _raw(

@@ -28,6 +28,7 @@ _GUARDS = {
     "cuda": "runs only where CUDA is",
     "import": "may be absent",
     "typing": "never runs",
+    "caught": "goes on without CUDA when it fails",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from glia.port.source.scopes import Scopes
@@ -18,6 +18,12 @@ from glia.port.source.tree import collect
 Binding = ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr
 _BINDERS = frozenset({ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr})
 _LINE_END = re.compile(r"\r\n|\r|\n")  # as Python counts lines: a form feed ends none
+
+# What must be so for a name of another file to be true, and to be false; bits of `Outcomes`.
+Answer = tuple[int, int]
+Answers = Callable[[str], Answer]
+_FOREIGN = {"torch", "os", "sys", "numpy", "math", "typing"}  # not of any project
+
 
 ANY = "*"  # stands for the part of an f-string that only running tells
 
@@ -29,7 +35,7 @@ class Module:
         SyntaxError, ValueError: for text that is not Python 3.
     """
 
-    def __init__(self, path: str, text: str) -> None:
+    def __init__(self, path: str, text: str, answers: Answers | None = None) -> None:
         self.path = path
         self.text = text
         self.lines = _LINE_END.split(text)
@@ -37,6 +43,8 @@ class Module:
         self.nodes, self.parents = collect(self.tree)
         self._mentioned: dict[tuple[str, ...], bool] = {}
         self.known: dict[tuple[str, ast.AST], bool] = {}  # what values evidently are
+        self.answers = answers
+        self.questions: set[str] = set()  # what other files of the project would have to answer
 
     def code(self, line: int) -> str:
         """The text of a line, without its indentation."""
@@ -75,11 +83,58 @@ class Module:
                 for alias in node.names:
                     found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         for name, value in self._assigned.items():
-            if name not in found and len(value) == 1 and isinstance(value[0], ast.Attribute):
+            if name in found or len(value) != 1:
+                continue
+            if isinstance(value[0], ast.Attribute) or _fetched(value[0]) is not None:
                 dotted = _dotted(value[0], found)
                 if dotted:
                     found[name] = dotted
         return found
+
+    @cached_property
+    def _imported(self) -> dict[str, str]:
+        """As `names`, of imports only, those from the project itself with their dots."""
+        found: dict[str, str] = {}
+        for node in self._imports:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    found[alias.asname or alias.name.split(".")[0]] = (
+                        alias.name if alias.asname else alias.name.split(".")[0]
+                    )
+            else:
+                start = "." * node.level + (f"{node.module}." if node.module else "")
+                for alias in node.names:
+                    found[alias.asname or alias.name] = start + alias.name
+        return found
+
+    def project_name(self, node: ast.AST) -> str:
+        """The name that another file of the project may define: `.env.has_gpu`; empty for others.
+
+        A name of a star import may be in any of the modules: it has the first of them.
+        """
+        found = _dotted(node, self._imported)
+        if not found and self.stars and isinstance(node, ast.Name):
+            found = self.stars[0] + node.id
+        return "" if found.split(".")[0] in _FOREIGN or "." not in found else found
+
+    @cached_property
+    def stars(self) -> tuple[str, ...]:
+        """What stands before the names that star imports bring: `.env.`."""
+        return tuple(
+            "." * node.level + (f"{node.module}." if node.module else "")
+            for node in self._imports
+            if isinstance(node, ast.ImportFrom)
+            and node.names[0].name == "*"
+            and (node.module or "").split(".")[0] not in _FOREIGN
+        )
+
+    def elsewhere(self, question: str, outcome: bool) -> int:
+        """What must be so for a name of another file to be true, or false: see `Outcomes`.
+
+        What nobody has answered is kept in `questions`.
+        """
+        self.questions.add(question)
+        return 0 if self.answers is None else self.answers(question)[not outcome]
 
     @cached_property
     def _imports(self) -> list[ast.Import | ast.ImportFrom]:
@@ -205,9 +260,23 @@ def _piece(value: ast.expr) -> str:
 
 def _dotted(node: ast.AST, names: dict[str, str]) -> str:
     parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
+    while True:
+        if isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Call) and (fetched := _fetched(node)) is not None:
+            parts.append(fetched[1])
+            node = fetched[0]
+        else:
+            break
     if not isinstance(node, ast.Name) or node.id not in names:
         return ""
     return ".".join([names[node.id], *reversed(parts)])
+
+
+def _fetched(node: ast.AST) -> tuple[ast.expr, str] | None:
+    """`getattr(torch, "cuda", None)` is `torch.cuda`."""
+    match node:
+        case ast.Call(func=ast.Name(id="getattr"), args=[root, ast.Constant(value=str(name)), *_]):
+            return root, name
+    return None

@@ -1,0 +1,3 @@
+from .env import HAS_CUDA, has_gpu
+
+__all__ = ["HAS_CUDA", "has_gpu"]
