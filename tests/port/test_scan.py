@@ -107,6 +107,18 @@ def test_notebooks_count_in_cells(tmp_path):
         "?df",
         "%%bash\nls | wc",
         "if x:\n    %time 1",
+        "model.layers[0]?",
+        "? model",
+        "??model.forward",
+        "torch.*load*?",
+        "f(1)? # what it does",
+        "text = '''is it so?'''\n!ls",
+        "'''\nis it so?\n'''\ny??",
+        "!pip install a \\\n    b \\\n    c",
+        "files[0] = !ls",
+        "\n%%bash\nfor f in *; do echo $f; done",
+        "%timeit -n 10 -r 3 f(x)",
+        "%cd ..\n%matplotlib inline",
     ],
 )
 def test_the_language_of_notebooks_is_passed_over(line, tmp_path):
@@ -115,10 +127,28 @@ def test_the_language_of_notebooks_is_passed_over(line, tmp_path):
     assert [f.cell for f in found.findings] == [3]
 
 
-def test_lines_that_only_look_like_it_are_code(tmp_path):
-    cell = "y = (a\n     % b\n     != x.cuda())\n"
+@pytest.mark.parametrize(
+    ("cell", "line"),
+    [
+        ("y = (a\n     % b\n     != x.cuda())\n", 3),
+        ("y = (a\n%b\n!= x.cuda())\n", 3),
+        ("# is it so?\nx.cuda()", 2),
+        ("y?\nx.cuda()", 2),
+        ("%timeit -n 10 x.cuda()", 1),
+        ("if y:\n    %time x.cuda()", 2),
+    ],
+)
+def test_lines_that_are_code(cell, line, tmp_path):
     found = scan(tmp_path, notebook("import torch", cell), "notebook")
-    assert [(f.cell, f.line) for f in found.findings] == [(2, 3)]
+    assert [(f.cell, f.line) for f in found.findings] == [(2, line)]
+    assert found.notes == ()
+
+
+def test_a_notebook_of_format_3(tmp_path):
+    cell = {"cell_type": "code", "input": ["import torch\n", "x.cuda()"], "language": "python"}
+    content = json.dumps({"worksheets": [{"cells": [cell]}], "nbformat": 3})
+    found = scan(tmp_path, content, "notebook")
+    assert [(f.rule, f.cell, f.line) for f in found.findings] == [("C001", 1, 2)]
 
 
 def test_a_broken_cell_leaves_the_others(tmp_path):
