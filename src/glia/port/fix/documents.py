@@ -46,6 +46,8 @@ class PythonFile:
 
     def __post_init__(self) -> None:
         self.encoding, self.text = _decoded(self.raw.removeprefix(_BOM))
+        if self.bytes_of(self.text) != self.raw:
+            raise ValueError(f"its bytes could not be kept in its encoding, {self.encoding}")
 
     def bytes_of(self, text: str) -> bytes:
         """The file with this text instead."""
@@ -121,9 +123,15 @@ class NotebookFile:
             new = _LINE.sub(lambda m: self._lines[int(m[1])] + "\n", cells[number])[:-1]
             if new != old:
                 is_text = isinstance(cell["source"], str)
-                cell["source"] = new if is_text else new.splitlines(keepends=True)
+                cell["source"] = new if is_text else _parts(new)
         end = "\n" if self.raw.endswith(b"\n") else ""
         return (json.dumps(content, **self._style) + end).encode("utf-8")
+
+
+def _parts(text: str) -> list[str]:
+    """Lines as notebooks have them: other marks, such as form feeds, end none."""
+    lines = [f"{line}\n" for line in text.split("\n")]
+    return [*lines[:-1], lines[-1][:-1]] if lines[-1] != "\n" else lines[:-1]
 
 
 def _marked(seen: NotebookText, lines: list[str]) -> tuple[str, list[tuple[int, int]]]:

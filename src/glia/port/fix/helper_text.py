@@ -1,7 +1,7 @@
 """The device helper that a project gets: of `torch_helper/` only what its code calls.
 
-A helper that is there already is never changed, only functions that are missing are added at its
-end: the project may have made it its own.
+A helper that is there already is never changed, only functions that are missing are added: the
+project may have made it its own.
 """
 
 from __future__ import annotations
@@ -61,22 +61,52 @@ def functions_in(text: str) -> frozenset[str]:
 
 
 def extended(text: str, names: Iterable[str]) -> str:
-    """A helper with the functions that it lacks at its end; the same text when it lacks none.
+    """A helper with the functions that it lacks, each where a fresh helper has it; the same text
+    when it lacks none.
 
     Raises:
         SyntaxError: when the helper is not Python any more.
     """
+    plain = text.replace("\r\n", "\n")
+    new = _extended(plain, frozenset(names))
+    if new == plain:
+        return text
+    return new.replace("\n", "\r\n") if "\r\n" in text else new
+
+
+def _extended(text: str, names: frozenset[str]) -> str:
     given = _given(ast.parse(text))
     _, pieces = _source()
     missing = [p for p in _closure(names, pieces) if not p.gives <= given]
     if not missing:
         return text
-    imports = [p.text for p in pieces if p.is_import and p in missing]
-    rest = [p for p in pieces if not p.is_import and p in missing]
-    lines = text.splitlines(keepends=True)
-    at = _end_of_imports(ast.parse(text))
-    head = "".join(lines[:at]) + "".join(f"{line}\n" for line in imports)
-    return head + "".join(lines[at:]).rstrip("\n") + "\n" + _joined(rest)
+    own = functions_in(text)
+    if text == helper_text(own):
+        return helper_text(own | names)
+    for piece in missing:
+        text = _with_import(text, piece) if piece.is_import else _with_piece(text, piece, pieces)
+    return text
+
+
+def _with_import(text: str, piece: _Piece) -> str:
+    lines = text.split("\n")
+    lines.insert(_end_of_imports(ast.parse(text)), piece.text)
+    return "\n".join(lines)
+
+
+def _with_piece(text: str, piece: _Piece, pieces: list[_Piece]) -> str:
+    """Behind the nearest of the pieces in front of it that is there, else behind the imports."""
+    tree = ast.parse(text)
+    at = _end_of_imports(tree)
+    for before in pieces[: pieces.index(piece)]:
+        ends = [n.end_lineno or 0 for n in tree.body if before.gives & _given(ast.Module([n], []))]
+        at = max([at, *ends]) if not before.is_import else at
+    lines = text.split("\n")
+    while at < len(lines) and lines[at].startswith((" ", "\t")):  # a comment that ends a block
+        at += 1
+    rest = "\n".join(lines[at:]).strip("\n")
+    head = "\n".join(lines[:at]).rstrip("\n")
+    return head + "\n\n\n" + piece.text + ("\n\n\n" + rest if rest else "") + "\n"
 
 
 def _joined(pieces: list[_Piece]) -> str:

@@ -54,7 +54,8 @@ class Helpers:
 
     def _free_name(self) -> str:
         name = HELPER_NAME
-        while self.around.knows(name):
+        folders = {file.parent for file in self.around.texts}
+        while self.around.knows(name) or any((f / name).exists() for f in folders):
             name += "_device"
         return name
 

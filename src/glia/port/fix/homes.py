@@ -11,6 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from glia.port.fix.helpers import Helpers
@@ -235,10 +236,26 @@ class _Finder:
         }
         for base in sorted(bases):
             own = _below(base, client.file)
-            names = {*imported, own.name} if own is not None else imported
+            names = {*imported, own.name, *self._used_by(own)} if own is not None else imported
             for home in self._packages(base, names):
                 name = ".".join(home.relative_to(base).parts)
                 yield Import(frozenset({home}), name, shown.get(base, 0))
+
+    @cache  # noqa: B019 the finder lives as long as one run
+    def _used_by(self, package: Path) -> frozenset[str]:
+        """Packages beside one that it cannot be without, and which do not need it in turn."""
+        used = self._needed(package)
+        return frozenset(n for n in used if package.name not in self._needed(package.parent / n))
+
+    @cache  # noqa: B019
+    def _needed(self, package: Path) -> frozenset[str]:
+        return frozenset(
+            site.module.split(".")[0]
+            for file in self._around.texts
+            if package in file.parents
+            for site in self._around.sites(file)
+            if site.eager and not site.level and site.module.split(".")[0] != package.name
+        )
 
     def _packages(self, base: Path, names: Iterable[str]) -> Iterator[Path]:
         """The packages of these names in a folder, and those below that have a helper."""

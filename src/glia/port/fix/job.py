@@ -30,11 +30,12 @@ def run_fix(
     Raises:
         UsageError: when the root cannot be read, or what is there may not or cannot be changed.
     """
-    folder = root if root.is_dir() else root.parent
+    real = root.resolve()  # a link that is named stands for what it leads to
+    folder = real if real.is_dir() else real.parent
     if write and not allow_dirty and root.exists():
         require_clean(folder, ())  # before the work, which may be long
     plan = fix_project(root, targets, progress)
-    base = git_root(folder) or folder.absolute()
+    base = git_root(folder) or folder
     patch = b"".join(_patch(change, base) for change in plan.changes)
     if write and plan.changes:
         if not allow_dirty:
@@ -44,7 +45,7 @@ def run_fix(
 
 
 def _patch(change: Change, base: Path) -> bytes:
-    name = os.path.relpath(change.path.absolute(), base).replace(os.sep, "/")
+    name = os.path.relpath(change.path, base).replace(os.sep, "/")
     return file_patch(name, change.old, change.new)
 
 

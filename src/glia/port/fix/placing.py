@@ -167,14 +167,14 @@ class Spots:
         """Inside of the `try` or `if` that imports PyTorch, for what cannot do without it."""
         around = set(self._module.enclosing(node))
         line = getattr(node, "lineno", 0)
-        found: dict[ast.AST, Where] = {}
+        found: dict[int, Where] = {}
         for statement in self._conditional:
             block = self._module.parents[statement]
             if block in around and statement.lineno <= line:
                 same = (statement.end_lineno or 0) >= line
                 return (Where(statement, "before" if same else "after"),)
             if not _is_main(block):
-                found.setdefault(block, Where(statement, "after"))
+                found.setdefault(_branch(block, statement), Where(statement, "after"))
         if found and self._needs_torch(node):
             return tuple(found.values())
         function = self._function(node)
@@ -329,6 +329,13 @@ def _calls(statement: ast.stmt) -> bool:
         or (isinstance(part, ast.Call) and ast.unparse(part.func) not in _READS)
         for part in ast.walk(statement)
     )
+
+
+def _branch(block: ast.AST, statement: ast.stmt) -> int:
+    """Which of the lists of a block a statement stands in."""
+    lists = (getattr(block, name, []) for name in ("body", "orelse", "finalbody"))
+    inside = [part for part in lists if isinstance(part, list) and statement in part]
+    return id(inside[0]) if inside else id(block)
 
 
 def _is_main(block: ast.AST) -> bool:

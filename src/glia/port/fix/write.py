@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import shutil
+import stat
 import subprocess
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from glia.core.errors import UsageError
@@ -83,51 +87,104 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
+@dataclass(slots=True)
+class _Ready:
+    """A change with its new bytes in a file beside, and what brings the old file back."""
+
+    change: Change
+    beside: Path
+    kept: Path | None = None  # the old file under another name
+    is_done: bool = False
+
+
 def write_all(changes: Sequence[Change]) -> None:
-    """Write every file beside its old one, then put them all in place.
+    """Write every file beside its old one, then put them all in place, or none.
 
     Raises:
         UsageError: when a file has changed since it was read, or cannot be written; nothing is
             changed then.
     """
-    ready: list[tuple[Change, Path, Path]] = []
-    done: list[tuple[Change, Path]] = []
+    ready: list[_Ready] = []
+    path = Path()
     try:
         for change in changes:
-            target = change.path.resolve()  # behind a link stands the file itself
-            _require_unchanged(change, target)
-            beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-            ready.append((change, target, beside))
-            beside.write_bytes(change.new)
-            if change.old is not None:
-                shutil.copymode(target, beside)
-        for change, target, beside in ready:
-            beside.replace(target)
-            done.append((change, target))
-    except OSError as error:
-        _bring_back(done)
+            path = change.path
+            _require_as_read(change)
+            ready.append(_Ready(change, _beside(path, "new")))
+            _write_beside(change, ready[-1].beside)
+        for item in ready:
+            path = item.change.path
+            _require_as_read(item.change)
+            _put_in_place(item)
+    except BaseException as error:
+        _bring_back(ready)
+        if not isinstance(error, OSError):
+            raise
         raise UsageError(
-            f"writing {error.filename or 'the changed files'}: got {error.strerror or error}, "
-            "expected a place that can be written; nothing was changed"
+            f"writing {path}: got {error.strerror or error}, expected a place that can be "
+            "written; nothing was changed"
         ) from error
     finally:
-        for _, _, beside in ready:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
+        for item in ready:
+            for left in (item.beside, item.kept):
+                if left is not None:
+                    with contextlib.suppress(OSError):
+                        left.unlink(missing_ok=True)
 
 
-def _require_unchanged(change: Change, target: Path) -> None:
-    now = target.read_bytes() if target.exists() else None
-    if now != change.old:
+def _beside(path: Path, what: str) -> Path:
+    return path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.{what}")
+
+
+def _write_beside(change: Change, beside: Path) -> None:
+    """The new bytes with the old file's rights and owner."""
+    if change.old is None:
+        beside.write_bytes(change.new)
+        return
+    old = change.path.stat()
+    if not old.st_mode & stat.S_IWUSR:
+        raise PermissionError(errno.EACCES, "a file that may not be written", str(change.path))
+    beside.write_bytes(change.new)
+    shutil.copymode(change.path, beside)
+    if hasattr(os, "chown") and (old.st_uid, old.st_gid) != _owner(beside):
+        os.chown(beside, old.st_uid, old.st_gid)
+
+
+def _owner(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_uid, found.st_gid
+
+
+def _require_as_read(change: Change) -> None:
+    """Refuse a file that is not what was planned with, or stands elsewhere by now."""
+    path = change.path
+    now = path.read_bytes() if path.exists() else None
+    if now != change.old or path.is_symlink() or path.resolve() != path:
         raise UsageError(
-            f"writing {change.path}: got a file that has changed since it was read; run again"
+            f"writing {path}: got a file that has changed since it was read; run again"
         )
 
 
-def _bring_back(done: Sequence[tuple[Change, Path]]) -> None:
-    for change, target in done:
-        with contextlib.suppress(OSError):
-            if change.old is None:
-                target.unlink()
-            else:
-                target.write_bytes(change.old)
+def _put_in_place(item: _Ready) -> None:
+    """A second name keeps the old file, so that bringing it back needs no space."""
+    path = item.change.path
+    if item.change.old is not None:
+        kept = _beside(path, "old")
+        item.kept = kept
+        try:
+            os.link(path, kept)
+        except OSError:  # a file system without links
+            shutil.copy2(path, kept)
+    item.beside.replace(path)
+    item.is_done = True
+
+
+def _bring_back(ready: Sequence[_Ready]) -> None:
+    for item in ready:
+        if not item.is_done:
+            continue
+        if item.kept is None:
+            item.change.path.unlink(missing_ok=True)
+        else:
+            item.kept.replace(item.change.path)
+            item.kept = None
