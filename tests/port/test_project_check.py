@@ -246,8 +246,13 @@ def test_excluded_paths_are_not_read(tmp_path: Path):
 
 def test_what_is_not_the_projects_own_is_not_entered(tmp_path: Path):
     own = ["env/robot.py", "pkg/build/__init__.py", "pkg/build/a.py"]
-    others = ["my_env/lib/a.py", "build/lib/a.py", "a/site-packages/b.py", ".git/hooks/x.py"]
-    files = dict.fromkeys([*own, *others], MOVED) | {"my_env/pyvenv.cfg": ""}
+    others = [
+        "my_env/lib/a.py", "build/lib/a.py", "a/site-packages/b.py", ".git/hooks/x.py",
+        ".venv/src/a.py", "venv/share/a.py", "win/Lib/site-packages/a.py", "win/share/a.py",
+        "web/node_modules/n/a.py", ".tox/py/a.py", "dist/a.py", "usr/lib/dist-packages/a.py",
+    ]  # fmt: skip
+    marks = {"my_env/pyvenv.cfg": "", "venv/bin/activate": ""}
+    files = dict.fromkeys([*own, *others], MOVED) | marks
     found = shown(check(tmp_path, files), tmp_path)
     assert [name for name, _, _ in found] == sorted(own)
 

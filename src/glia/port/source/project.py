@@ -25,11 +25,17 @@ MAX_NOTEBOOK_BYTES = 64 << 20  # its results are not read, only its code
 
 _SKIPPED = {
     ".git", ".hg", ".svn", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache",
-    ".pytest_cache", ".ruff_cache", "site-packages", ".ipynb_checkpoints", ".eggs",
+    ".pytest_cache", ".ruff_cache", "site-packages", "dist-packages", ".ipynb_checkpoints", ".eggs",
+    ".venv", ".virtualenv", ".conda", ".pixi", ".pyenv", ".direnv", "__pypackages__", ".cache",
+    ".hypothesis", ".terraform", "bower_components",
 }  # fmt: skip
 _REQUIREMENTS = re.compile(r"[\w.\-]*(?:requirements|constraints)[\w.\-]*\.(?:txt|in)")
 _BUILT = {"build", "dist"}  # made from the sources, unless they are packages of their own
-_ENVIRONMENT = ("pyvenv.cfg", "conda-meta")  # an environment has one of them, whatever its name
+# An environment has one of them, whatever its name; one that was copied may lack the first.
+_ENVIRONMENT = (
+    "pyvenv.cfg", "conda-meta", "bin/activate", "bin/python", "bin/python3", "Lib/site-packages",
+    "Scripts/activate", "Scripts/python.exe",
+)  # fmt: skip
 _KINDS: dict[str, FileKind] = {
     ".py": "python", ".pyi": "python", ".ipynb": "notebook", ".yaml": "config", ".yml": "config",
     ".json": "config", ".toml": "config", ".cfg": "config", ".ini": "config", ".sh": "shell",
