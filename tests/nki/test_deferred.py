@@ -84,6 +84,41 @@ def test_values_and_copies(name):
     assert [one.op for one in again.instructions] == ops
 
 
+def late(x, row):
+    """Read from PSUM alone; what follows there would have it copied, for nobody."""
+    out = nl.ndarray(X, nl.float32, nl.shared_hbm)
+    tile = nl.load(x)
+    made = product(nl.broadcast_to(nl.load(row), X), tile)
+    sums = nl.ndarray(X, nl.float32, nl.psum)
+    nisa.nc_matmul(sums, tile[:, 0:128], made)
+    nisa.tensor_tensor(made, made, sums, nl.add)
+    nisa.dma_copy(out, made)
+    return out
+
+
+def late_and_printed(x, row):
+    found = late(x, row)
+    print(x)
+    return found
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("body", [late, late_and_printed])
+def test_a_copy_that_nobody_reads_is_left_out(body, cores):
+    random = np.random.default_rng(1)
+    x, row = (random.integers(-3, 4, shape).astype(np.float32) for shape in (X, ROW))
+    run = nki.simulate(nki.jit(body), target="trn2")[cores].run(x, row)
+    np.testing.assert_array_equal(run.result, x * row + x[:, :128].T @ (x * row))
+    for stream in run.streams:
+        ops = [one.op for one in stream.instructions]
+        assert ops.count("activation") == (body is late_and_printed)
+        assert [one.index for one in stream.instructions] == list(range(len(ops)))
+        assert [stream.calls[one.call].op for one in stream.instructions] == ops
+    if cores == 1 and body is late:
+        again = load_stream(save_stream(stream), target_of("trn2"))
+        assert [one.op for one in again.instructions] == ops
+
+
 def test_what_is_printed_is_there(capsys):
     @nki.jit
     def shown(row):

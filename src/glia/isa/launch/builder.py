@@ -12,6 +12,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -137,6 +138,11 @@ def _frozen(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return tuple(_frozen(v) for v in value)
     return value.number() if isinstance(value, VirtualRegister) else value
+
+
+def _renumbered(count: int, gone: Set[int]) -> dict[int, int]:
+    """The new number of each that stays, by its old one."""
+    return {old: new for new, old in enumerate(i for i in range(count) if i not in gone)}
 
 
 def _only_dst_dtype(arguments: dict[str, Any], known: Set[str], required: Set[str]) -> bool:
@@ -342,18 +348,45 @@ class StreamBuilder(LaunchMemory):
                     "write to another tile",
                 )
 
+    def _wanted(
+        self, edges: tuple[tuple[int, int], ...]
+    ) -> tuple[list[Call], list[Instruction], tuple[tuple[int, int], ...]]:
+        """Calls, instructions and edges without the late copies that nobody read.
+
+        A launch whose values were asked for has carried them out: it is left as it is.
+        """
+        kept = (self.calls, self.instructions, edges)
+        if self.looked:
+            return kept
+        ordered = {index for edge in edges for index in edge}
+        unread = self.deferred.unread(self.instructions)
+        gone = {one.index: one.call for one in unread if one.index not in ordered}
+        if not gone:
+            return kept
+        calls = _renumbered(len(self.calls), set(gone.values()))
+        numbers = _renumbered(len(self.instructions), gone.keys())
+        return (
+            [self.calls[i] for i in calls],
+            [
+                replace(one, index=numbers[one.index], call=calls.get(one.call, -1))
+                for one in self.instructions
+                if one.index in numbers
+            ],
+            tuple((numbers[a], numbers[b]) for a, b in edges),
+        )
+
     def finish(self, inputs: Sequence[NkiTensor]) -> Stream:
         """Allocate addresses and freeze."""
-        extra = self.schedule.edges(self.instructions)
-        sbuf, psum = allocate(self.storages, self.instructions, self.target)
+        calls, instructions, extra = self._wanted(self.schedule.edges(self.instructions))
+        sbuf, psum = allocate(self.storages, instructions, self.target)
         return Stream(
             name=self.name,
             generation=self.target.generation,
             storages=tuple(self.storages),
             inputs=tuple(t.storage for t in inputs),
             outputs=tuple(self._outputs),
-            calls=tuple(self.calls),
-            instructions=tuple(self.instructions),
+            calls=tuple(calls),
+            instructions=tuple(instructions),
             sbuf_peak_bytes=sbuf,
             psum_peak_banks=psum,
             place=self.place,

@@ -4,16 +4,20 @@ A Vector instruction of two float32 tiles takes one cycle per element where one 
 and two where both are in SBUF (nki/isa cost formulas of v2.26.1); a tile that a product has made,
 as `nl.broadcast_to` does, is left where it is for such a reader. It waits no longer than until
 anything else happens in PSUM or a device loop begins, so that a kernel needs no more of PSUM than
-with the copy made at once, and every iteration of a loop is alike.
+with the copy made at once, and every iteration of a loop is alike. Copies that turn out to have had
+no reader are left out of the stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glia.isa.engines import engine
 from glia.isa.tensors.tensor import NkiTensor
+
+if TYPE_CHECKING:
+    from glia.isa.stream import Instruction
 
 _OPS = ("add", "subtract", "multiply", "maximum", "minimum")
 
@@ -22,7 +26,7 @@ class _Waiting(NamedTuple):
     """A tile's equal in PSUM, what copies it, and the kernel's line that asked for it."""
 
     product: NkiTensor
-    copy: Callable[[], object]
+    copy: Callable[[], Instruction]
     at: tuple[str, int]
 
 
@@ -32,6 +36,7 @@ class Deferred:
     def __init__(self) -> None:
         self._tiles: dict[int, _Waiting] = {}
         self.at: tuple[str, int] | None = None  # whose copy is made now: the kernel's file and line
+        self._made: list[Instruction] = []
 
     def __bool__(self) -> bool:
         return bool(self._tiles)
@@ -40,7 +45,7 @@ class Deferred:
         self,
         tile: NkiTensor,
         product: NkiTensor,
-        copy: Callable[[], object],
+        copy: Callable[[], Instruction],
         at: tuple[str, int],
     ) -> None:
         """`copy` fills the whole `tile` in SBUF from `product`, equal to it, in PSUM.
@@ -55,9 +60,16 @@ class Deferred:
         for one in waiting.values():
             self.at = one.at
             try:
-                one.copy()
+                self._made.append(one.copy())
             finally:
                 self.at = None
+
+    def unread(self, program: Sequence[Instruction]) -> list[Instruction]:
+        """The copies of tiles that nothing in the whole program reads."""
+        if not self._made:
+            return []
+        read = {view.storage.index for made in program for view in made.reads}
+        return [one for one in self._made if one.writes[0].storage.index not in read]
 
     def settle_for(self, view: NkiTensor) -> None:
         """Copy what waits, if this view is of it."""

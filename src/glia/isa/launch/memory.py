@@ -39,6 +39,7 @@ class LaunchMemory:
         self.place = place
         self.peek: Callable[[NkiTensor], np.ndarray] | None = None
         self.data_dependent = ""
+        self.looked = False  # values were asked for: what was issued has been carried out
         self.storages: list[Storage] = []
         self.shared: list[Storage] = []
         self.uncertain: set[int] = set()  # storages of which the run shows what was written
@@ -172,6 +173,7 @@ class LaunchMemory:
                 "one in nl.shared_hbm",
                 "allocate the result with buffer=nl.shared_hbm",
             )
+        self.repeats.check_inside("returning", (tensor,))
         if not self._shadows[storage.index].is_written(tensor):
             raise self.error(
                 f"returning {tensor!r}",

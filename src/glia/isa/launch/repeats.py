@@ -155,15 +155,16 @@ class Repeats:
         """An operation uses these views, in a loop or not.
 
         Raises:
-            KernelError: for a tile made inside a loop that has ended.
+            KernelError: for memory that was made inside a loop that has ended.
         """
         for view in views if self._made else ():
             chain, _ = self._made.get(view.storage.index, ((), 0))
             ended = next((frame for frame, _ in chain if not frame.running), None)
-            if ended is not None and view.storage.on_chip:
+            if ended is not None:
                 raise refusal(
                     f"{op} of {view!r}",
-                    f"a tile made inside {_loop(ended)}, used after the loop",
+                    f"{'a tile' if view.on_chip else 'a tensor'} made inside {_loop(ended)}, used "
+                    "after the loop",
                     "memory that outlives the loop",
                     "allocate it before the loop, and let the body write to it",
                 )

@@ -179,6 +179,7 @@ class Eager:
         """Execute all that was issued, as far as it goes; returns who waits."""
         self.asked = True
         for member, builder in self._builders.items():
+            builder.looked = True
             steps, core = self._steps[member], self._cores[member]
             several = builder.place.num_cores > 1
             witness = self._launches[member].witness
