@@ -128,7 +128,6 @@ RULES: list[tuple[str, Callable[[Any], Any], str]] = [
         sbuf(8, 8), [[1, 8]], 1, sbuf(8, 8), 0.0, cmp_op=nl.add), "a comparison"),
     ("index", lambda x: x[0:129], "clamp with min"),
     ("slice step", lambda x: x[::-1], "a step of at least 1"),
-    ("branch", lambda x: bool(x), "branching on"),
     ("reshape", lambda x: sbuf(8, 8).reshape((4, 16)), "partition dim"),
     ("pattern", lambda x: nisa.dma_copy(sbuf(128, 64), x.ap([[64, 129], [1, 64]])[1:129]),
      "shorten the pattern"),

@@ -182,3 +182,23 @@ def test_a_pattern_that_is_no_list_of_pairs(pattern: Any):
 
 def test_an_offset_that_is_no_number():
     refused(lambda: tile().ap([[8, 128], [1, 2]], offset="2"), "offset '2'", "an integer")
+
+
+@pytest.mark.parametrize("buffer", [nl.private_hbm, nl.shared_hbm], ids=["private", "shared"])
+@pytest.mark.parametrize("returned", [True, False], ids=["returned", "read"])
+def test_hbm_made_in_a_loop_is_the_bodys(buffer: Any, returned: bool):
+    """There is one tensor for all iterations, which the next one takes again."""
+
+    def kernel(x):
+        total = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
+        for _ in nl.dynamic_range(3):
+            made = nl.ndarray(x.shape, x.dtype, buffer)
+            nisa.dma_copy(made, x)
+            nisa.dma_copy(total, made)
+        if returned:
+            return made
+        nisa.dma_copy(total, made)
+        return total
+
+    with pytest.raises(KernelError, match=r"a tensor made inside the device loop at .*after the"):
+        nki.simulate(kernel, target="trn2")(np.ones((4, 4), np.float32))

@@ -132,3 +132,20 @@ def test_tiles_are_not_compared_by_python():
 
     with pytest.raises(KernelError, match=r"!= on .*use nl.not_equal"):
         nki.simulate(kernel, target="trn2")(np.ones((4, 4), np.float32))
+
+
+def test_branching_on_a_tensor_asks_whether_there_is_one():
+    """As public kernels do with arguments that may be None (nki-library 2.29, mlp_tkg)."""
+
+    def kernel(x, scale=None):
+        tile = nl.load(x)
+        if scale:
+            nisa.tensor_scalar(tile, tile, nl.multiply, nl.load(scale))
+        out = nl.ndarray(x.shape, x.dtype, buffer=nl.shared_hbm)
+        nl.store(out, tile)
+        return out
+
+    x, zeros = np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    assert nki.simulate(kernel, target="trn2")(x).all()
+    with pytest.warns(UnspecifiedWarning, match=r"branching on scale.*is not None"):
+        assert not nki.simulate(kernel, target="trn2")(x, zeros).any()

@@ -6,6 +6,7 @@ wants one turns the warning into an error: `warnings.simplefilter("error", Unspe
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from glia.isa.launch.builder import current
+from glia.isa.launch.located import kernel_place
 
 _seen: dict[Any, Any] = {}  # what Python's filter "default" keeps: one warning per line and text
 
@@ -29,6 +31,12 @@ def warner() -> Callable[[str], None]:
         warnings.warn_explicit(text, UnspecifiedWarning, call.file, call.line, registry=_seen)
 
     return warn
+
+
+def warn_here(text: str) -> None:
+    """Warn while a kernel is traced, at the line that it is at."""
+    place = kernel_place(sys._getframe(1))
+    warnings.warn_explicit(text, UnspecifiedWarning, *place, registry=_seen)
 
 
 @contextmanager

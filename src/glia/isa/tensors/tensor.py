@@ -79,9 +79,21 @@ class NkiTensor(Indexing, Layouts, NoArray, NKIObject):
         both = self.on_chip and value.on_chip
         INSTRUCTIONS["tensor_copy" if both else "dma_copy"](self[key], value)
 
+    def __bool__(self) -> bool:
+        """True: there is a tensor, as public kernels ask of what may be None; warned of.
+
+        Source: aws-neuron nki-library 2.29, core/mlp/mlp_tkg (`if params.expert_index:`).
+        """
+        from glia.isa.unspecified import warn_here
+
+        warn_here(
+            f"branching on {self!r}: got a tensor, which is true whatever it holds; say `is not "
+            "None` if that is meant, else nl.where or nisa.tensor_copy_predicated pick elements"
+        )
+        return True
+
     # -- what Python would do with an array, and a kernel cannot --------------------------------
 
-    __bool__ = refusing("branching", "nl.where or nisa.tensor_copy_predicated, which pick elements")
     __iter__ = refusing("iteration", "range(tensor.shape[0]) and indexing")
     __int__ = __float__ = refusing("conversion to a number", "nisa.register_load")
     __add__ = __radd__ = refusing("+", "nl.add or nisa.tensor_tensor")
