@@ -128,3 +128,31 @@ def test_the_page_is_written_whole_beside_the_table(tmp_path: Path):
     assert page.startswith("<!doctype html>") and page.endswith("</html>\n")
     assert "torch.ones(2).cuda()" in page and "runs after fixes" in page
     assert tree(tmp_path) == {"a.py", "out.html"}
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "code"),
+    [
+        ({"a.py": "x = (\n"}, ["a.py"], 1),
+        ({"a.py": "x = (\n", "b.py": "x = 1\n"}, ["."], 1),
+        ({"a.py": "x = (\n"}, [".", "--fail-on", "silent"], 1),
+        ({"a.py": "x = (\n"}, [".", "--fail-on", "never"], 0),
+        ({"tests/a.py": "x = (\n", "b.py": "x = 1\n"}, ["."], 0),
+        ({"third_party/a.py": "x = (\n"}, ["."], 0),
+        ({"chart.yaml": "device: cuda\n {{ x }}: [", "b.py": "x = 1\n"}, ["."], 0),
+        ({"a.py": "x = (\n", "glia.toml": '[check]\nexclude = ["a.py"]\n'}, ["."], 0),
+        ({"a.ipynb": "{", "b.py": "x = 1\n"}, ["."], 1),
+        ({"a.py": 'print "no word of it"\n', "b.py": "x = 1\n"}, ["."], 1),
+    ],
+)
+def test_code_that_cannot_be_read_fails(
+    files: dict[str, str], words: list[str], code: int, tmp_path: Path
+):
+    """Whether or not it has a word that a rule looks for: nobody knows what it is."""
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    done = run_glia("check", *words, "--to", "trn2", cwd=tmp_path)
+    is_excluded = "glia.toml" in files
+    assert (done.returncode, "not read" in done.stdout) == (code, not is_excluded)

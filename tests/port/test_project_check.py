@@ -113,6 +113,30 @@ def test_days_of_work_are_weighed(files: dict[str, str], verdict: str, words: st
     assert (found.verdict, words in found.reason) == (verdict, True), found.reason
 
 
+@pytest.mark.parametrize(
+    ("code", "verdicts"),
+    [
+        # torch.cuda.is_available() is true on ROCm: what only NVIDIA has still fails behind it.
+        (
+            "import torch\nif torch.cuda.is_available():\n    import pynvml\n",
+            {"mi300x": ("raises", 1), "cpu": ("raises", 0)},
+        ),
+        # A failure that is caught leaves an accelerator aside without a word.
+        (
+            "import torch\ntry:\n    m.cuda()\nexcept (AssertionError, RuntimeError):\n    pass\n",
+            {"trn2": ("silent", 1), "tpu-v5e": ("silent", 1), "cpu": ("raises", 0)},
+        ),
+    ],
+)
+def test_a_guard_is_one_where_it_holds(
+    code: str, verdicts: dict[str, tuple[str, int]], tmp_path: Path
+):
+    report = check(tmp_path, {"a.py": code}, ",".join(verdicts))
+    assert {t.target: t.counts[verdicts[t.target][0]] for t in report.targets} == {
+        target: number for target, (_, number) in verdicts.items()
+    }
+
+
 def test_a_project_of_examples_is_weighed_by_them(tmp_path: Path):
     found = check(tmp_path, {"examples/a.py": KERNEL}).targets[0]
     assert (found.verdict, "1 of 1 file of" in found.reason) == ("needs redesign", True)

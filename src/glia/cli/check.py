@@ -57,7 +57,8 @@ def check_verb(
         typer.Option(
             "--fail-on",
             metavar="silent|raises|any|never",
-            help="Exit with 1 when such findings weigh; raises includes silent.",
+            help="Exit with 1 when such findings weigh, or code could not be read; raises includes "
+            "silent.",
         ),
     ] = "raises",
     sarif: Annotated[
@@ -94,8 +95,10 @@ def check_verb(
         from glia.report.check_console import check_view
 
         result_console().print(check_view(report, show_all))
-    is_unseen = report.graph is not None and report.graph.basis == "none" and level > 0
-    if is_unseen or any(t.counts[e] for t in report.targets for e in _failing(level)):
+    is_unseen = report.graph is not None and report.graph.basis == "none"
+    is_hidden = any(unread.hides for unread in report.unread)  # what may be in it is not known
+    is_failed = any(t.counts[e] for t in report.targets for e in _failing(level))
+    if is_failed or (level > 0 and (is_unseen or is_hidden)):
         raise typer.Exit(1)
 
 

@@ -69,7 +69,8 @@ class CodeFinding:
     file is for. `accepted` is the user's reason for leaving it, `accepted_by` where it is written;
     `detail` is what a rule about graphs saw there.
     `eager` places run whenever their file is imported, the others when somebody calls them.
-    `weighs` is False for what cannot stop a run: guarded, accepted, in tests, in vendored code, or
+    `weighs` is False for what cannot stop a run: guarded (on ROCm a question for CUDA guards
+    nothing, see `TargetVerdict.counts`), accepted, in tests, in vendored code, or
     not reached from the function that makes the model.
     """
 
@@ -104,10 +105,14 @@ class CodeFinding:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A file or folder that could not be read, and why."""
+    """A file or folder that could not be read, and why.
+
+    It `hides` what the project's own code may be: tests, vendored code and settings do not.
+    """
 
     file: str
     reason: str
+    hides: bool = False
 
 
 @dataclass(frozen=True, slots=True)

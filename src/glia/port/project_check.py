@@ -25,11 +25,20 @@ from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES
 from glia.port.scan import FileScan, RawFinding, parse
 from glia.port.settings import Settings, settings_for
-from glia.port.source.project import MAX_BYTES, PYTHON_KINDS, SourceFile, Walk, shown_path
+from glia.port.source.project import (
+    MAX_BYTES,
+    PYTHON_KINDS,
+    SHUT,
+    SourceFile,
+    Walk,
+    shown_path,
+)
 from glia.port.source.reach import unreached
-from glia.port.source.text import read_text
+from glia.port.source.text import UNREADABLE, read_text
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for
+
+_CODE = (*PYTHON_KINDS, "cuda")
 
 
 @dataclass(slots=True)
@@ -75,7 +84,9 @@ def check_project(
         _add(found, file, scan, settings)
     if model is not None:
         found.findings = _reached(found.findings, model, root.name.rpartition(":")[2])
-    found.unread += [Unread(path, reason) for path, reason in walk.problems]
+    shut = [Unread(path, reason, reason.startswith(SHUT)) for path, reason in walk.problems]
+    found.unread += shut
+    found.num_unread_code += sum(folder.hides for folder in shut)
     found.notes += _left_out(walk, settings) + _unused(settings)
     rules = _summaries(found.findings, targets)
     findings = tuple(f for f in found.findings if f.rule in rules)
@@ -139,8 +150,10 @@ def _add(found: _Found, file: SourceFile, scan: FileScan, settings: Settings) ->
         found.skipped.append(Unread(file.name, scan.skipped))
     found.notes += [f"{file.name}: {note}" for note in scan.notes]
     if scan.unread:
-        found.unread.append(Unread(file.name, scan.unread))
-        found.num_unread_code += file.role not in ("test", "vendored")
+        is_own = file.role not in ("test", "vendored")
+        hides = is_own and (file.kind in _CODE or scan.unread.startswith(UNREADABLE))
+        found.unread.append(Unread(file.name, scan.unread, hides))
+        found.num_unread_code += is_own
     found.findings += [_finding(file, raw, settings) for raw in scan.findings]
 
 

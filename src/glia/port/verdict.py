@@ -13,8 +13,10 @@ from pathlib import PurePath
 
 from glia.core.check_records import (
     EFFECTS,
+    LIGHT_ROLES,
     CodeFinding,
     Consequence,
+    Effect,
     RuleSummary,
     TargetVerdict,
     Verdict,
@@ -82,13 +84,15 @@ def verdict_for(
 ) -> TargetVerdict:
     """One target's verdict from the findings that weigh; see `TargetVerdict`."""
     at = {rule: r.on[target.name] for rule, r in rules.items() if target.name in r.on}
-    places = Counter(f.rule for f in findings if f.weighs and f.rule in at)
+    found = [(f, _effect(f, at[f.rule], target.family)) for f in findings if f.rule in at]
+    weighty = [(f, effect) for f, effect in found if effect is not None]
+    places = Counter(f.rule for f, _ in weighty)
     counts: dict[str, int] = dict.fromkeys(EFFECTS, 0)
-    for rule, number in places.items():
-        counts[at[rule].effect] += number
-    heavy = [f for f in findings if f.weighs and f.rule in at and _is_heavy(at[f.rule])]
+    for _, effect in weighty:
+        counts[effect] += 1
+    heavy = [f for f, _ in weighty if _is_heavy(at[f.rule])]
     verdict, reason = _verdict(target, heavy, counts, reading)
-    mended = [f for f in findings if f.weighs and f.rule in at and at[f.rule].effect in _TO_MEND]
+    mended = [f for f, effect in weighty if effect in _TO_MEND]
     return TargetVerdict(
         target.name,
         target.title,
@@ -100,6 +104,22 @@ def verdict_for(
         _share(mended, rules, "yes"),
         _share(mended, rules, "partly"),
     )
+
+
+def _effect(finding: CodeFinding, consequence: Consequence, family: str) -> Effect | None:
+    """What a place does on chips of a family; None where it does not weigh.
+
+    AMD's build of PyTorch answers to torch.cuda: what stands behind a question for CUDA runs there.
+    And where a failure is caught, an accelerator is left aside without an error.
+    """
+    if finding.weighs:
+        return consequence.effect
+    if finding.accepted_by or finding.role in LIGHT_ROLES:
+        return None
+    if finding.guard == "cuda" and family == "rocm":
+        return consequence.effect
+    is_left_aside = finding.guard == "caught" and family in ("neuron", "tpu")
+    return "silent" if is_left_aside and consequence.effect == "raises" else None
 
 
 def _is_heavy(consequence: Consequence) -> bool:
@@ -125,10 +145,8 @@ def _verdict(
     if counts["unknown"]:
         return "unknown", "what some places do there is not known"
     if reading.num_unread:
-        return (
-            "unknown",
-            f"nothing found, but {_counted(reading.num_unread, 'file')} could not be read",
-        )
+        unread = _counted(reading.num_unread, "file or folder", "files or folders")
+        return "unknown", f"nothing found, but {unread} could not be read"
     found = f"slower at {counts['slower']} places" if counts["slower"] else "nothing found"
     return "runs", f"{found} in the source; the graph of the model is not looked at"
 
@@ -155,8 +173,8 @@ def _weighed(heavy: Sequence[CodeFinding], reading: Reading) -> tuple[Verdict, s
     return "runs after fixes", f"{where}; {of} cannot do without them, {others}"
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def _counted(number: int, noun: str, several: str = "") -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {several or f'{noun}s'}"
 
 
 def _work(consequence: Consequence, number: int) -> Estimate:

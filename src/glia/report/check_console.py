@@ -135,7 +135,9 @@ def _light_table(findings: Sequence[CodeFinding], report: CheckReport, show_all:
 def _unread_table(unread: Sequence[Unread], show_all: bool) -> Table:
     shown = unread if show_all else unread[:_MAX_UNREAD]
     more = f", the first {len(shown)} (--all shows them)" if len(shown) < len(unread) else ""
-    table = titled_table(f"{len(unread)} not read{more}")
+    hiding = any(entry.hides for entry in unread)
+    do = "; the check fails until they are mended, or excluded in glia.toml" if hiding else ""
+    table = titled_table(f"{len(unread)} not read{more}{do}")
     columns(table, ("File", "Why"))
     for entry in shown:
         table.add_row(Text(entry.file), Text(entry.reason))

@@ -20,6 +20,7 @@ FileKind = Literal["python", "notebook", "config", "shell", "docker", "requireme
 PYTHON_KINDS = ("python", "notebook")
 Role = Literal["code", "test", "vendored", "example", "tool"]
 
+SHUT = "folder: "  # what the system says follows
 MAX_BYTES = 2 << 20  # longer code is data or generated: its tree would fill the memory
 MAX_NOTEBOOK_BYTES = 64 << 20  # its results are not read, only its code
 
@@ -102,7 +103,7 @@ class Walk:
         try:
             entries = sorted(os.scandir(folder), key=lambda e: e.name)
         except OSError as error:
-            self.problems.append((shown_path(folder), f"folder: {error.strerror}"))
+            self.problems.append((shown_path(folder), f"{SHUT}{error.strerror}"))
             return
         for entry in entries:
             path = Path(entry.path)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from glia.core.errors import FormatError
 
+UNREADABLE = "unreadable: "  # what the system says follows
 TOO_DEEP = "Python's own reader gives up on it: nested too deeply"
 
 
@@ -48,7 +49,7 @@ def reason_of(error: Exception) -> str:
         line = f"line {error.lineno}: " if error.lineno else ""
         return f"not Python: {line}{error.msg}"
     if isinstance(error, OSError):
-        return f"unreadable: {error.strerror or error}"
+        return f"{UNREADABLE}{error.strerror or error}"
     if isinstance(error, FormatError):
         return "not a notebook"
     return str(error)
