@@ -5,6 +5,7 @@ All have one name and the same functions, so that whichever Python finds first s
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ class Helpers:
     def _free_name(self) -> str:
         name = HELPER_NAME
         folders = {file.parent for file in self.around.texts}
-        while self.around.knows(name) or any((f / name).exists() for f in folders):
+        while self.around.knows(name) or any(_is_taken(folder, name) for folder in folders):
             name += "_device"
         return name
 
@@ -63,8 +64,7 @@ class Helpers:
         """True for a folder that has the helper, or where nothing else has its name."""
         if folder in self.files:
             return True
-        forms = (folder / f"{self.name}.py", folder / self.name)
-        return not any(form.exists() or form.is_symlink() for form in forms)
+        return not _is_taken(folder, self.name)
 
     def is_inside(self, path: Path) -> bool:
         """True for what may be written."""
@@ -114,3 +114,8 @@ class Helpers:
             self.notes += [note] if note not in self.notes else []
             return None
         return Change(file, raw, new) if new != raw else None
+
+
+def _is_taken(folder: Path, name: str) -> bool:
+    """Something stands where a helper of this name would, be it a link that leads nowhere."""
+    return any(os.path.lexists(folder / form) for form in (f"{name}.py", name))

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from glia.port.fix.helpers import Helpers
-from glia.port.fix.neighbours import Neighbours, base_of, is_installed
+from glia.port.fix.neighbours import Neighbours, Site, base_of, is_installed
 
 _MOST_WAYS = 3  # folders that a file with no home in common is given helpers in
 
@@ -132,17 +132,17 @@ class _Finder:
         found = [
             way
             for importer, how in self._around.importers(file)
-            for way in self._imported(file, importer, how.base, how.package, shown)
+            for way in self._imported(file, importer, how.base, how.package)
         ]
         base, is_member = base_of(file), base_of(file) != file.parent
         if is_member and (is_installed(base) or not found):
             found.append(Way(frozenset(), shown | {base}, _below(base, file)))
         if self._is_run(file, bool(found)):
-            here = frozenset(b for b in shown if not is_installed(b)) or frozenset({file.parent})
+            here = self._folders(file) or frozenset({file.parent})
             installed = {base} if is_member and is_installed(base) else set()
             found.append(Way(here, shown | installed, None))
         if not found:  # its own imports say that it is part of a package
-            found.append(Way(shown, shown, self._package(file)))
+            found.append(Way(self._folders(file), shown, self._package(file)))
         self._ways[file] = list(dict.fromkeys(found))
         return self._ways[file]
 
@@ -152,17 +152,18 @@ class _Finder:
         importer: Path,
         base: Path | None,
         package: Path | None,
-        shown: frozenset[Path],
     ) -> Iterator[Way]:
+        shown, folders = frozenset(self._shown(file)), self._folders(file)
         if base is not None:
-            is_folder = not is_installed(base) or importer.parent == base
+            top = _below(base, file)
+            is_folder = importer.parent == base or top is None or not _may_be_installed(top)
             searched = frozenset({base} if is_folder else ())
-            yield Way(searched | shown, shown | {base}, _below(base, file))
+            yield Way(searched | folders, shown | {base}, top)
             return
         assert package is not None
         top = _below(base_of(file), file) or package
         for way in self.ways(importer) or [Way(frozenset(), frozenset(), None)]:
-            yield Way(way.searched | shown, way.bases | shown, way.top or top)
+            yield Way(way.searched | folders, way.bases | shown, way.top or top)
 
     def _is_run(self, file: Path, is_imported: bool) -> bool:
         """As a script: it says so, or it is part of nothing else."""
@@ -182,12 +183,24 @@ class _Finder:
         line of the first that does."""
         found: dict[Path, int] = {}
         late = "sys.path" in self._around.texts.get(file, "")
+        for site, base in self._evidence(file):
+            found.setdefault(base, site.line if late else 0)
+        return found
+
+    def _folders(self, file: Path) -> frozenset[Path]:
+        """Those of them in which modules are found too: a package may be installed instead."""
+        return frozenset(
+            base
+            for site, base in self._evidence(file)
+            if not _may_be_installed(base / site.module.split(".")[0])
+        )
+
+    def _evidence(self, file: Path) -> Iterator[tuple[Site, Path]]:
         for site in self._around.sites(file):
             if site.eager and not site.level:
                 for hit in self._around.resolve(file, site):
                     if hit.base is not None and not self._is_helper(hit.file):
-                        found.setdefault(hit.base, site.line if late else 0)
-        return found
+                        yield site, hit.base
 
     def _is_helper(self, file: Path) -> bool:
         return self._helpers.files.get(file.parent) == file
@@ -284,6 +297,10 @@ class _Finder:
             for homes in sorted(sets, key=lambda homes: (len(homes), sorted(map(str, homes)))):
                 if len(homes) <= _MOST_WAYS:
                     yield Import(homes, "", max(shown.get(home, 0) for home in homes))
+
+
+def _may_be_installed(package: Path) -> bool:
+    return (package / "__init__.py").is_file() and is_installed(package.parent)
 
 
 def _below(base: Path, file: Path) -> Path | None:

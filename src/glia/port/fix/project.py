@@ -112,7 +112,7 @@ def fix_project(
             if file is not None:
                 files.append(file)
             shown.done(1)
-    result.unread += [Unread(path, reason) for path, reason in sources.problems]
+    result.unread += sources.problems
     _rewrite(files, sources, run, result)
     result.notes += [*sources.notes(), *helpers.notes]
     result.fixed.sort(key=lambda place: (place.file, place.cell, place.line, place.rule))

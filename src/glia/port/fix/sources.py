@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from glia.core.check_records import Unread
 from glia.port.settings import Settings
 from glia.port.source.project import SourceFile, Walk, shown_path
 
@@ -27,7 +28,7 @@ class Sources:
     files: list[tuple[SourceFile, Path]] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
-    problems: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[Unread] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         real = self.root.resolve()
@@ -47,7 +48,7 @@ class Sources:
                 self.files.append((source, path))
             elif self.named(repository) not in self.foreign:
                 self.foreign.append(self.named(repository))
-        self.problems += walk.problems
+        self.problems += [p if isinstance(p, Unread) else Unread(*p) for p in walk.problems]
 
     def _is_inside(self, path: Path) -> bool:
         return self.folder in path.parents
