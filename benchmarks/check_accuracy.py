@@ -1,10 +1,10 @@
 """Precision and recall of `glia check` on labelled projects, per category and overall.
 
-    python benchmarks/check_accuracy.py [--list] [--part open|held_out|fresh|all]
+    python benchmarks/check_accuracy.py [--list] [--part open|held_out|fresh|wide|all]
 
 The projects stand in tests/port/labelled; their lines were labelled by reading, before the rules
-were. `open` was used to mend rules; `held_out` and `fresh` were each scored once before anybody
-looked at what they missed, and docs/port.md gives those figures. --list prints every miss and
+were. `open` was used to mend rules; the others were each scored once before anybody looked at what
+they missed, and docs/port.md gives those figures. --list prints every miss and
 false alarm.
 """
 
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from port.accuracy import Outcome, Tally, outcome_of, projects
 
-PARTS = ("open", "held_out", "fresh")
+PARTS = ("open", "held_out", "fresh", "wide", "guards")
 
 
 def row(name: str, tally: Tally) -> str:

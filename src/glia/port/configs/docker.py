@@ -12,6 +12,7 @@ _INSTRUCTION = re.compile(
     r"^[ \t]*(FROM|ARG|ENV|RUN|CMD|ENTRYPOINT)[ \t]+((?:[^\\\n]|\\.|\\\r?\n)*)",
     re.IGNORECASE | re.MULTILINE | re.DOTALL,
 )
+_BASE = re.compile(r"^[ \t]*From:[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE)  # of Singularity
 _COMMENT = re.compile(r"^[ \t]*#[^\n]*", re.MULTILINE)
 _GAP = re.compile(r"(\\\r?\n)((?:[ \t\r]*\n)+)")  # empty lines do not end an instruction
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -22,6 +23,8 @@ def docker_clues(text: str) -> Iterator[Clue]:
     """What each instruction says. A comment may stand between the lines of one."""
     text = _COMMENT.sub(lambda match: " " * len(match[0]), text)
     text = _GAP.sub(lambda match: match[1] + match[2].replace("\n", " "), text)
+    for match in _BASE.finditer(text):
+        yield Clue("image", "", match[1], match.start(1))
     for match in _INSTRUCTION.finditer(text):
         name, rest, offset = match[1].upper(), match[2], match.start(2)
         if name == "FROM":

@@ -62,9 +62,9 @@ def _of_address(spec: str) -> str:
     return last.removesuffix(".git")
 
 
-def requirement_clues(text: str) -> Iterator[Clue]:
-    """A requirements or constraints file, line by line."""
-    offset = 0
+def requirement_clues(text: str, base: int = 0, guard: str = "") -> Iterator[Clue]:
+    """A requirements or constraints file, line by line; `base` is its offset in a longer one."""
+    offset = base
     for line in text.split("\n"):
         code = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].rstrip().rstrip("\\")
         start = offset + len(line) - len(line.lstrip())
@@ -75,9 +75,9 @@ def requirement_clues(text: str) -> Iterator[Clue]:
             if name in _INDEXES:
                 yield Clue("index", "", value.strip(), start)
             elif name in ("-e", "editable"):
-                yield from python_package(value, start)
+                yield from python_package(value, start, guard)
         elif code:
-            yield from python_package(re.split(r"\s+--hash", code)[0], start)
+            yield from python_package(re.split(r"\s+--hash", code)[0], start, guard)
         offset += len(line) + 1
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from glia.port.configs.clue import Clue, Lines
 from glia.port.configs.cuda_source import cuda_clues
 from glia.port.configs.docker import docker_clues
+from glia.port.configs.jenkins import jenkins_clues
+from glia.port.configs.make import make_clues
 from glia.port.configs.packages import requirement_clues
 from glia.port.configs.setup_py import setup_clues
 from glia.port.configs.shell import shell_clues
 from glia.port.configs.table import rules_of, words
-from glia.port.configs.tree import Scalar, scalar_clues
+from glia.port.configs.tree import PROJECT_FILES, Scalar, scalar_clues
 from glia.port.configs.trees import (
     NotSettings,
     ini_scalars,
@@ -114,10 +116,14 @@ def _clues(path: Path, kind: FileKind, text: str) -> Iterable[Clue]:
         return docker_clues(text)
     if kind == "requirements":
         return requirement_clues(text)
+    if kind == "make":
+        return make_clues(text)
+    if kind == "jenkins":
+        return jenkins_clues(text)
     if kind == "cuda":
         return cuda_clues(text, path.suffix.lower() in (".cu", ".cuh"))
-    scalars = _TREES[path.suffix.lower()](text)
-    return scalar_clues(scalars, path.name in ("pyproject.toml", "setup.cfg"))
+    scalars = _TREES.get(path.suffix.lower(), toml_scalars)(text)  # a Pipfile is TOML
+    return scalar_clues(scalars, path.name.lower() in PROJECT_FILES)
 
 
 def _findings(clues: Iterable[Clue], text: str, ignored: Suppressions) -> Iterator[RawFinding]:

@@ -49,6 +49,13 @@ _WRAPPERS = {
     "apptainer", "poetry", "uv", "conda", "mamba", "pipenv", "watch", "timeout", "run", "eval",
 }  # fmt: skip
 _SHELLS = {"sbatch", "bash", "sh", "zsh", "srun", "qsub", "ssh"}
+# Options of schedulers that other programs use for something else, by their exact spelling.
+_SCHEDULERS = {"#", "srun", "sbatch", "salloc", "jsrun", "bsub", "qsub", "#SBATCH", "#BSUB"}
+_OF_SCHEDULERS = {"-G": "gpus", "-C": "constraint", "-gpu": "gpus", "-R": "rusage", "-g": "gpus"}
+_CONTAINERS = {"docker", "podman", "nerdctl", "nvidia-docker", "singularity", "apptainer", "enroot"}
+_IMAGE_OPTIONS = {"container_image", "docker_image", "image"}
+_IMAGE = re.compile(r"(?:docker://)?[\w.\-]+(?:[/#][\w.\-]+)+(?::[\w.\-]+)?")
+_FETCHERS = {"wget", "curl", "aria2c"}
 _MAX_BLOCKS = 32  # that are looked at, of those that are open
 _ASKS = ("nvidia-smi", "/dev/nvidia", "nvcc", "CUDA")
 
@@ -184,6 +191,19 @@ def command_clues(words: Sequence[Word]) -> Iterator[Clue]:
     yield from _programs(words)
     yield from install_clues([(word.text, word.offset) for word in words])
     yield from _options(words)
+    yield from _fetched(words)
+
+
+def _fetched(words: Sequence[Word]) -> Iterator[Clue]:
+    """The image that a container is started from, and the addresses of what is downloaded."""
+    names = {_name(word) for word in words[:3]}
+    for word in words[1:]:
+        if word.text.startswith("-"):
+            continue
+        if names & _CONTAINERS and _IMAGE.fullmatch(word.text):
+            yield Clue("image", "", word.text.removeprefix("docker://"), word.offset)
+        elif names & _FETCHERS and "://" in word.text:
+            yield Clue("index", "", word.text, word.offset)
 
 
 def _programs(words: Sequence[Word]) -> Iterator[Clue]:
@@ -199,6 +219,7 @@ def _programs(words: Sequence[Word]) -> Iterator[Clue]:
 
 def _options(words: Sequence[Word]) -> Iterator[Clue]:
     """`--key=value`, `--key value`, `--flag`, `key=value` and `-e NAME=value`."""
+    is_scheduler = _name(words[0]) in _SCHEDULERS
     first = 0 if words[0].text.startswith("-") else 1  # options alone, as in `ARGS=(--fp16)`
     for place, word in enumerate(words[first:], first):
         text = word.text
@@ -207,8 +228,12 @@ def _options(words: Sequence[Word]) -> Iterator[Clue]:
             follows = words[place + 1].text if place + 1 < len(words) else "-"
             if not has_value:
                 value = "true" if follows.startswith("-") else follows
-            if len(name) > 1:
-                yield Clue("entry", entry_key(name), unquoted(value), word.offset)
+            key = _OF_SCHEDULERS.get(name, "") if is_scheduler else ""
+            key = key or entry_key(name)
+            if key in _IMAGE_OPTIONS:
+                yield Clue("image", "", unquoted(value), word.offset)
+            elif len(name) > 1:
+                yield Clue("entry", key, unquoted(value), word.offset)
             continue
         match = _OVERRIDE.fullmatch(text)
         if match is None:

@@ -23,10 +23,19 @@ _CUDA = re.compile(r"cuda(:\d+)?")
 _EIGHT_BITS = re.compile(r"paged_\w+|\w+_8bit|\w+8bit\w*")
 _FOUR_BITS = {"gptq", "awq", "hqq", "gptq_marlin", "awq_marlin", "marlin", "exl2", "aqlm"}
 _IMAGE = re.compile(
-    r"(?:^|/)nvidia/|[-:_.]cu(?:da)?-?\d|cuda\d*|-gpu(?:[-:]|$)|deepspeed/|tensorrt|(?:^|/)vllm/",
+    r"(?:^|[/#])nvidia/|[-:_.]cu(?:da)?-?\d|cuda\d*|-gpu(?:[-:]|$)|deepspeed/|tensorrt|(?:^|/)vllm/",
     re.IGNORECASE,
 )
 _INDEX = re.compile(r"/whl/(?:nightly/|test/)?cu\d+|[+_]cu\d{2,}|/cu\d{3}/|-cu\d{2,}")
+_VENDOR_FILES = re.compile(r"developer\.download\.nvidia\.com|nvidia\.github\.io|/cuda[-_]\d")
+_GPU_NAMES = re.compile(
+    r"(?i)(?<![a-z])(?:[ahvp]100|h200|b200|gh200|a10g?|a40|l4|l40s?|t4|a6000|rtx\w*|gpu\w*|nvidia"
+    r"|volta|ampere|hopper|blackwell|turing|cuda)(?![a-z])"
+)
+_GPU_MACHINES = re.compile(
+    r"(?:ml\.)?(?:p[2-6]\w*|g[4-7]\w*)\.\w+|a[234]-\w+gpu\S*|a3-\S+|g2-standard\S*"
+    r"|Standard_N[CDV]\S*|nvidia-\S+"
+)
 _GPU_GRES = re.compile(r"gpu|ngpus=\d")
 _SYSTEM = re.compile(
     r"cuda(?:[-/.\d]|$)|cudnn/|nccl/|libcu\w+|libnccl|libnv\w+|nvidia-|tensorrt|libcudnn"
@@ -82,7 +91,8 @@ def _is_enabled_under(name: str) -> Condition:
 def _names_cuda(clue: Clue) -> bool:
     """`device: cuda`, under whatever key; not `pytest -k cuda`, nor words about the project."""
     is_device = _CUDA.fullmatch(clue.value.strip()) is not None
-    return is_device and len(clue.key) > 1 and clue.key not in _LABELS
+    about = {clue.key, *(key.lower() for key in clue.path)}
+    return is_device and len(clue.key) > 1 and not about & _LABELS
 
 
 def _is_cuda_item(clue: Clue) -> bool:
@@ -102,18 +112,46 @@ def _asks_gpu_device(clue: Clue) -> bool:
     return clue.value.strip().lower() == "gpu" and "devices" in clue.path
 
 
+def _is_under(name: str) -> Condition:
+    """`trainer: {benchmark: true}`: on, somewhere below a key of this name."""
+    return lambda clue: name in (key.lower() for key in clue.path) and _is_on(clue)
+
+
+def _is_a_container_flag(clue: Clue) -> bool:
+    """`singularity exec --nv image.sif`: the word behind the flag is the image."""
+    value = clue.value.strip()
+    return value.lower() == "true" or value.endswith(".sif") or "/" in value
+
+
 def _is_limit(clue: Clue) -> bool:
     """A limit of Kubernetes; what is requested beside it says the same again."""
     return _is_given(clue) and "requests" not in clue.path
 
 
-_EVERYWHERE = {"type", "name"}
-_LABELS = {"keywords", "markers", "tags", "name", "title", "description", "topic", "id", "label"}
+_EVERYWHERE = {"type", "name", "key", "uses", "runs_on", "enabled", "driver", "PATH"}
+_LABELS = {
+    "keywords",
+    "markers",
+    "tags",
+    "name",
+    "title",
+    "description",
+    "topic",
+    "id",
+    "label",
+    "labels",
+    "matchlabels",
+    "annotations",
+    "selector",
+    "app",
+    "metadata",
+}
 
 ROWS: tuple[Row, ...] = (
     # devices
     Row("C003", "entry", ("*",), _names_cuda),
     Row("C003", "item", ("*",), _is_cuda_item),
+    Row("C003", "variable", ("*DEVICE*", "*ACCELERATOR*"), _matches(_CUDA, True)),
     Row("C128", "entry", ("device_map",),
         _value("auto", "balanced", "balanced_low_0", "sequential")),
     # precision
@@ -125,10 +163,13 @@ ROWS: tuple[Row, ...] = (
     Row("C048", "entry", ("mixed_precision",), _value("fp8")),
     Row("C049", "entry", ("tf32", "allow_tf32", "use_tf32"), _is_on),
     Row("C050", "entry", ("cudnn_benchmark", "cudnn.benchmark", "cudnn_enabled"), _is_on),
+    Row("C050", "entry", ("benchmark",), _is_under("trainer")),
+    Row("C051", "entry", ("deterministic",), _is_under("trainer")),
     Row("C051", "entry", ("cudnn_deterministic", "use_deterministic_algorithms"), _is_on),
     # data
     Row("C033", "entry", ("pin_memory", "pin_mem", "dataloader_pin_memory"), _is_on),
     Row("C035", "entry", ("num_workers", "dataloader_num_workers"), _is_given),
+    Row("C035", "entry", ("persistent_workers",), _is_on),
     Row("C036", "entry", ("drop_last", "dataloader_drop_last"), _value("false", "no", "off")),
     # kernels and libraries
     Row("C056", "entry", ("*",), _value("flash_attention_2", "flash_attention_3")),
@@ -148,7 +189,8 @@ ROWS: tuple[Row, ...] = (
     Row("C067", "entry", ("transformer_impl", "backend"), _value("transformer_engine")),
     Row("C133", "entry", ("gpu_memory_utilization", "mem_fraction_static"), _is_given),
     # compilers, many devices
-    Row("C072", "entry", ("torch_compile", "compile_model", "use_compile"), _is_on),
+    Row("C072", "entry", ("torch_compile", "compile_model", "use_compile", "compile"), _is_on),
+    Row("C072", "entry", ("dynamo_backend",), _value("inductor", "cudagraphs")),
     Row("C073", "entry", ("*",), _value("max-autotune", "reduce-overhead",
                                         "max-autotune-no-cudagraphs")),
     Row("C103", "entry", ("*",), _value("nccl", "cpu:gloo,cuda:nccl")),
@@ -162,6 +204,8 @@ ROWS: tuple[Row, ...] = (
     Row("C117", "entry", ("sync_batchnorm", "sync_bn", "syncbn", "use_sync_bn"), _is_on),
     Row("C118", "entry", ("fused",), _is_on),
     Row("C118", "entry", ("optim",), _value("adamw_torch_fused")),
+    Row("C119", "entry", ("capturable",), _is_on),
+    Row("C142", "entry", ("foreach",), _is_on),
     Row("C063", "entry", ("type", "name", "optimizer", "optim", "optimizer_type"),
         _value(*(name.lower() for name in FUSED_OPTIMIZERS))),
     Row("C121", "entry", ("gradient_checkpointing", "activation_checkpointing",
@@ -179,9 +223,18 @@ ROWS: tuple[Row, ...] = (
         "CUDA_DEVICE_ORDER", "CUDA_MODULE_LOADING", "PYTORCH_NO_CUDA_MEMORY_CACHING",
         "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "CUDA_ROOT", "CUDNN_*",
         "NVIDIA_DRIVER_CAPABILITIES", "FORCE_CUDA", "CUDA_VERSION"), None),
+    Row("C133", "variable", ("VLLM_*", "SGLANG_*", "SGL_*"), None),
+    Row("C134", "variable", ("LD_LIBRARY_PATH", "LIBRARY_PATH", "CPATH", "PATH"),
+        _matches(re.compile("/cuda"))),
     Row("C136", "variable", ("NVIDIA_VISIBLE_DEVICES",), None),
+    Row("C136", "variable", ("*GPUS_PER_NODE", "NUM_GPUS", "NGPUS", "N_GPUS"), _is_given),
     Row("C074", "variable", ("TORCHINDUCTOR_*", "TRITON_*"), None),
     # programs
+    Row("C071", "program", ("trtexec", "trtllm-*", "polygraphy"), None),
+    Row("C133", "program", ("vllm", "vllm.*", "sglang.*", "lmdeploy", "tritonserver",
+                            "text-generation-launcher"), None),
+    Row("C136", "program", ("nvidia-docker",), None),
+    Row("C132", "program", ("nvidia-persistenced", "nvidia-modprobe", "nvidia-settings"), None),
     Row("C132", "program", ("nvidia-smi", "nvtop", "gpustat", "nvitop", "dcgmi"), None),
     Row("C131", "program", ("nsys", "ncu", "nvprof"), None),
     Row("C061", "program", ("nvcc",), None),
@@ -197,12 +250,13 @@ ROWS: tuple[Row, ...] = (
     Row("C066", "package", ("deepspeed",), None),
     Row("C067", "package", ("transformer-engine*", "transformerengine"), None),
     Row("C068", "package", ("liger-kernel", "cut-cross-entropy"), None),
-    Row("C069", "package", ("autoawq*", "auto-gptq", "gptqmodel", "hqq", "optimum-quanto"), None),
+    Row("C069", "package", ("autoawq*", "auto-gptq", "gptqmodel", "exllamav2", "hqq",
+                            "optimum-quanto"), None),
     Row("C070", "package", ("cupy*", "pycuda", "cudf*", "cuml*", "rapids", "numba-cuda*"), None),
     Row("C071", "package", ("tensorrt*", "torch-tensorrt", "torch2trt", "nvidia-tensorrt"), None),
     Row("C037", "package", ("nvidia-dali*",), None),
     Row("C132", "package", ("pynvml", "nvidia-ml-py*", "gpustat", "nvitop"), None),
-    Row("C133", "package", ("vllm", "sglang"), None),
+    Row("C133", "package", ("vllm", "sglang", "lmdeploy", "deepspeed-mii"), None),
     Row("C099", "package", ("torch-scatter", "torch-sparse", "torch-cluster"), None),
     Row("C135", "package", (
         "nvidia-cu*", "nvidia-nccl*", "nvidia-nvtx*", "nvidia-nvjitlink*", "pytorch-cuda",
@@ -216,8 +270,24 @@ ROWS: tuple[Row, ...] = (
     Row("C135", "index", ("*",), _matches(_INDEX)),
     # machines
     Row("C134", "image", ("*",), _matches(_IMAGE)),
+    Row("C135", "entry", ("torch_backend",), _matches(re.compile(r"cu\d+"))),
+    Row("C134", "index", ("*",), _matches(_VENDOR_FILES)),
+    Row("C134", "entry", ("uses",), _matches(re.compile("(?i)cuda"))),
+    Row("C134", "entry", ("*features/nvidia_cuda*",), None),
     Row("C134", "system", ("*",), _key_matches(_SYSTEM)),
-    Row("C136", "entry", ("gres", "l", "q"), _matches(_GPU_GRES)),
+    Row("C136", "entry", ("gres", "l", "q", "rusage", "partition"), _matches(_GPU_GRES)),
+    Row("C136", "entry", ("constraint", "runs_on"), _matches(_GPU_NAMES)),
+    Row("C136", "item", ("runs_on",), _matches(_GPU_NAMES)),
+    Row("C136", "entry", ("mem_per_gpu", "cpus_per_gpu", "gpu_bind", "gpu_freq", "ntasks_per_gpu",
+                          "gpus_per_socket", "gpu_ids"), _is_given),
+    Row("C136", "entry", ("nvidia.com/gpu.*", "nvidia.com/mig*", "cloud.google.com/gke_accelerator",
+                          "k8s.amazonaws.com/accelerator"), _is_limit),
+    Row("C136", "entry", ("key", "device"), _matches(re.compile("nvidia.com/"))),
+    Row("C136", "entry", ("runtimeclassname",), _value("nvidia")),
+    Row("C136", "entry", ("enabled",), _is_enabled_under("gpu")),
+    Row("C136", "entry", ("gpu",), _is_under("hostrequirements")),
+    Row("C136", "entry", ("instance_type", "node.kubernetes.io/instance_type", "machine_type",
+                          "vm_size"), _matches(_GPU_MACHINES, True)),
     Row("C136", "entry", ("gpus", "num_gpus", "n_gpus", "n_gpu", "ngpus", "gpus_per_node",
                           "num_gpus_per_node", "gpus_per_task", "gpus_per_trial",
                           "nvidia_visible_devices", "gpu_count"), _is_given),
@@ -225,7 +295,8 @@ ROWS: tuple[Row, ...] = (
     Row("C136", "entry", ("accelerator",), _value("gpu", "cuda")),
     Row("C136", "entry", ("accelerators", "gpu_type", "accelerator_type"),
         _matches(re.compile(r"(?i)\b(?:nvidia|[ahlvtp]\d{1,3}0?\b|rtx)"))),
-    Row("C136", "entry", ("runtime", "nv"), _value("nvidia", "true")),
+    Row("C136", "entry", ("runtime",), _value("nvidia")),
+    Row("C136", "entry", ("nv",), _is_a_container_flag),
     Row("C136", "item", ("capabilities",), _asks_gpu_device),
     # sources
     Row("C061", "source", ("*",), None),

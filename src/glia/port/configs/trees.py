@@ -15,6 +15,9 @@ from glia.port.configs.tree import Scalar
 
 Path = tuple[str, ...]
 _TEMPLATE = re.compile(r"\{\{|\{%|<%|\$\{\{")
+# Lines that hold only a mark of Helm or Jinja, and marks within a line.
+_BLOCK = re.compile(r"^[ \t]*(?:\{\{[^{}\n]*\}\}|\{%[^{}\n]*%\})[ \t]*$", re.MULTILINE)
+_GAP = re.compile(r"\$?\{\{[^{}\n]*\}\}|\{%[^{}\n]*%\}")
 _BRACKET = re.compile(r"[\[\]{}]")
 _MAX_BRACKETS = 1_000
 FILLED = "{}"  # the value of a key that has a table with keys of its own
@@ -44,11 +47,27 @@ def yaml_scalars(text: str) -> list[Scalar]:
         return list(_yaml(yaml.parse(text, Loader=loader), Lines(text)))
     except (yaml.YAMLError, ValueError) as error:
         if _TEMPLATE.search(text):
-            raise NotSettings("a template, not YAML yet") from None
+            return _template_scalars(text)
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark is not None else ""
         problem = getattr(error, "problem", None) or "not readable"
         raise NotSettings(f"not YAML: {line}{problem}") from None
+
+
+def _template_scalars(text: str) -> list[Scalar]:
+    filled = _filled(text)
+    try:
+        if filled != text:
+            return yaml_scalars(filled)
+    except NotSettings:
+        pass
+    raise NotSettings("a template, not YAML yet") from None
+
+
+def _filled(text: str) -> str:
+    """A template with words in its gaps, each as long as the gap: every place stays."""
+    text = _BLOCK.sub(lambda match: " " * len(match[0]), text)
+    return _GAP.sub(lambda match: "x" * len(match[0]), text)
 
 
 def _depth(text: str) -> int:

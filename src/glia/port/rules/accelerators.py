@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 
 from glia.port.rules.conditions import first_argument, given_value, last_name
 from glia.port.rules.rule import HIP, Advice, Rule, keyword, method, per_family, string, use
 from glia.port.rules.sources import NATIVE, PROBE, TORCH_LINTER
 from glia.port.source.hits import Hit
-
-_BY_NUMBER = re.compile(r"^(local_)?rank$|^gpu(_?(id|idx|index|rank))?$|^device_(id|idx|index)$")
+from glia.port.source.numbers import is_device_number
 
 
 def _unasked(hit: Hit) -> bool:
@@ -27,18 +25,30 @@ def _by_number(hit: Hit) -> bool:
     """`x.to(0)`, `model.to(rank)`, `device=local_rank`."""
     if hit.kind == "keyword":
         value = given_value(hit)
-        func = hit.call.func if hit.call is not None else None
-        if last_name(func) != "pipeline" and not hit.module.dotted(func or hit.node).startswith(
-            "torch."
-        ):
+        if not _takes_device(hit):
             return False
     else:
         value = first_argument(hit)
-    if isinstance(value, ast.Constant):
-        return type(value.value) is int
-    if value is None or hit.module.string(value) is not None:
+    return is_device_number(hit.module, value)
+
+
+def _takes_device(hit: Hit) -> bool:
+    """A function of PyTorch, `x.to(device=rank)` or a pipeline; torch.cuda's own take numbers."""
+    func = hit.call.func if hit.call is not None else None
+    name = hit.module.dotted(func) if func is not None else ""
+    if name.startswith("torch."):
+        return not name.startswith("torch.cuda.")
+    return last_name(func) in ("pipeline", "to")
+
+
+def _is_passed_on(hit: Hit) -> bool:
+    """`c = torch.cuda` alone calls nothing; what is called by that name is found there."""
+    parent = hit.module.parents.get(hit.node)
+    if hit.key != "torch.cuda" or not isinstance(parent, ast.Assign):
         return False
-    return bool(_BY_NUMBER.match(last_name(value)))
+    return hit.module.names.get(last_name(parent.targets[0])) == "torch.cuda" or any(
+        isinstance(target, ast.Attribute) for target in parent.targets
+    )
 
 
 def _got(hit: Hit) -> bool:
@@ -105,6 +115,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             method("to", when=_by_number),
             keyword("device", when=_by_number),
+            use("torch.device", "torch.set_default_device", when=_by_number),
         ),
         on=per_family(
             Advice("unknown", "right with TorchNeuron; with torch-neuronx (XLA) name the device"),
@@ -123,7 +134,7 @@ RULES: tuple[Rule, ...] = (
         category="device",
         why="without CUDA the call raises, or does nothing, or says 0",
         triggers=(
-            use("torch.cuda.*", "torch.cuda"),
+            use("torch.cuda.*", "torch.cuda", when=lambda hit: not _is_passed_on(hit)),
             string("*", when=_got),
         ),
         on={

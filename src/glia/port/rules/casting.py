@@ -12,8 +12,8 @@ from glia.port.rules.conditions import (
     is_called,
     is_true,
     is_value,
-    last_name,
     names_cuda,
+    names_model,
     no_arguments,
     receiver,
 )
@@ -44,14 +44,12 @@ _AUTOCASTS = (
     "torch.autocast_mode.autocast",
     "torch.amp.autocast_mode.autocast",
 )
-_SCALERS = ("torch.amp.GradScaler", "torch.amp.grad_scaler.GradScaler")
-_MODELS = ("model", "net", "network", "module", "unet", "vae", "encoder", "decoder", "transformer")
+_SCALERS = ("torch.GradScaler", "torch.amp.GradScaler", "torch.amp.grad_scaler.GradScaler")
 
 
 def _of_model(hit: Hit) -> bool:
     """Called on what is named like a model, in a file that makes an optimizer."""
-    name = last_name(receiver(hit)).lower()
-    if not (name.endswith(_MODELS) or name.startswith("net")):
+    if not names_model(receiver(hit)):
         return False
     return any(n.startswith("torch.optim") for n in hit.module.used)
 

@@ -13,6 +13,8 @@ from glia.port.rules.conditions import (
     is_true,
     last_name,
     likely_tensor,
+    names_model,
+    receiver,
 )
 from glia.port.rules.rule import (
     LEAVE,
@@ -20,6 +22,7 @@ from glia.port.rules.rule import (
     Rule,
     imports,
     keyword,
+    method,
     operator,
     per_family,
     string,
@@ -39,7 +42,16 @@ def _default_backend(hit: Hit) -> bool:
         return hit.node in getattr(outer, "decorator_list", ())
     if call.func is not hit.node or any(k.arg is None for k in call.keywords):
         return False
-    return hit.argument("backend") is None
+    backend = hit.argument("backend")
+    return backend is None or hit.module.string(backend) in ("inductor", "cudagraphs")
+
+
+def _compiles_itself(hit: Hit) -> bool:
+    """`model.compile(mode=...)`, which takes what torch.compile takes; Keras's takes more."""
+    if hit.call is None or hit.call.args or not names_model(receiver(hit)):
+        return False
+    known = {"fullgraph", "dynamic", "backend", "mode", "options", "disable"}
+    return {k.arg for k in hit.call.keywords} <= known and _default_backend(hit)
 
 
 def _is_mode(hit: Hit) -> bool:
@@ -76,7 +88,15 @@ def _is_loss(hit: Hit, node: ast.expr) -> bool:
     """A tensor, a name in a forward, or what is called a loss."""
     if likely_tensor(hit, node) or bool(_LOSSES.search(last_name(node))):
         return True
+    if hit.module.scopes.differentiated(hit.node) and _is_mean(node):
+        return True
     return in_forward(hit) and isinstance(node, (ast.Name, ast.Attribute))
+
+
+def _is_mean(node: ast.expr) -> bool:
+    """`pred.mean()`, beside a `loss.backward()`."""
+    func = node.func if isinstance(node, ast.Call) else None
+    return isinstance(func, ast.Attribute) and func.attr in ("mean", "sum")
 
 
 def _switches(value: ast.expr) -> bool:
@@ -103,6 +123,7 @@ RULES: tuple[Rule, ...] = (
         why="inductor has no code for these chips",
         triggers=(
             use("torch.compile", when=_default_backend),
+            method("compile", when=_compiles_itself),
             keyword("torch_compile", when=all_of(in_torch_file, is_true)),
         ),
         on=per_family(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 
 from glia.port.source.hits import Hit
@@ -63,6 +64,38 @@ def is_true(hit: Hit) -> bool:
     return isinstance(value, ast.Constant) and value.value is True
 
 
+def is_false(hit: Hit) -> bool:
+    """The keyword or setting is given as False."""
+    value = given_value(hit)
+    return isinstance(value, ast.Constant) and value.value is False
+
+
+def given_text(pattern: str) -> Condition:
+    """The keyword or setting is given a text that the pattern matches from end to end."""
+    test = re.compile(pattern)
+    return lambda hit: test.fullmatch(hit.module.string(given_value(hit)) or "") is not None
+
+
+def made_by(*functions: str) -> Condition:
+    """The method is called on what one of these functions gave: `s = torch.cuda.Stream()`."""
+
+    def holds(hit: Hit) -> bool:
+        made = receiver(hit)
+        given: tuple[ast.expr, ...] = ()
+        if isinstance(made, ast.Name):
+            given = hit.module.scopes.given(made, made.id)
+        elif isinstance(made, ast.Attribute):
+            given = hit.module.assigned_to_attribute(made.attr)
+        elif isinstance(made, ast.Call):
+            given = (made,)
+        return any(
+            isinstance(value, ast.Call) and hit.module.dotted(value.func) in functions
+            for value in given
+        )
+
+    return holds
+
+
 def is_off(node: ast.expr | None) -> bool:
     """Absent, None, False, 0 or 1: nothing is asked for."""
     if not isinstance(node, ast.Constant):
@@ -102,6 +135,15 @@ def receiver(hit: Hit) -> ast.expr | None:
 def first_argument(hit: Hit) -> ast.expr | None:
     """The first argument that is given by its place."""
     return hit.call.args[0] if hit.call is not None and hit.call.args else None
+
+
+_MODELS = ("model", "net", "network", "module", "unet", "vae", "encoder", "decoder", "transformer")
+
+
+def names_model(node: ast.AST | None) -> bool:
+    """What is called like a model: `unet`, `self.text_encoder`, `net_g`."""
+    name = last_name(node).lower()
+    return name.endswith(_MODELS) or name.startswith("net")
 
 
 def on_tensor(hit: Hit) -> bool:

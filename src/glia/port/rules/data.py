@@ -9,6 +9,7 @@ from glia.port.rules.conditions import (
     argument_of,
     given_value,
     is_called,
+    is_false,
     is_off,
     is_true,
     last_name,
@@ -18,8 +19,8 @@ from glia.port.rules.rule import (
     LEAVE,
     Advice,
     Rule,
-    imports,
     keyword,
+    library,
     method,
     per_family,
     setting,
@@ -64,6 +65,18 @@ def _moves(hit: Hit) -> bool:
     """An argument of `x.to(...)`, `x.cuda(...)` or `x.copy_(...)`."""
     func = hit.call.func if hit.call is not None else None
     return is_true(hit) and isinstance(func, ast.Attribute)
+
+
+def _third_says_so(hit: Hit) -> bool:
+    """`x.to(device, torch.float32, True)`: the flag by its place."""
+    flags = hit.call.args[1:3] if hit.call is not None else ()
+    return any(isinstance(flag, ast.Constant) and flag.value is True for flag in flags)
+
+
+def _keeps_the_rest_of_a_list(hit: Hit) -> bool:
+    """`BatchSampler(ids, 8, drop_last=False)`."""
+    value = hit.argument("drop_last", 2)
+    return isinstance(value, ast.Constant) and value.value is False
 
 
 def _keeps_the_rest(hit: Hit) -> bool:
@@ -129,7 +142,10 @@ RULES: tuple[Rule, ...] = (
         title="a copy is told not to wait",
         category="data",
         why="other runtimes promise another order; at best it does nothing",
-        triggers=(keyword("non_blocking", when=_moves),),
+        triggers=(
+            keyword("non_blocking", when=_moves),
+            method("to", when=_third_says_so),
+        ),
         on=per_family(
             LEAVE,
             Advice("slower", "MpDeviceLoader fetches ahead"),
@@ -168,7 +184,11 @@ RULES: tuple[Rule, ...] = (
         title="the last batch of a loader may be smaller",
         category="data",
         why="a new shape is compiled anew; ranks with unequal batches wait for each other",
-        triggers=(use(*_LOADERS, when=_keeps_the_rest),),
+        triggers=(
+            use(*_LOADERS, when=_keeps_the_rest),
+            use("torch.utils.data.BatchSampler", when=_keeps_the_rest_of_a_list),
+            keyword("dataloader_drop_last", when=is_false),
+        ),
         on=per_family(
             Advice("slower", "drop_last=True, or pad the last batch"),
             Advice("slower", "drop_last=True, or pad the last batch"),
@@ -184,7 +204,7 @@ RULES: tuple[Rule, ...] = (
         title="data is decoded by NVIDIA's own libraries",
         category="data",
         why="DALI and nvJPEG need a GPU of NVIDIA",
-        triggers=(imports("nvidia.dali", "nvjpeg", "nvidia.nvimgcodec", "PyNvVideoCodec"),),
+        triggers=(*library("nvidia.dali", "nvjpeg", "nvidia.nvimgcodec", "PyNvVideoCodec"),),
         on=per_family(
             Advice("raises", "decode on the CPU with torchvision", "hours"),
             Advice("raises", "decode on the CPU with torchvision or tf.data", "hours"),

@@ -26,6 +26,7 @@ from glia.port.rules.rule import (
     use,
 )
 from glia.port.rules.sources import NATIVE, ON_CPU_184, PROBE, XLA
+from glia.port.source.guards import asks_for_cuda
 from glia.port.source.hits import Hit
 
 _HELPER = "take the device from one helper of the project"
@@ -53,7 +54,16 @@ _OTHERS = argument_of(
 )
 _ASKED = {"torch.cuda.is_available", "torch.cuda.device_count"}
 _Names = Callable[[str | None], bool]
+_SPEAKERS = {
+    "getlogger", "get_logger", "print", "debug", "info", "warning", "warn", "error", "exception",
+    "critical", "mark", "title", "set_title", "xlabel", "ylabel", "section", "echo", "append_label",
+}  # fmt: skip
 _DEVICE_WORDS = ("device", "dev", "accelerator", "map_location")
+
+
+def _asks_whether_on_one(hit: Hit) -> bool:
+    """`x.get_device() >= 0`: the number is -1 for a tensor on the CPU."""
+    return isinstance(hit.module.parents.get(hit.call or hit.node), ast.Compare)
 
 
 def _cuda_call(hit: Hit) -> bool:
@@ -124,8 +134,12 @@ def _asks(hit: Hit, test: ast.expr) -> bool:
     """The condition asks for CUDA, itself or by the name of an answer."""
     if not _ASKED.isdisjoint(hit.module.dotted(n) for n in ast.walk(test)):
         return True
+    if isinstance(test, ast.Call) and not test.args:  # a function of the project
+        return asks_for_cuda(hit.module, test)
     if not isinstance(test, ast.Name):
         return False
+    if test.id not in hit.module.names and hit.module.project_name(test):
+        return asks_for_cuda(hit.module, test)
     given = hit.module.scopes.given(test, test.id)
     return len(given) == 1 and not isinstance(given[0], ast.Name) and _asks(hit, given[0])
 
@@ -192,11 +206,18 @@ def _elsewhere(hit: Hit) -> bool:
     """A keyword, a default, an assignment, an entry of a dict: wherever no other rule speaks."""
     if not names_cuda(hit.key) or _OTHERS(hit) or is_choice(hit) or _is_getattr(hit):
         return False
-    if _is_label(hit):
+    if _is_label(hit) or _is_words(hit):
         return False
     if _compares_texts(hit) or not (in_torch_file(hit) or _is_for_a_device(hit)):
         return False
     return not any(found(hit) for found in (_moved, _compared, _constructed, _chosen))
+
+
+def _is_words(hit: Hit) -> bool:
+    """`logging.getLogger("cuda")`, `mark("cuda")`: a name that people read."""
+    func = hit.call.func if hit.call is not None else None
+    name = str(getattr(func, "attr", getattr(func, "id", "")))
+    return name.lower() in _SPEAKERS
 
 
 def _is_for_a_device(hit: Hit) -> bool:
@@ -299,7 +320,10 @@ RULES: tuple[Rule, ...] = (
         title="code asks for tensor.is_cuda",
         category="device",
         why="it is False on every other accelerator, so that the slow or the wrong branch runs",
-        triggers=(attribute("is_cuda", when=is_not_demanded),),
+        triggers=(
+            attribute("is_cuda", when=is_not_demanded),
+            method("get_device", when=_asks_whether_on_one),
+        ),
         on={
             "neuron": Advice("silent", 'ask for x.device.type != "cpu"'),
             "tpu": Advice("silent", 'ask for x.device.type == "xla"'),

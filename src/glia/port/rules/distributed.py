@@ -8,6 +8,7 @@ import re
 from glia.port.rules.conditions import (
     all_of,
     argument_of,
+    given_text,
     given_value,
     in_isinstance,
     in_loop,
@@ -83,6 +84,11 @@ def _over_heads(hit: Hit) -> bool:
 def _is_written(hit: Hit) -> bool:
     """Not what a function of the project gives: it decides elsewhere."""
     return not isinstance(given_value(hit), ast.Call)
+
+
+def _is_something(hit: Hit) -> bool:
+    """No empty text: `fsdp=""` turns it off."""
+    return hit.module.string(given_value(hit)) != ""
 
 
 def _in_distributed(hit: Hit) -> bool:
@@ -187,7 +193,8 @@ RULES: tuple[Rule, ...] = (
             ),
             use("accelerate.FullyShardedDataParallelPlugin"),
             use("accelerate.utils.FullyShardedDataParallelPlugin"),
-            keyword("fsdp", when=all_of(in_torch_file, is_given)),
+            keyword("fsdp", when=all_of(in_torch_file, is_given, _is_something)),
+            keyword("strategy", when=all_of(in_torch_file, given_text("fsdp.*"))),
         ),
         on=per_family(
             Advice("unknown", "count the shards anew; through accelerate it is refused", "hours"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glia.port.rules.rule import Advice, Rule, per_family, string
+from glia.port.rules.rule import Advice, Rule, keyword, per_family, string
 from glia.port.rules.sources import neuron_sdk
 from glia.port.source.hits import Hit
 
@@ -62,7 +62,10 @@ RULES: tuple[Rule, ...] = (
         title="CUDA_VISIBLE_DEVICES chooses the devices",
         category="distributed",
         why="it is ignored elsewhere: the process takes all devices, or the wrong one",
-        triggers=(string("CUDA_VISIBLE_DEVICES", "CUDA_*", when=_is_visible),),
+        triggers=(
+            string("CUDA_VISIBLE_DEVICES", "CUDA_*", when=_is_visible),
+            keyword("CUDA_VISIBLE_DEVICES"),
+        ),
         on=per_family(
             Advice("silent", "NEURON_RT_VISIBLE_CORES"),
             Advice("silent", "TPU_VISIBLE_CHIPS"),
@@ -84,6 +87,7 @@ RULES: tuple[Rule, ...] = (
         why="they do nothing elsewhere",
         triggers=(
             string(*_CUDA_ONLY),
+            keyword(*_CUDA_ONLY),
             string("CUDA_*", "PYTORCH_*", "CUBLAS_*", when=_is_cuda_only),
         ),
         on=per_family(

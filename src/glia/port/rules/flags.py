@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glia.port.rules.conditions import in_torch_file, is_true, last_name
-from glia.port.rules.rule import Advice, Rule, keyword, per_family, use
+from glia.port.rules.rule import Advice, Rule, keyword, per_family, setting, use
 from glia.port.rules.sources import COMPILER, GENERAL, NATIVE, PROBE, ROCM_TABLE
 from glia.port.source.hits import Hit
 
@@ -47,6 +47,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             use("torch.backends.cudnn.*", "torch.backends.cudnn"),
             keyword("benchmark", when=_of_trainer),
+            setting("cudnn_benchmark", "cudnn_enabled", when=is_true),
         ),
         on=per_family(
             _ELSEWHERE,
@@ -68,6 +69,7 @@ RULES: tuple[Rule, ...] = (
             use("torch.backends.cudnn.deterministic", "torch.use_deterministic_algorithms"),
             use("torch.set_deterministic_debug_mode"),
             keyword("deterministic", when=_of_trainer),
+            setting("cudnn_deterministic", when=is_true),
         ),
         on=per_family(
             Advice("slower", "mind that it turns off adaptive fusion in eager mode", "none"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from glia.port.rules.conditions import in_torch_file, is_called, is_not_none, is_true
+from glia.port.rules.libraries import PACKED_ATTENTION
 from glia.port.rules.rule import HIP, Advice, Rule, keyword, per_family, setting, string, use
 from glia.port.rules.sources import NATIVE, RECOMPILATION
 from glia.port.source.hits import Hit
@@ -23,6 +24,11 @@ def _for_cuda(hit: Hit) -> bool:
     func = hit.call.func if hit.call is not None else None
     name = getattr(func, "attr", getattr(func, "id", ""))
     return name in ("impl", "Library", "register_kernel") and in_torch_file(hit)
+
+
+def _registers_for_cuda(hit: Hit) -> bool:
+    """`@torch.library.register_kernel("mine::f", "cuda")`."""
+    return hit.module.string(hit.argument("device_types", 1)) in ("cuda", "CUDA")
 
 
 def _starts_kernels(hit: Hit) -> bool:
@@ -69,12 +75,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             setting("cu_seqlens", "cu_seqlens_q", "cu_seqlens_k", when=is_not_none),
             keyword("cu_seqlens", "cu_seqlens_q", "cu_seqlens_k", "cu_seqlens_kv", "cu_seq_lens_q"),
-            use(
-                "flash_attn.flash_attn_varlen_func",
-                "flash_attn.flash_attn_varlen_qkvpacked_func",
-                "flash_attn.flash_attn_interface.flash_attn_varlen_func",
-                "flash_attn.bert_padding.*",
-            ),
+            use(*PACKED_ATTENTION),
         ),
         on=per_family(
             Advice("raises", "packs of fixed length with a mask in blocks", "days"),
@@ -155,6 +156,7 @@ RULES: tuple[Rule, ...] = (
             use("torch.ops.*", when=_own_operator),
             string(*sorted(_KEYS), when=_for_cuda),
             keyword("device_types", when=in_torch_file),
+            use("torch.library.register_kernel", when=_registers_for_cuda),
         ),
         on=per_family(
             Advice("raises", "register a form in PyTorch operators, or in NKI", "days"),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from glia.port.rules.conditions import (
     all_of,
+    first_argument,
+    given_text,
     given_value,
     in_torch_file,
     is_called,
@@ -36,6 +39,13 @@ def _is_a_provider(hit: Hit) -> bool:
 
 
 # Of apex, and of DeepSpeed, which asks for them by name in its settings.
+# Calls of flash_attn over packed sequences, of which another rule speaks as well.
+PACKED_ATTENTION = (
+    "flash_attn.flash_attn_varlen_func",
+    "flash_attn.flash_attn_varlen_qkvpacked_func",
+    "flash_attn.flash_attn_interface.flash_attn_varlen_func",
+    "flash_attn.bert_padding.*",
+)
 FUSED_OPTIMIZERS = (
     "FusedAdam",
     "FusedLAMB",
@@ -44,7 +54,46 @@ FUSED_OPTIMIZERS = (
     "FusedNovoGrad",
     "FusedAdagrad",
 )
+# The modules of NVIDIA's cuda-python; `cuda` alone may be a module of the project.
+_CUDA_PYTHON = ("bindings", "core", "cuda", "cudart", "nvrtc", "cooperative", "parallel", "nvvm")
+# What the host calls; `grid` and its like stand inside kernels.
+_NUMBA = (
+    "jit",
+    "to_device",
+    "device_array",
+    "device_array_like",
+    "pinned_array",
+    "mapped_array",
+    "as_cuda_array",
+    "select_device",
+    "get_current_device",
+    "current_context",
+    "synchronize",
+    "stream",
+    "event",
+)
+_LOADERS = (
+    "ctypes.CDLL",
+    "ctypes.PyDLL",
+    "ctypes.WinDLL",
+    "ctypes.cdll.LoadLibrary",
+    "ctypes.windll.LoadLibrary",
+    "ctypes.util.find_library",
+    "ctypes.cdll",
+)
+_CUDA_LIBRARY = re.compile(
+    r"(?:.*[/\\])?(?:lib)?(?:cuda|cudart|cublas|cublasLt|cudnn|cufft|curand|cusolver|cusparse"
+    r"|cutensor|nccl|nvrtc|nvcuda|nvidia-ml|nvToolsExt|nvjpeg)(?:[-_.\d*].*)?"
+)
 _FOUR_BITS = {"awq", "gptq", "awq_marlin", "gptq_marlin", "marlin", "squeezellm", "hqq"}
+
+
+def _loads_cuda(hit: Hit) -> bool:
+    """`ctypes.CDLL("libcudart.so.12")`, `find_library("cudnn")`."""
+    value = first_argument(hit)
+    if isinstance(value, ast.Call):  # CDLL(find_library(...)), which is found itself
+        return False
+    return _CUDA_LIBRARY.fullmatch(hit.module.string(value) or "") is not None
 
 
 def _of_four_bits(hit: Hit) -> bool:
@@ -57,7 +106,10 @@ RULES: tuple[Rule, ...] = (
         title="flash_attn is imported",
         category="kernels",
         why="the package is built for CUDA; the import fails before anything runs",
-        triggers=(*library("flash_attn", "flash_attn_interface", "flash_attn_2_cuda"),),
+        triggers=(
+            *library("flash_attn", "flash_attn_interface", "flash_attn_2_cuda"),
+            use(*PACKED_ATTENTION, when=is_called),
+        ),
         on={
             "neuron": Advice(
                 "raises", "torch.nn.functional.scaled_dot_product_attention, or an NKI kernel"
@@ -136,7 +188,17 @@ RULES: tuple[Rule, ...] = (
         title="apex, or an optimizer of its fused kernels, is used",
         category="libs",
         why="its optimizers and layers are CUDA kernels",
-        triggers=(*library("apex"), string(*FUSED_OPTIMIZERS)),
+        triggers=(
+            *library("apex"),
+            string(*FUSED_OPTIMIZERS),
+            keyword(
+                "half_precision_backend",
+                "fp16_backend",
+                "amp_backend",
+                "optim",
+                when=given_text("apex|adamw_apex_fused"),
+            ),
+        ),
         on={
             "neuron": Advice("raises", "torch.optim and torch.nn have the same"),
             "tpu": Advice("raises", "torch.optim and torch.nn have the same"),
@@ -179,6 +241,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             *library("deepspeed"),
             keyword("deepspeed", "deepspeed_plugin", when=all_of(in_torch_file, is_given)),
+            keyword("strategy", when=all_of(in_torch_file, given_text("deepspeed.*"))),
             use("accelerate.DeepSpeedPlugin", "accelerate.utils.DeepSpeedPlugin", when=is_called),
             use(
                 "lightning.pytorch.strategies.DeepSpeedStrategy",
@@ -204,10 +267,11 @@ RULES: tuple[Rule, ...] = (
         category="libs",
         why="it needs the CUDA runtime itself",
         triggers=(
-            *library("cupy", "pycuda", "cudf", "cuml"),
+            *library("cupy", "cupyx", "pycuda", "skcuda", "cudf", "cuml", "cugraph", "cuspatial"),
+            *library(*(f"cuda.{part}" for part in _CUDA_PYTHON)),
             imports("numba.cuda"),
-            use("numba.cuda.jit", "numba.cuda.to_device", "numba.cuda.device_array"),
-            use("numba.cuda.synchronize", "numba.cuda.stream"),
+            use(*(f"numba.cuda.{name}" for name in _NUMBA)),
+            use(*_LOADERS, when=_loads_cuda),
         ),
         on={
             "neuron": Advice("raises", "NumPy or torch", "hours"),
@@ -269,7 +333,10 @@ RULES: tuple[Rule, ...] = (
         title="a loss or layer fused in Triton is imported",
         category="libs",
         why="it is written in Triton",
-        triggers=(*library("liger_kernel", "cut_cross_entropy", "unsloth"),),
+        triggers=(
+            *library("liger_kernel", "cut_cross_entropy", "unsloth"),
+            keyword("use_liger_kernel", "use_liger", when=all_of(in_torch_file, is_true)),
+        ),
         on=per_family(
             Advice("raises", "cross-entropy by chunks, in PyTorch", "hours"),
             Advice("raises", "cross-entropy by chunks, in PyTorch", "hours"),

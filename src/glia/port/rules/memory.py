@@ -174,6 +174,7 @@ RULES: tuple[Rule, ...] = (
                 "accelerate.hooks.cpu_offload_with_hook",
                 "accelerate.cpu_offload_with_hook",
                 "accelerate.disk_offload",
+                "torch.autograd.graph.save_on_cpu",
             ),
         ),
         on=per_family(

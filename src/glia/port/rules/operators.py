@@ -37,7 +37,7 @@ from glia.port.source.hits import Hit
 from glia.port.source.values import is_tensor
 
 _PACKED = re.compile(r"^(q|qw|qweights?|qzeros?|packed\w*|\w*_packed|int4\w*|nibbles?)$")
-_POSITIONS = re.compile(r"(^|_)(wpe|pos_emb\w*|position_embeddings?|pos_embeddings?)$")
+_POSITIONS = re.compile(r"(^|_)(wpe|pos(itions?)?(_(emb\w*|encoding))?|embed_positions)$")
 _HOST: dict[Family, Advice] = per_family(
     Advice("raises", "do it on the CPU", "hours"),
     Advice("unknown", "do it on the CPU where it is not lowered", "hours"),
@@ -190,6 +190,14 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             method(
                 "wpe",
+                "pos",
+                "position",
+                "positions",
+                "embed_positions",
+                "pos_embed",
+                "position_embed",
+                "pos_encoding",
+                "position_encoding",
                 "pos_emb",
                 "pos_embedding",
                 "pos_embeddings",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import asks_own_code, is_called, is_given, is_true
-from glia.port.rules.rule import LEAVE, Advice, Rule, keyword, method, per_family, use
+from glia.port.rules.conditions import asks_own_code, given_text, is_called, is_given, is_true
+from glia.port.rules.rule import LEAVE, Advice, Rule, keyword, method, per_family, setting, use
 from glia.port.rules.sources import EXPORT_PROBE, NATIVE, PROBE, TROUBLESHOOT, XLA_AMP
 from glia.port.source.hits import Hit
 
@@ -33,6 +33,12 @@ def _is_for_optimizer(hit: Hit) -> bool:
     return uses and (plain == "dict" or plain in _OPTIMIZERS)
 
 
+def _of_an_entry(hit: Hit) -> bool:
+    """`{"fused": True}`, in a file that makes an optimizer."""
+    uses = any(name.startswith("torch.optim") for name in hit.module.used)
+    return is_true(hit) and uses and isinstance(hit.module.parents.get(hit.node), ast.Dict)
+
+
 def _read_by_host(hit: Hit) -> bool:
     """The norm must be finite, or is looked at."""
     if not is_called(hit) or hit.call is None:
@@ -54,7 +60,11 @@ RULES: tuple[Rule, ...] = (
         title="an optimizer is asked for its fused kernel",
         category="optim",
         why="which devices have one differs",
-        triggers=(keyword("fused", when=_may_fuse),),
+        triggers=(
+            keyword("fused", when=_may_fuse),
+            setting("fused", when=_of_an_entry),
+            keyword("optim", when=given_text("adamw_torch_fused")),
+        ),
         on=per_family(
             Advice("unknown", "fused=False; torch.compile fuses"),
             Advice("raises", "the optimizers of torch_xla.amp.syncfree"),
@@ -107,6 +117,7 @@ RULES: tuple[Rule, ...] = (
                 "torch.nn.utils.clip_grad.clip_grad_norm_",
                 when=_read_by_host,
             ),
+            method("clip_grad_norm_", when=_read_by_host),
         ),
         on=per_family(
             Advice("slower", "keep the norm as a tensor, and error_if_nonfinite=False"),

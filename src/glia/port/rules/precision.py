@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import is_value, last_name, no_arguments, of_integers
-from glia.port.rules.rule import Advice, Rule, method, operator, per_family, use
+from glia.port.rules.conditions import (
+    all_of,
+    given_value,
+    in_torch_file,
+    is_value,
+    last_name,
+    no_arguments,
+    of_integers,
+)
+from glia.port.rules.rule import Advice, Rule, keyword, method, operator, per_family, use
 from glia.port.rules.sources import CODES, COMPILER, DIFFUSERS_TORCH, PROBE, error_code
 from glia.port.source.hits import Hit
 from glia.port.source.values import is_integer_tensor
@@ -16,6 +24,14 @@ _INTEGER_TYPES = ("torch.int64", "torch.long", "torch.LongTensor")
 def _is_turned(hit: Hit) -> bool:
     """`x.long()`: arrays of other libraries have no such method."""
     return no_arguments(hit)
+
+
+def _of_64_bits(hit: Hit) -> bool:
+    """Lightning's `precision="64-true"`."""
+    value = given_value(hit)
+    if isinstance(value, ast.Constant) and value.value == 64:
+        return True
+    return hit.module.string(value) in ("64", "64-true", "double", "float64")
 
 
 def _product_of_integers(hit: Hit) -> bool:
@@ -73,6 +89,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             use("torch.float64", "torch.double", "torch.DoubleTensor", when=is_value),
             method("double", when=_is_turned),
+            keyword("precision", when=all_of(in_torch_file, _of_64_bits)),
         ),
         on={
             "neuron": Advice("raises", "compute the table on the CPU, convert it, then move it"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
-from glia.port.rules.conditions import is_given, is_true
+from glia.port.rules.conditions import is_given, is_true, last_name
 from glia.port.rules.rule import (
     HIP,
     Advice,
     Rule,
-    imports,
+    attribute,
     keyword,
     library,
     per_family,
@@ -27,9 +28,26 @@ def _of_the_profiler(hit: Hit) -> bool:
     return is_true(hit) and name.startswith(("torch.autograd.profiler", "torch.profiler"))
 
 
+def _is_variable(hit: Hit) -> bool:
+    """`VLLM_ATTENTION_BACKEND`, and no sentence."""
+    return hit.key.isupper() and hit.key.replace("_", "").isalnum()
+
+
 def _is_command(hit: Hit) -> bool:
     """`nvidia-smi`, `nvidia-smi -L | wc`: the program and what it is told, no sentence."""
     return not hit.key[len("nvidia-smi") :].strip() or bool(_TOLD.match(hit.key))
+
+
+_COLUMNS = ("time_total", "memory_usage", "time")  # of the profiler's table
+_RUNNERS = {"run", "call", "check_call", "check_output", "Popen", "system", "popen", "which"}
+
+
+def _is_program(hit: Hit) -> bool:
+    """`["nsys", "profile", ...]`, `os.system("nsys ...")`: what is run."""
+    parent = hit.module.parents.get(hit.node)
+    if isinstance(parent, ast.List):
+        return parent.elts[0] is hit.node
+    return hit.call is not None and last_name(hit.call.func) in _RUNNERS
 
 
 RULES: tuple[Rule, ...] = (
@@ -40,7 +58,7 @@ RULES: tuple[Rule, ...] = (
         why="it raises where NVTX is not built in",
         triggers=(
             use("torch.cuda.nvtx.*", "torch.cuda.nvtx", "torch.autograd.profiler.emit_nvtx"),
-            imports("nvtx"),
+            *library("nvtx"),
         ),
         on=per_family(
             Advice("raises", "torch.profiler.record_function"),
@@ -63,6 +81,9 @@ RULES: tuple[Rule, ...] = (
             use("torch.autograd.ProfilerActivity.CUDA", "torch.cuda.cudart"),
             use("torch.cuda.profiler.*", "torch.cuda.profiler"),
             keyword("use_cuda", when=_of_the_profiler),
+            string(*(f"{own}cuda_{kind}" for own in ("", "self_") for kind in _COLUMNS)),
+            attribute(*(f"{own}cuda_{kind}" for own in ("", "self_") for kind in _COLUMNS)),
+            string("nsys", "nsys *", "nvprof", "nvprof *", "ncu *", when=_is_program),
         ),
         on=per_family(
             Advice("silent", "Neuron Explorer"),
@@ -83,6 +104,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             *library("pynvml", "py3nvml", "nvidia_smi", "GPUtil", "gpustat", "nvitop"),
             string("nvidia-smi", "nvidia-smi *", when=_is_command),
+            string("/usr/bin/nvidia-smi", "nvidia-smi.exe"),
         ),
         on=per_family(
             Advice("raises", "neuron-ls and neuron-monitor, which write JSON", "hours"),
@@ -101,7 +123,8 @@ RULES: tuple[Rule, ...] = (
         category="serving",
         why="settings are refused or mean something else there, and differ by model",
         triggers=(
-            imports("vllm", "sglang"),
+            *library("vllm", "sglang", "lmdeploy", "mii"),
+            string("VLLM_*", "SGLANG_*", "SGL_*", when=_is_variable),
             keyword("gpu_memory_utilization", "mem_fraction_static", when=is_given),
             keyword("enable_prefix_caching", "enable_chunked_prefill", when=is_true),
             string("--gpu-memory-utilization", "--mem-fraction-static"),

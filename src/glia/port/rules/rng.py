@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import in_forward, is_called
+from glia.port.rules.conditions import in_forward, is_called, receiver
 from glia.port.rules.rule import HIP, Advice, Rule, method, per_family, use
 from glia.port.rules.sources import (
     ACCELERATE,
@@ -53,6 +53,14 @@ def _on_a_device(hit: Hit) -> bool:
 def _of_another(hit: Hit) -> bool:
     """`torch.randn_like(x)` draws where `x` is; nothing is said by one whose device is given."""
     return is_called(hit) and (hit.argument("device") is None or _on_a_device(hit))
+
+
+def _fills_on_a_device(hit: Hit) -> bool:
+    """`torch.empty(4, device=device).uniform_()`."""
+    made = receiver(hit)
+    if not isinstance(made, ast.Call) or not hit.module.dotted(made.func).startswith("torch."):
+        return False
+    return _on_a_device(Hit("use", "", hit.module, made.func, made))
 
 
 def _drops_while_training(hit: Hit) -> bool:
@@ -156,6 +164,7 @@ RULES: tuple[Rule, ...] = (
             use(*_LIKE, when=_of_another),
             use(*_DROPOUTS, when=_drops_while_training),
             method("bernoulli_", "exponential_", "random_", when=in_forward),
+            method("uniform_", "normal_", "bernoulli_", "random_", when=_fills_on_a_device),
             use("torch.nn.functional.gumbel_softmax"),
         ),
         on=per_family(

@@ -65,6 +65,7 @@ _IN_PLACE = tuple(
     )
 )
 _MADE = ("empty", "zeros", "ones", "full", "tensor", "Tensor", "empty_like", "zeros_like")
+_FOREIGN = {"ctypes", "cffi", "cupy", "pycuda", "numba", "cuda"}
 _FRESH = tuple(f"torch.{name}" for name in _MADE)
 _STATE = {"data", "grad", "weight", "bias", "weights", "running_mean", "running_var"}
 _STATES = re.compile(r"^(sd|lr|state_dict|\w*_state|ema\w*|params?|p|w|bias|weights?)$")
@@ -103,7 +104,16 @@ def _updates(hit: Hit, name: str) -> bool:
 def _changed(hit: Hit) -> bool:
     if not on_tensor(hit) or not _while_running(hit):
         return False
-    return not (_is_fresh(hit) or _holds_state(receiver(hit)))
+    if _is_fresh(hit):
+        return False
+    return _is_local(hit, receiver(hit)) or not _holds_state(receiver(hit))
+
+
+def _is_local(hit: Hit, node: ast.expr | None) -> bool:
+    """In a forward a name, or its `.data`, is what is computed, whatever it is called."""
+    if isinstance(node, ast.Attribute) and node.attr == "data":
+        node = node.value
+    return isinstance(node, ast.Name) and hit.module.scopes.in_forward(node)
 
 
 def _holds_state(node: ast.expr | None) -> bool:
@@ -124,12 +134,38 @@ def _is_fresh(hit: Hit) -> bool:
     return hit.module.dotted(made.func) in _FRESH
 
 
+def _handed_over(hit: Hit) -> bool:
+    """`lib.f(x.data_ptr())`, `ctypes.c_void_p(x.data_ptr())`: code outside PyTorch reads there."""
+    for outer in hit.module.enclosing(hit.node):
+        if isinstance(outer, ast.stmt):
+            return False
+        if isinstance(outer, ast.Call) and outer is not hit.call and _is_foreign(hit, outer.func):
+            return True
+    return False
+
+
+def _is_foreign(hit: Hit, func: ast.expr) -> bool:
+    if hit.module.dotted(func).split(".")[0] in _FOREIGN:
+        return True
+    root = func.value if isinstance(func, ast.Attribute) else None
+    if isinstance(root, ast.Name):
+        given = hit.module.scopes.given(root, root.id)
+    else:
+        given = hit.module.assigned_to_attribute(last_name(root))
+    return any(
+        isinstance(value, ast.Call) and hit.module.dotted(value.func).split(".")[0] in _FOREIGN
+        for value in given
+    )
+
+
 def _added(hit: Hit) -> bool:
-    """`h += x` in a forward, where `h` is a tensor."""
+    """`h += x` in a forward, where `h` is a tensor or a buffer of the module."""
     node = hit.node
-    if not isinstance(node, ast.AugAssign) or not isinstance(node.target, ast.Name):
+    if not isinstance(node, ast.AugAssign) or not hit.module.scopes.in_forward(node):
         return False
-    return hit.module.scopes.in_forward(node) and likely_tensor(hit, node.target)
+    if isinstance(node.target, ast.Name):
+        return likely_tensor(hit, node.target)
+    return isinstance(node.target, ast.Attribute) and node.target.attr in hit.module.buffers
 
 
 def _written(hit: Hit) -> bool:
@@ -211,6 +247,7 @@ RULES: tuple[Rule, ...] = (
                 when=on_tensor,
             ),
             method("storage", when=on_tensor),
+            method("data_ptr", when=_handed_over),
         ),
         on=per_family(
             Advice("raises", "reshape, unfold or gather", "hours"),

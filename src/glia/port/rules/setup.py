@@ -5,7 +5,7 @@ They look mostly into files that are no Python; see `port/configs/table.py`.
 
 from __future__ import annotations
 
-from glia.port.rules.conditions import given_value, in_torch_file
+from glia.port.rules.conditions import given_value, in_torch_file, is_given, last_name
 from glia.port.rules.rule import LEAVE, Advice, Rule, keyword, per_family
 from glia.port.rules.sources import GENERAL, NXD, XLA, neuron_sdk
 from glia.port.source.hits import Hit
@@ -16,6 +16,12 @@ def _asks_gpus(hit: Hit) -> bool:
     value = given_value(hit)
     text = hit.module.string(value) if value is not None else None
     return in_torch_file(hit) and text == "gpu"
+
+
+def _gives_gpus(hit: Hit) -> bool:
+    """`Trainer(gpus=4)` of older Lightning."""
+    name = last_name(hit.call.func) if hit.call is not None else ""
+    return in_torch_file(hit) and name in ("Trainer", "Fabric") and is_given(hit)
 
 
 RULES: tuple[Rule, ...] = (
@@ -60,7 +66,10 @@ RULES: tuple[Rule, ...] = (
         title="a scheduler, a container or a trainer is asked for GPUs",
         category="setup",
         why="the job waits for ever or is refused where there are none",
-        triggers=(keyword("accelerator", when=_asks_gpus),),
+        triggers=(
+            keyword("accelerator", when=_asks_gpus),
+            keyword("gpus", when=_gives_gpus),
+        ),
         on=per_family(
             Advice("raises", "whole instances, aws.amazon.com/neuron, or --device=/dev/neuron0"),
             Advice("raises", "google.com/tpu, or a machine with TPUs"),

@@ -20,6 +20,7 @@ from glia.port.rules.conditions import (
 from glia.port.rules.rule import Advice, Rule, index, keyword, method, per_family, use
 from glia.port.rules.sources import EXPORT_PROBE, RECOMPILATION, neuron_sdk
 from glia.port.source.hits import Hit
+from glia.port.source.masks import is_mask
 from glia.port.source.values import is_array, is_tensor
 
 _LENGTHS = re.compile(r"(^|_)(lengths?|lens|counts?|repeats|durations?|sizes|seqlens)$")
@@ -33,22 +34,28 @@ def _one_argument(hit: Hit) -> bool:
 
 
 def _by_mask(hit: Hit) -> bool:
-    """`x[mask]`, `x[~mask]`, `x[x > 0]`."""
+    """`x[mask]`, `x[~mask]`, `x[x > 0]`, `x[:, keep]`."""
     node = hit.node
     if not isinstance(node, ast.Subscript) or is_array(hit.module, node.value):
         return False
     where = node.slice
+    parts = where.elts if isinstance(where, ast.Tuple) else [where]
+    return any(_selects(hit, node.value, part) for part in parts)
+
+
+def _selects(hit: Hit, taken: ast.expr, where: ast.expr) -> bool:
+    """This part of an index evidently is a mask, or is named like one."""
     if isinstance(where, ast.UnaryOp) and isinstance(where.op, ast.Invert):
         where = where.operand
+    if is_mask(hit.module, where):
+        return True
     if isinstance(where, ast.Compare):
-        same = ast.dump(where.left) == ast.dump(node.value)
+        same = ast.dump(where.left) == ast.dump(taken)
         if _is_text(where):
             return False
         if same or is_tensor(hit.module, where) or "mask" in last_name(where.left):
             return True
-        return not hit.module.roots & _ARRAYS
-    if isinstance(where, ast.Call) and isinstance(where.func, ast.Attribute):
-        return where.func.attr == "bool" and not where.args
+        return is_tensor(hit.module, taken) or not hit.module.roots & _ARRAYS
     if isinstance(where, ast.Name) and _is_comparison(hit, where):
         return True
     name = last_name(where)
@@ -110,6 +117,14 @@ def _pads_to_longest(hit: Hit) -> bool:
     if hit.argument("pad_to_multiple_of") is not None:
         return False
     return is_true(hit) or (isinstance(value, ast.Constant) and value.value == "longest")
+
+
+def _pads_batch(hit: Hit) -> bool:
+    """`tokenizer.pad(rows, return_tensors="pt")` pads to the longest unless it is told more."""
+    padding = hit.argument("padding", 1)
+    is_fixed = isinstance(padding, ast.Constant) and padding.value in ("max_length", False)
+    is_told = hit.argument("pad_to_multiple_of") is not None or is_fixed
+    return hit.argument("return_tensors") is not None and not is_told
 
 
 def _no_multiple(hit: Hit) -> bool:
@@ -240,6 +255,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             keyword("padding", when=all_of(in_torch_file, _pads_to_longest)),
             use("torch.nn.utils.rnn.pad_sequence"),
+            method("pad", when=_pads_batch),
             use(
                 "transformers.DataCollatorWithPadding",
                 "transformers.DataCollatorForSeq2Seq",

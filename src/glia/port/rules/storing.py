@@ -5,7 +5,14 @@ from __future__ import annotations
 import ast
 import re
 
-from glia.port.rules.conditions import given_value, in_torch_file, is_called, names_cuda, without
+from glia.port.rules.conditions import (
+    given_value,
+    in_torch_file,
+    is_called,
+    names_cuda,
+    names_model,
+    without,
+)
 from glia.port.rules.rule import (
     HIP,
     Advice,
@@ -19,12 +26,14 @@ from glia.port.rules.rule import (
 )
 from glia.port.rules.sources import PROBE, XLA_MODEL
 from glia.port.source.hits import Hit
+from glia.port.source.numbers import is_device_number
 
 _CONVERTS = re.compile(
     r"(^|_)(convert|permute|remap)(_|$)|_(to|from)_(nxd|neuron|maxtext|megatron)"
 )
 _OF_CHECKPOINTS = re.compile(
     r"checkpoint|ckpt|state_dict|(^|_)(hf|weights_from|weights_to_hf)(_|$)|hugging_?face|safetensors"
+    r"|(^|_)convert_\w*(megatron|maxtext|nemo|fairseq|nxd)"
 )
 _PLACERS = ("auto", "balanced", "balanced_low_0", "sequential", "cuda")
 
@@ -36,17 +45,31 @@ def _of_the_device(hit: Hit) -> bool:
     what = hit.call.args[0]
     if isinstance(what, ast.Name):
         given = hit.module.scopes.given(what, what.id)
+        if names_model(what):
+            return not any("cpu" in _methods(value) for value in given)
         return any(_is_state(value) for value in given)
     return _is_state(what)
 
 
+def _to_where_it_was(hit: Hit) -> bool:
+    """No map_location, or None."""
+    where = hit.argument("map_location", 1)
+    is_none = isinstance(where, ast.Constant) and where.value is None
+    return is_none or without("map_location", 1)(hit)
+
+
 def _is_state(node: ast.expr) -> bool:
-    called = {
+    called = _methods(node)
+    return "state_dict" in called and "cpu" not in called
+
+
+def _methods(node: ast.expr) -> set[str]:
+    """The methods that an expression calls."""
+    return {
         n.func.attr
         for n in ast.walk(node)
         if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)
     }
-    return "state_dict" in called and "cpu" not in called
 
 
 def _placed(hit: Hit) -> bool:
@@ -62,10 +85,8 @@ def _maps_to_devices(hit: Hit, value: ast.expr | None) -> bool:
         return False
     return any(
         hit.module.dotted(getattr(part, "func", part)).startswith("torch.cuda")
-        or (
-            isinstance(part, ast.Constant)
-            and (type(part.value) is int or names_cuda(str(part.value)))
-        )
+        or is_device_number(hit.module, part)
+        or (isinstance(part, ast.Constant) and names_cuda(str(part.value)))
         for part in value.values
     )
 
@@ -82,7 +103,10 @@ RULES: tuple[Rule, ...] = (
         title="a checkpoint is read to where it was written from",
         category="io",
         why="one that was saved on CUDA raises without CUDA",
-        triggers=(use("torch.load", when=without("map_location", 1)),),
+        triggers=(
+            use("torch.load", when=_to_where_it_was),
+            use("torch.hub.load_state_dict_from_url", when=without("map_location", 2)),
+        ),
         on=per_family(
             Advice("raises", 'map_location="cpu", then move'),
             Advice("raises", 'map_location="cpu", then move'),

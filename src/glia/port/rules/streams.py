@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glia.port.rules.conditions import made_by
 from glia.port.rules.rule import HIP, Advice, Rule, method, per_family, use
 from glia.port.rules.sources import (
     DIFFUSERS_TORCH,
@@ -14,6 +15,13 @@ from glia.port.rules.sources import (
 
 _ASYNC = neuron_sdk(
     "blob/master/vllm-neuron/docs/design/vllm/async-scheduling-and-async-execution.md"
+)
+
+_STREAMS = (
+    "torch.cuda.Stream",
+    "torch.cuda.ExternalStream",
+    "torch.cuda.current_stream",
+    "torch.cuda.default_stream",
 )
 
 RULES: tuple[Rule, ...] = (
@@ -62,7 +70,8 @@ RULES: tuple[Rule, ...] = (
         why="it raises without CUDA",
         triggers=(
             use("torch.cuda.current_stream", "torch.cuda.default_stream", "torch.cuda.set_stream"),
-            method("wait_stream", "record_stream"),
+            method("wait_stream", "record_stream", "wait_event"),
+            method("synchronize", "query", "record_event", when=made_by(*_STREAMS)),
         ),
         on=per_family(
             Advice("raises", "leave it out"),
@@ -107,6 +116,7 @@ RULES: tuple[Rule, ...] = (
                 "torch.cuda.graphs.*",
                 "torch.cuda.is_current_stream_capturing",
             ),
+            method("replay", "capture_begin", "capture_end", when=made_by("torch.cuda.CUDAGraph")),
         ),
         on=per_family(
             Advice(

@@ -23,6 +23,7 @@ from glia.port.rules.sources import (
     neuron_sdk,
 )
 from glia.port.source.hits import Hit
+from glia.port.source.host import is_on_host
 from glia.port.source.tree import inside
 from glia.port.source.values import is_array, is_tensor
 
@@ -31,6 +32,7 @@ _REDUCTIONS = {"mean", "sum", "max", "min", "norm", "any", "all", "std", "var"}
 _ANSWERS = {"torch.equal", "torch.allclose", "torch.is_nonzero"}
 _LOSS = re.compile(r"^(loss_fn|criterion|loss_func|loss_function|\w*_loss)$")
 _SAME_METHODS = {"tensorflow", "keras", "paddle", "mxnet"}
+_STEPS = ("training_step", "validation_step", "test_step", "shared_step")
 _FINITE = ("isnan", "isinf", "isfinite")
 _END = re.compile(r"(^|_)(eos|eot|stop_token|stop_ids|end_of_\w+)(_|$)|finished|all_done")
 
@@ -38,6 +40,8 @@ _END = re.compile(r"(^|_)(eos|eot|stop_token|stop_ids|end_of_\w+)(_|$)|finished|
 def _reads_one(hit: Hit) -> bool:
     """Each step: not when a model is built, nor by another library's tensors of that name."""
     if not no_arguments(hit) or not on_tensor(hit) or in_constructor(hit):
+        return False
+    if is_on_host(hit.module, receiver(hit)):
         return False
     others = hit.module.roots & _SAME_METHODS
     return not others or is_tensor(hit.module, receiver(hit)) or hit.key == "item"
@@ -81,13 +85,19 @@ def _is_asked(hit: Hit, node: ast.AST) -> bool:
 
 def _was_reduced(hit: Hit, node: ast.AST) -> bool:
     """`kl > limit`, where `kl = (a - b).mean()` beside a `loss.backward()`."""
-    if not (isinstance(node, ast.Compare) and hit.module.scopes.differentiated(node)):
+    if not isinstance(node, ast.Compare) or not _trains(hit, node):
         return False
     for side in (node.left, *node.comparators):
         given = hit.module.scopes.given(side, side.id) if isinstance(side, ast.Name) else ()
         if given and all(_is_reduction(hit, value) for value in given):
             return True
     return False
+
+
+def _trains(hit: Hit, node: ast.AST) -> bool:
+    """In a function that differentiates, or in one that Lightning calls to."""
+    name = getattr(hit.module.scopes.function_of(node), "name", "")
+    return bool(hit.module.scopes.differentiated(node)) or name in _STEPS
 
 
 def _is_reduction(hit: Hit, value: ast.expr) -> bool:
@@ -100,14 +110,41 @@ def _is_reduction(hit: Hit, value: ast.expr) -> bool:
     )
 
 
+def _prints_tensor(hit: Hit) -> bool:
+    """`print(loss)`, `print("loss", loss)`, `print(f"{loss:.3f}")`."""
+    parts: list[ast.AST] = []
+    for arg in hit.call.args if hit.call is not None else ():
+        texts = arg.values if isinstance(arg, ast.JoinedStr) else [arg]
+        parts += [t.value if isinstance(t, ast.FormattedValue) else t for t in texts]
+    return any(is_tensor(hit.module, part) and not is_on_host(hit.module, part) for part in parts)
+
+
+def _answers(hit: Hit) -> bool:
+    """`same = torch.equal(a, b)`; conditions have rules of their own, checks of tests none."""
+    for outer in hit.module.enclosing(hit.node):
+        if isinstance(outer, ast.Call) and last_name(outer.func).startswith("assert"):
+            return False
+        if isinstance(outer, ast.stmt):
+            return not isinstance(outer, ast.Assert | ast.If | ast.While)
+    return hit.call is not None
+
+
 def _first_is_read(hit: Hit) -> bool:
     """`float(loss)`, `int(lengths.max())`, `float(loss_fn(p, y))`."""
     value = first_argument(hit)
+    if is_on_host(hit.module, value) or _becomes_a_tensor(hit, value):
+        return False
     if value is None or len(hit.call.args if hit.call else ()) != 1:
         return False
     if isinstance(value, ast.Call) and _LOSS.search(last_name(value.func)):
         return not hit.module.dotted(value.func).startswith(("numpy", "math"))
     return first_is_tensor(hit) or _reduces(hit, value)
+
+
+def _becomes_a_tensor(hit: Hit, value: ast.expr | None) -> bool:
+    """`lr = torch.tensor(float(lr))`: what is read is the number before."""
+    given = hit.module.scopes.given(value, value.id) if isinstance(value, ast.Name) else ()
+    return len(given) == 1 and any(node is hit.call for node in ast.walk(given[0]))
 
 
 def _reduces(hit: Hit, node: ast.AST) -> bool:
@@ -147,6 +184,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             method("item", when=_reads_one),
             use("float", "int", "bool", when=_first_is_read, torch_only=True),
+            use(*sorted(_ANSWERS), when=_answers),
         ),
         on=per_family(_STEP, Advice("slower", "xm.add_step_closure")),
         bad="import torch\ntotal += loss.item()\n",
@@ -166,7 +204,7 @@ RULES: tuple[Rule, ...] = (
         why="the host waits for all work; a graph cannot be captured over .numpy()",
         triggers=(
             method("tolist", "numpy", when=_reads_one),
-            use("print", when=first_is_tensor, torch_only=True),
+            use("print", when=_prints_tensor, torch_only=True),
         ),
         on=per_family(
             Advice("slower", "after the step: .detach().cpu() once"),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
+from glia.port.source.handled import Handled, handled
 from glia.port.source.scopes import Scopes
 from glia.port.source.stars import exports
 from glia.port.source.tree import collect
@@ -67,6 +68,22 @@ class Module:
     def scopes(self) -> Scopes:
         """Functions, classes and loops of the file, and what names are given in them."""
         return Scopes(self.nodes, self.bindings, self.parents)
+
+    @cached_property
+    def handled(self) -> Handled:
+        """Per function the names that it handles as tensors."""
+        return handled(self.nodes, self.scopes, self.dotted)
+
+    @cached_property
+    def buffers(self) -> frozenset[str]:
+        """The names under which the file's modules register buffers."""
+        calls = (n for n in self.nodes if isinstance(n, ast.Call) and n.args)
+        return frozenset(
+            text
+            for call in calls
+            if getattr(call.func, "attr", "") == "register_buffer"
+            if (text := self.string(call.args[0]))
+        )
 
     # -- names -----------------------------------------------------------------------------------
 

@@ -16,7 +16,9 @@ from typing import Literal
 
 from glia.core.errors import UsageError
 
-FileKind = Literal["python", "notebook", "config", "shell", "docker", "requirements", "cuda"]
+FileKind = Literal[
+    "python", "notebook", "config", "shell", "docker", "requirements", "cuda", "make", "jenkins"
+]  # fmt: skip
 PYTHON_KINDS = ("python", "notebook")
 Role = Literal["code", "test", "vendored", "example", "tool"]
 
@@ -42,7 +44,12 @@ _KINDS: dict[str, FileKind] = {
     ".json": "config", ".toml": "config", ".cfg": "config", ".ini": "config", ".sh": "shell",
     ".bash": "shell", ".slurm": "shell", ".sbatch": "shell", ".cu": "cuda", ".cuh": "cuda",
     ".zsh": "shell", ".pbs": "shell", ".lsf": "shell", ".job": "shell", ".cpp": "cuda",
+    ".mk": "make", ".jenkinsfile": "jenkins", ".def": "docker", ".env": "shell",
     ".cc": "cuda", ".cxx": "cuda", ".h": "cuda", ".hpp": "cuda",
+}  # fmt: skip
+_NAMED: dict[str, FileKind] = {
+    "makefile": "make", "gnumakefile": "make", "jenkinsfile": "jenkins", "pipfile": "config",
+    ".env": "shell",
 }  # fmt: skip
 _VENDORED = {"third_party", "thirdparty", "3rdparty", "vendor", "vendored", "_vendor", "external"}
 _TESTS = {"test", "tests", "testing"}
@@ -164,7 +171,7 @@ def kind_of(path: Path) -> FileKind | None:
         return "docker"
     if _REQUIREMENTS.fullmatch(name) or (name.endswith(".txt") and _in_requirements(path)):
         return "requirements"
-    return _KINDS.get(path.suffix.lower())
+    return _NAMED.get(name) or _KINDS.get(path.suffix.lower())
 
 
 def _in_requirements(path: Path) -> bool:

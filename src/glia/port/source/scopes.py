@@ -10,6 +10,7 @@ from glia.port.source.tree import inside
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_BACKWARD = ("backward", "manual_backward")
 _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.GeneratorExp)
 
 
@@ -103,10 +104,10 @@ class Scopes:
     def _differentiated(self) -> dict[Function | None, set[str]]:
         found: dict[Function | None, set[str]] = {}
         for node in self._nodes:
-            if not isinstance(node, ast.Attribute) or node.attr != "backward":
+            if node.__class__ is not ast.Attribute or node.attr not in _BACKWARD:
                 continue
-            if isinstance(node.value, ast.Name):
-                found.setdefault(self.function_of(node), set()).add(node.value.id)
+            for name in _differentiated(node, self._parents.get(node)):
+                found.setdefault(self.function_of(node), set()).add(name)
         return found
 
     @cached_property
@@ -153,6 +154,19 @@ def _bindings(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
         yield from ((target, node.value) for target in node.targets)
     elif isinstance(node, (ast.AnnAssign, ast.NamedExpr, ast.AugAssign)) and node.value is not None:
         yield node.target, node.value
+
+
+def _differentiated(backward: ast.AST, outer: ast.AST | None) -> Iterator[str]:
+    """`loss.backward()`, `scaler.scale(loss).backward()`, `accelerator.backward(loss)`."""
+    root = getattr(backward, "value", None)
+    if not isinstance(outer, ast.Call) or outer.func is not backward:
+        return
+    if isinstance(root, ast.Call):  # of a scaler
+        outer = root
+    elif isinstance(root, ast.Name) and not outer.args:
+        yield root.id
+    if outer.args and isinstance(outer.args[0], ast.Name):
+        yield outer.args[0].id
 
 
 def _called(function: ast.AST) -> Iterator[str]:

@@ -6,7 +6,7 @@ Nothing is known of most names: `False` means "not evidently".
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 
 from glia.port.source.module import Module
@@ -39,10 +39,20 @@ _INTEGERS = {
     "torch.int64", "torch.long", "torch.int32", "torch.int", "torch.int16", "torch.short",
     "torch.int8", "torch.uint8",
 }  # fmt: skip
+_TYPED_INTEGERS = {f"torch.{kind}Tensor" for kind in ("Long", "Int", "Short", "Char", "Byte")}
+_TYPED = _TYPED_INTEGERS | {f"torch.{kind}Tensor" for kind in ("Float", "Half", "Bool", "BFloat16")}
+_FLOATING = {
+    "float", "half", "double", "bfloat16", "type_as", "mean", "std", "var", "norm", "exp",
+    "log", "sqrt", "softmax", "bool", "isnan", "isinf", "isfinite", "eq", "ne", "gt", "lt", "ge",
+    "le", "any", "all",
+}  # fmt: skip
+_DISPLAYS = (ast.Constant, ast.JoinedStr, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.ListComp)
+_OTHER_BUILTINS = {"len", "int", "float", "str", "bool", "list", "dict", "tuple", "set", "sorted"}
+_OTHER_METHODS = {"item", "tolist", "numpy", "size", "numel", "dim", "keys", "values", "items"}
 _ARRAYS = {"numpy", "pandas", "jax", "cupy", "scipy", "polars"}
 
 
-def _remembered(question: _Question) -> Callable[..., bool]:
+def remembered(question: _Question) -> Callable[..., bool]:
     """Answers each node once; `x = x.sum()`, which leads back to itself, is no evidence."""
 
     @wraps(question)
@@ -58,7 +68,7 @@ def _remembered(question: _Question) -> Callable[..., bool]:
     return answer
 
 
-@_remembered
+@remembered
 def is_tensor(module: Module, node: ast.AST | None, depth: int) -> bool:
     """True for what evidently is a tensor of PyTorch."""
     deeper = depth + 1
@@ -69,9 +79,11 @@ def is_tensor(module: Module, node: ast.AST | None, depth: int) -> bool:
         if node.id in module.scopes.differentiated(node):
             return True
         first = [value for value in given if not _continues(value, node.id)]
-        if first:
-            return all(is_tensor(module, value, deeper) for value in first)
-        return _annotated(module, node)
+        if first and all(is_tensor(module, value, deeper) for value in first):
+            return True
+        if not first and _annotated(module, node):
+            return True
+        return _is_handled(module, node, first, deeper)
     if isinstance(node, ast.Attribute):
         return node.attr in _PARTS and is_tensor(module, node.value, deeper)
     if isinstance(node, (ast.Subscript, ast.Starred)):
@@ -101,8 +113,29 @@ def _continues(value: ast.expr, name: str) -> bool:
     return isinstance(value, ast.Name) and value.id == name
 
 
+def _is_handled(module: Module, node: ast.Name, given: list[ast.expr], depth: int) -> bool:
+    """The function calls what only tensors have, and gives the name nothing else."""
+    names = module.handled.get(module.scopes.function_of(node), ())
+    return node.id in names and not any(_is_other(module, value, depth) for value in given)
+
+
+def _is_other(module: Module, value: ast.expr, depth: int) -> bool:
+    """A constant, a list, a number or a text, an array: no tensor for a while at least."""
+    if isinstance(value, _DISPLAYS):
+        return True
+    if isinstance(value, ast.Call):
+        func = value.func
+        if isinstance(func, ast.Name) and func.id in _OTHER_BUILTINS:
+            return True
+        if isinstance(func, ast.Attribute) and func.attr in _OTHER_METHODS:
+            return True
+    return is_array(module, value, depth)
+
+
 def _makes(module: Module, call: ast.Call, depth: int) -> bool:
     name = module.dotted(call.func)
+    if _last(call.func) == "clip_grad_norm_":
+        return True  # the norm, by torch.nn.utils, FSDP or accelerate
     if name.startswith("torch."):
         last = name.rsplit(".", 1)[1]
         if name.count(".") == 1:
@@ -118,18 +151,54 @@ def _makes(module: Module, call: ast.Call, depth: int) -> bool:
 
 def _annotated(module: Module, node: ast.Name) -> bool:
     kind = module.scopes.annotation(node, node.id)
-    if isinstance(kind, ast.Attribute):
-        return module.dotted(kind) == "torch.Tensor"
-    return isinstance(kind, ast.Name) and module.names.get(kind.id) == "torch.Tensor"
+    return kind is not None and any(_names_tensor(module, part) for part in _alternatives(kind))
 
 
-@_remembered
+def _alternatives(kind: ast.expr) -> Iterator[ast.expr]:
+    """`Tensor | None` and `Optional[Tensor]` one by one; a quoted one is read too."""
+    if isinstance(kind, ast.Constant) and isinstance(kind.value, str):
+        try:
+            kind = ast.parse(kind.value, mode="eval").body
+        except SyntaxError:
+            return
+    if isinstance(kind, ast.BinOp):
+        yield from _alternatives(kind.left)
+        yield from _alternatives(kind.right)
+    elif isinstance(kind, ast.Subscript) and _last(kind.value) == "Optional":
+        yield from _alternatives(kind.slice)
+    else:
+        yield kind
+
+
+def _last(node: ast.expr) -> str:
+    return str(getattr(node, "attr", getattr(node, "id", "")))
+
+
+def _names_tensor(module: Module, kind: ast.expr) -> bool:
+    name = module.dotted(kind)
+    return name == "torch.Tensor" or (name.startswith("torch.") and name in _TYPED)
+
+
+def _annotated_integers(module: Module, node: ast.Name) -> bool:
+    kind = module.scopes.annotation(node, node.id)
+    parts = _alternatives(kind) if kind is not None else ()
+    return any(module.dotted(part) in _TYPED_INTEGERS for part in parts)
+
+
+@remembered
 def is_integer_tensor(module: Module, node: ast.AST | None, depth: int) -> bool:
     """True for a tensor that was evidently made with, or turned into, integers."""
     deeper = depth + 1
     if isinstance(node, ast.Name):
         given = module.scopes.given(node, node.id)
-        return bool(given) and all(is_integer_tensor(module, v, deeper) for v in given)
+        first = [v for v in given if not _continues(v, node.id) or _turns_to_integers(module, v)]
+        if any(_gives_floats(value) for value in given if value not in first):
+            return False
+        if not first:
+            return _annotated_integers(module, node)
+        return all(is_integer_tensor(module, value, deeper) for value in first)
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("T", "mT", "data") and is_integer_tensor(module, node.value, deeper)
     if isinstance(node, ast.Subscript):
         return is_integer_tensor(module, node.value, deeper)
     if not isinstance(node, ast.Call):
@@ -153,6 +222,24 @@ def is_integer_tensor(module: Module, node: ast.AST | None, depth: int) -> bool:
     return False
 
 
+def _turns_to_integers(module: Module, value: ast.expr) -> bool:
+    """`ids.long()`, `ids.to(torch.int64)`: whatever it was before."""
+    if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute)):
+        return False
+    if value.func.attr in ("long", "int"):
+        return not value.args
+    return value.func.attr in ("to", "type") and _is_given_integers(module, value)
+
+
+def _gives_floats(value: ast.expr) -> bool:
+    """`ids.float()`, `ids / 2`: what was of integers is so no more."""
+    return any(
+        (isinstance(n, ast.Attribute) and n.attr in _FLOATING)
+        or (isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div))
+        for n in ast.walk(value)
+    )
+
+
 def _is_given_integers(module: Module, call: ast.Call) -> bool:
     values = [*call.args, *(k.value for k in call.keywords if k.arg == "dtype")]
     return any(module.dotted(v) in _INTEGERS for v in values)
@@ -167,7 +254,7 @@ def _is_given_device(module: Module, call: ast.Call) -> bool:
     )
 
 
-@_remembered
+@remembered
 def is_array(module: Module, node: ast.AST | None, depth: int) -> bool:
     """True for what evidently is an array or table of another library, as NumPy's and pandas'."""
     deeper = depth + 1
@@ -182,13 +269,19 @@ def is_array(module: Module, node: ast.AST | None, depth: int) -> bool:
     if isinstance(node, ast.Name):
         given = module.scopes.given(node, node.id)
         if given:
-            return any(is_array(module, value, deeper) for value in given)
+            first = [v for v in given if not _continues(v, node.id) or _leaves(v)]
+            return any(is_array(module, value, deeper) for value in first)
         return _annotated_array(module, node)
     if isinstance(node, (ast.Attribute, ast.Subscript)):
         return module.dotted(node).split(".")[0] in _ARRAYS or is_array(module, node.value, deeper)
     if isinstance(node, ast.BinOp):
         return is_array(module, node.left, deeper) or is_array(module, node.right, deeper)
     return False
+
+
+def _leaves(value: ast.expr) -> bool:
+    """`x.detach().numpy()`: an array from then on."""
+    return any(isinstance(n, ast.Attribute) and n.attr == "numpy" for n in ast.walk(value))
 
 
 def _annotated_array(module: Module, node: ast.Name) -> bool:

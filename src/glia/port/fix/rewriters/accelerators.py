@@ -7,6 +7,7 @@ import ast
 
 from glia.port.fix.edits import Fix, Refusal, replace
 from glia.port.fix.registry import rewrites
+from glia.port.fix.rewriters.choices import is_only_device
 from glia.port.fix.rewriters.common import NOT_CALLED, renamed
 from glia.port.source.hits import Hit
 
@@ -40,5 +41,18 @@ def give_number(hit: Hit) -> Fix | Refusal | None:
     value = hit.node.value if isinstance(hit.node, ast.keyword) else hit.argument("device", 0)
     if value is None:
         return NOT_CALLED
+    if _becomes_device(hit, value):
+        return None
     known = isinstance(value, ast.Constant)
     return replace(value, "@device({which})" if known else "@place({which})", which=value)
+
+
+def _becomes_device(hit: Hit, value: ast.expr) -> bool:
+    """`d = rank % torch.cuda.device_count()`: the rewriter of the count makes `d` a device."""
+    given = hit.module.scopes.given(value, value.id) if isinstance(value, ast.Name) else ()
+    return any(
+        isinstance(one, ast.BinOp)
+        and "torch.cuda.device_count" in {hit.module.dotted(n) for n in ast.walk(one)}
+        and is_only_device(hit.module, one)
+        for one in given
+    )
