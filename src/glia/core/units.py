@@ -71,3 +71,8 @@ def _money(value: float) -> str:
     if abs(value) >= 100:
         return f"${value:,.0f}"
     return f"${value:.2f}" if abs(value) >= 0.1 or value == 0 else f"${value:.3g}"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 graph`, `1,200 graphs`, `2 batches`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -16,6 +17,13 @@ from typing import Any
 from glia.core.errors import GliaError, ModelError, UsageError
 
 INSTALL_TORCH = "install PyTorch with: pip install -e '.[torch]' in the checkout of glia"
+# How PyTorch, or the author of a model, says that something needs a GPU of NVIDIA.
+_CUDA = re.compile(r"cuda|nvidia|\bgpu|accelerator|nccl", re.IGNORECASE)
+
+
+def asks_for_cuda(text: str) -> bool:
+    """True for the text of an error that comes of CUDA not being here."""
+    return bool(_CUDA.search(text))
 
 
 def split_spec(

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from glia.core.shape_records import ShapeReport
+from glia.core.units import counted
 from glia.report.grid import columns, titled_table
 from glia.report.shapes_wording import (
     buckets_text,
@@ -32,8 +33,8 @@ def shapes_view(report: ShapeReport) -> RenderableType:
 
 def _head(report: ShapeReport) -> Text:
     whole = "all of them" if report.is_complete else "as many as the limit allows"
-    graphs = f"{len(report.graphs)} distinct graph" + ("" if len(report.graphs) == 1 else "s")
-    batches = "1 batch" if report.num_batches == 1 else f"{report.num_batches:,} batches"
+    graphs = counted(len(report.graphs), "distinct graph")
+    batches = counted(report.num_batches, "batch", "batches")
     return Text.assemble(
         (f"{report.model} on {report.data}: {graphs}", "bold"),
         f" in {batches}, {whole}.\nA batch is given as {report.call}.",
@@ -60,7 +61,7 @@ def _varying(report: ShapeReport) -> Table:
 def _graphs(report: ShapeReport) -> Table:
     shown = report.graphs[:_SHOWN]
     few = f", the {_SHOWN} most frequent" if len(report.graphs) > len(shown) else ""
-    table = titled_table(f"{len(report.graphs)} distinct graphs{few}")
+    table = titled_table(f"{counted(len(report.graphs), 'distinct graph')}{few}")
     columns(table, ("Inputs",), ("Batches", "First at"))
     for graph in shown:
         numbers = (Text(f"{graph.num_batches:,}"), Text(f"{graph.first_batch:,}"))
@@ -98,8 +99,7 @@ def _compile_note(report: ShapeReport) -> list[Text]:
 def _syncs(report: ShapeReport) -> RenderableType:
     if not report.syncs:
         return Text("\nHost syncs: none seen in a call, none in the source")
-    lines = "1 line" if len(report.syncs) == 1 else f"{len(report.syncs)} lines"
-    table = titled_table(f"Host syncs: the host waits at {lines}")
+    table = titled_table(f"Host syncs: the host waits at {counted(len(report.syncs), 'line')}")
     columns(table, ("Where", "What", "Known from", "Code"), ("Per call",))
     for sync in report.syncs:
         count = str(sync.count) if sync.count else "-"
@@ -118,9 +118,8 @@ def _second(report: ShapeReport) -> Text:
 def _do(report: ShapeReport) -> Text:
     lines = []
     if report.plan is not None:
-        plural = "s" if report.plan.num_graphs > 1 else ""
         lines.append(
-            f"pad to {report.plan.num_graphs} bucket{plural}: {buckets_text(report.plan)} "
+            f"pad to {counted(report.plan.num_graphs, 'bucket')}: {buckets_text(report.plan)} "
             f"({waste_text(report.plan)} padding; {report.why})"
         )
     elif not report.varying:

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import glia
 from glia.core.shape_records import BucketPlan, ShapeReport, VaryingDim
+from glia.core.units import counted
 from glia.report.markup import Markup, linked, tag
 from glia.report.scales import linear_scale
 from glia.report.shapes_wording import (
@@ -64,7 +65,9 @@ def _header(report: ShapeReport) -> Markup:
         tag("p", tag("b", "glia"), " census of shapes", class_="brand"),
         tag("h1", report.model),
         tag(
-            "p", f"{len(report.graphs)} distinct graphs in {report.num_batches:,} batches, {whole}"
+            "p",
+            f"{counted(len(report.graphs), 'distinct graph')} in "
+            f"{counted(report.num_batches, 'batch', 'batches')}, {whole}",
         ),
         tag("p", f"{report.data}; a batch is given as {report.call}", class_="muted"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from glia.core.shape_records import BucketPlan, SecondStep, ShapeReport, VaryingDim
+from glia.core.units import counted
 
 
 def sizes_text(dim: VaryingDim) -> str:
@@ -58,7 +59,7 @@ def second_step_lines(second: SecondStep) -> tuple[str, ...]:
 def _graphs_line(second: SecondStep) -> str:
     if second.num_graphs is None:
         return f"graphs: unknown, torch.compile gave up ({second.reason})"
-    first = f"{second.num_graphs} graph" + ("" if second.num_graphs == 1 else "s")
+    first = counted(second.num_graphs, "graph")
     if second.num_again:
         why = f": the guard {second.reason} failed" if second.reason else ""
         return f"graphs: {first} at the first call, {second.num_again} more at the second{why}"

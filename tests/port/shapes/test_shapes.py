@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from glia.core.errors import ModelError, UsageError
+from glia.core.units import counted
 from glia.frontends.torch.repeat import num_graphs
 from glia.port.shapes.data import load_data
 from glia.port.shapes.job import Wishes, check_shapes
@@ -121,6 +122,19 @@ def ranks():
     yield torch.ones(2, 8)
     yield torch.ones(2, 2, 8)
 def needs(path): return []
+class Cuda(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(8, 4).cuda()
+
+    def forward(self, x):
+        return self.a(x.to("cuda"))
+
+
+def cuda(): return Cuda(), torch.ones(2, 8, device="cuda")
+def on_cuda():
+    for n in (3, 5):
+        yield torch.ones(n, 8, device="cuda")
 batches = [torch.ones(2, 8), torch.ones(2, 8)]
 """
 
@@ -335,3 +349,19 @@ def test_the_example_of_the_readme():
     assert (report.num_batches, len(report.graphs), report.plan.num_graphs) == (63, 44, 6)
     assert round(report.plan.waste, 3) == 0.083
     assert report.ok
+
+
+def test_a_model_and_a_loader_that_ask_for_cuda_are_counted_on_the_cpu(census):
+    report = census("cuda", "on_cuda")
+    assert (report.num_batches, len(report.graphs)) == (2, 2)
+    assert "asks for CUDA, and the CPU stood in" in report.advice[0]
+    assert census("net", "batches").advice == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(1, "1 batch"), (2, "2 batches"), (0, "0 batches"), (1200, "1,200 batches")],
+)
+def test_counts_are_in_the_singular_for_one(number, text):
+    assert counted(number, "batch", "batches") == text
+    assert counted(number, "graph").endswith("graph" if number == 1 else "graphs")

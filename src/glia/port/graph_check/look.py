@@ -6,7 +6,6 @@ Where it asks for a CUDA device it is looked at again with the CPU in that place
 from __future__ import annotations
 
 import io
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -17,15 +16,13 @@ from typing import TYPE_CHECKING
 from glia.core.errors import GliaError, ModelError
 from glia.core.graph_records import GraphReading
 from glia.core.records import SourceLine
+from glia.frontends.user_code import asks_for_cuda
 from glia.port.graph_check.control import CUT, STOOD_IN, UNSEEN
 from glia.port.graph_check.findings import Spoken, from_error, in_order, place, spoken
 from glia.port.graph_check.summary import reading_of
 
 if TYPE_CHECKING:
     from glia.frontends.torch.stand_in import StandIn
-
-# How PyTorch, or the author of a model, says that something needs a GPU of NVIDIA.
-_CUDA = re.compile(r"cuda|nvidia|\bgpu|accelerator|nccl", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +50,10 @@ def look_at(spec: str, once: Once | None = None) -> Look:
     """
     once = once or look_once
     plain = once(spec, False)
-    if not plain.failed or not (_asks(plain.reading.note) or _mentions_cuda(spec)):
+    if not plain.failed or not (asks_for_cuda(plain.reading.note) or _mentions_cuda(spec)):
         return plain
     second = once(spec, True)
-    return second if not second.failed or _asks(plain.reading.note) else plain
-
-
-def _asks(text: str) -> bool:
-    return bool(_CUDA.search(text))
+    return second if not second.failed or asks_for_cuda(plain.reading.note) else plain
 
 
 def _mentions_cuda(spec: str) -> bool:
@@ -125,7 +118,11 @@ def _look(spec: str) -> Look:
     except ModelError as error:  # the source is read all the same
         from glia.frontends.torch.sources import source_of_error  # load_model asked for PyTorch
 
-        asks = "asks for CUDA before it can be looked at" if _asks(str(error)) else "cannot be made"
+        asks = (
+            "asks for CUDA before it can be looked at"
+            if asks_for_cuda(str(error))
+            else "cannot be made"
+        )
         return unseen(
             spec, f"the model {asks} ({error})", source_of_error(error.__cause__ or error)
         )
@@ -147,6 +144,6 @@ def _look(spec: str) -> Look:
 
 def _failed(error: BaseException, where: SourceLine | None) -> str:
     text = " ".join(str(error).split()) or "no message"
-    why = "asks for CUDA" if _asks(text) else "fails on its own example inputs"
+    why = "asks for CUDA" if asks_for_cuda(text) else "fails on its own example inputs"
     at = f" at {where}" if where else ""
     return f"the model {why}: {type(error).__name__}: {text}{at}; mend that first"

@@ -8,6 +8,7 @@ from glia.port.rules.rule import LEAVE, Advice
 from glia.port.rules.sources import (
     EXPORT_PROBE,
     GENERAL,
+    NO_SORT,
     TROUBLESHOOT,
     error_code,
     neuron_sdk,
@@ -49,8 +50,7 @@ _ORDERS = (
     "quantile",
     "nanquantile",
     "msort",
-    "searchsorted",
-    "bucketize",
+    "histc",  # it becomes a sort
 )
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu", "quantized_lstm", "mkldnn_rnn_layer")
 _DRAWING = frozenset(
@@ -91,12 +91,6 @@ def _may_draw(operation: Operation) -> bool:
     """Attention is tagged as drawing because it can drop; with probability 0 it does not."""
     probability = operation.arguments.get("dropout_p", operation.arguments.get("p"))
     return probability != 0 and not ("attention" in operation.name and probability is None)
-
-
-_HOST = "on the CPU, before or after the model"
-
-
-_SOMETIMES = Advice("unknown", _HOST, "hours")
 
 
 OUTSIDE = GraphRule(
@@ -270,13 +264,17 @@ RULES: tuple[GraphRule, ...] = (
         id="G052",
         title="values are put in order",
         category="ops",
-        why="the documented custom calls have top-k, arg-max and arg-min, and no sort",
+        why="on trn2 the Neuron compiler refuses every sort, of floats and integers alike "
+        "(NCC_EVRF029, as reported: the code has no page), and points to top-k",
         triggers=(),
-        on=on(_SOMETIMES, LEAVE),
+        on=on(
+            Advice("raises", "topk of floats where the count is fixed; else on the CPU", "hours"),
+            LEAVE,
+        ),
         bad=example("return x.sort().values"),
         good=example("return x.topk(2).values"),
-        grade="general",
-        sources=(error_code("EHCA005"), EXPORT_PROBE),
+        grade="seen",
+        sources=(NO_SORT, error_code("EHCA005"), EXPORT_PROBE),
         see=("C092",),
         look=named(*_ORDERS),
     ),

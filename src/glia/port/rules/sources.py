@@ -51,6 +51,11 @@ def neuron_sdk(path: str) -> str:
     return _SDK + path
 
 
+# "Operation sort is not supported on trn2" (NCC_EVRF029) has no page of its own; users report it,
+# and this is the vendor's thread about sorting.
+NO_SORT = neuron_sdk("issues/868")
+
+
 def error_code(code: str) -> str:
     """The page of a code of the Neuron compiler."""
     return f"{_SDK}blob/master/compiler/error-codes/{code}.rst"

@@ -6,7 +6,7 @@ import io
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from glia.core.errors import ModelError
 from glia.core.figures import Estimate, exact
 from glia.core.progress import NullProgress, Progress, Step
 from glia.core.shape_records import BucketPlan, SecondStep, ShapeReport
+from glia.core.units import counted
 from glia.frontends.load import LoadedModel, load_model
+from glia.frontends.user_code import asks_for_cuda
 from glia.port.shapes.advice import advice_for, advice_for_step
 from glia.port.shapes.census import Census, Signature
 from glia.port.shapes.data import Data, load_data
@@ -28,6 +30,9 @@ COMPILE_NOTE = (
     "unknown: not measured here; public reports of a compilation that hurt go from 6 to 45 minutes "
     "[https://github.com/pytorch/xla/issues/6614, "
     "https://github.com/aws-neuron/aws-neuron-sdk/issues/646]; give --compile-minutes"
+)
+STOOD_IN = (
+    "the model or the loader asks for CUDA, and the CPU stood in; glia check names the places"
 )
 
 
@@ -55,8 +60,21 @@ def check_shapes(
         UsageError: no such file, folder or name.
         ModelError: the model or the loader fails, yields nothing, or the two do not fit.
     """
-    start = time.perf_counter()
     progress = progress or NullProgress()
+    try:
+        return _checked(model, data, wishes, progress)
+    except ModelError as error:
+        if not asks_for_cuda(str(error)):
+            raise
+    from glia.frontends.torch.stand_in import standing_in
+
+    with standing_in():
+        report = _checked(model, data, wishes, progress)
+    return replace(report, advice=(STOOD_IN, *report.advice))
+
+
+def _checked(model: str, data: str, wishes: Wishes, progress: Progress) -> ShapeReport:
+    start = time.perf_counter()
     with _set_aside(), progress.step("load") as step:
         found, loader = load_model(model), load_data(data)
         step.note(f"{found.name}, {loader.spec}")
@@ -136,16 +154,20 @@ class _Read:
                 self.call = find_call(self._found.module, self._found.name, batch)
             self._add(batch, number, self.census)
             if number % _NOTE_EVERY == 0:
-                step.note(f"{number + 1:,} batches, {len(self.census.counts)} shapes")
+                step.note(self._read_so_far("shape"))
         if not self.census.num_batches:
             raise ModelError(
                 f"reading {self._loader.spec}: got no batch, expected at least one; see that its "
                 "data are there and that it was not read to the end before"
             )
         took_s = time.perf_counter() - start
-        step.note(f"{self.census.num_batches:,} batches, {len(self.census.counts)} distinct graphs")
+        step.note(self._read_so_far("distinct graph"))
         if self.is_complete and self._loader.is_fresh and took_s < _SECOND_PASS_S:
             self._read_again()
+
+    def _read_so_far(self, of: str) -> str:
+        batches = counted(self.census.num_batches, "batch", "batches")
+        return f"{batches}, {counted(len(self.census.counts), of)}"
 
     def _add(self, batch: Any, number: int, census: Census) -> None:
         from glia.port.shapes.torch_batch import arguments, signature_of
