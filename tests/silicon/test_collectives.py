@@ -127,8 +127,9 @@ def test_the_published_efficiency_curve_lies_in_the_interval():
 
 def test_the_published_curve_is_that_of_trn3s_planning_rate_and_the_published_issue_time():
     """The picture names neither chip nor unit; its plateau is at six even steps of the axis, which
-    in round steps are 300 or 600 GB/s, and not trn2's. 0.60 us for each DMA, published and found in trn2's
-    traces, and 528 GB/s give all of its points, but for those that a row of a few bytes bounds."""
+    in round steps are 300 or 600 GB/s, and not trn2's. 0.60 us for each DMA, published and found in
+    trn2's traces, and 528 GB/s give all of its points, but for those that a row of a few bytes
+    bounds."""
     silicon = load_chip("trn3").silicon
     assert silicon is not None
     timing = Timing.of(silicon)

@@ -11,6 +11,7 @@ import glia.nki.language as nl
 from glia.chips import load_chip
 from glia.isa.target import target_of
 from glia.silicon import Timing, schedule
+from glia.silicon.time.cost import transfer_s
 from glia.silicon.time.timing import BOUNDS
 from silicon.profile.programs import shared, trace
 
@@ -83,6 +84,26 @@ def test_published_times_lie_in_the_interval_and_near(chip, body, published_s):
     low, likely, high = each_s(chip, body)
     assert likely == pytest.approx(published_s, rel=0.04)
     assert low * 0.98 <= published_s <= high * 1.02
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "published_s"),
+    # nki-dma-overview.rst, bf16 on trn2: four rows take one engine, 128 all of them (97 ns each,
+    # read off the picture).
+    [(4, 4096, 1416e-9), (128, 128, 97e-9)],
+)
+def test_a_dma_takes_one_engine_for_eight_partitions(rows, columns, published_s):
+    def kernel(x):
+        tile = nl.ndarray(x.shape, x.dtype, nl.sbuf)
+        nisa.dma_copy(tile, x)
+        return ()
+
+    stream = trace(kernel, ((rows, columns), "bfloat16"))
+    silicon = load_chip("trn2").silicon
+    (move,) = (one.work.dma for one in stream.instructions)
+    low, likely, high = (transfer_s(move, Timing.of(silicon, bound)) for bound in BOUNDS)
+    assert likely == pytest.approx(published_s, rel=0.1)
+    assert low <= published_s <= high * 1.02
 
 
 def copies(first, second) -> Callable[[], None]:

@@ -37,7 +37,8 @@ class DmaWork:
     """What a DMA moves: bytes, contiguous pieces, and which side is HBM.
 
     Its descriptors are built by GpSimd (`software`), before the kernel starts (`static`), or by the
-    hardware generator.
+    hardware generator. `num_partitions` is that of its tile (the larger one's where both sides are
+    on chip); 0: no tile is known to bound who moves it.
     """
 
     num_bytes: int
@@ -49,6 +50,7 @@ class DmaWork:
     software: bool = False
     static: bool = False
     transpose: bool = False
+    num_partitions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,8 @@ def dma_work(
     queue, builder = _queue(dst, on, software), current()
     static = not software and (mode is DgeMode.none or not builder.target.can.hwdge)
     sides = tuple((v.size, v.dtype.itemsize, v.storage.memory) for v in (dst, *srcs))
-    alike = ("dma", sides, run, queue, software, static, transpose)
+    partitions = max((v.shape[0] for v in (dst, *srcs) if v.on_chip), default=0)
+    alike = ("dma", sides, run, queue, software, static, transpose, partitions)
     work = builder.works.get(alike)
     if work is not None:
         return work
@@ -224,6 +225,7 @@ def dma_work(
         software=software,
         static=static,
         transpose=transpose,
+        num_partitions=partitions,
     )
     work = builder.works[alike] = Work(dma=moved, sram=traffic(dst, *srcs))
     return work

@@ -135,7 +135,10 @@ def larger_pieces(s: Situation) -> Iterator[Advice]:
             return one.work
         pieces = max(1, -(-dma.num_bytes // GOOD_PIECE_BYTES))
         size = min(GOOD_PIECE_BYTES, dma.num_bytes)
-        larger = dataclasses.replace(dma, num_elements=pieces, element_bytes=size)
+        tile = min(dma.num_partitions, pieces)  # the same bytes, in fewer and longer rows
+        larger = dataclasses.replace(
+            dma, num_elements=pieces, element_bytes=size, num_partitions=tile
+        )
         return dataclasses.replace(one.work, dma=larger)
 
     yield s.advice(

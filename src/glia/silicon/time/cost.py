@@ -4,7 +4,7 @@ Kernels issue the same few instructions 10^5 times; all that the timeline asks a
 out when the first of its kind comes, and kept with the Timing.
 Sources: aws-neuron-sdk nki/deep-dives/nki-dma-bandwidth-guide.rst and
 nki/get-started/about/nki-dma-overview.rst (a transfer is spread over the engines by its contiguous
-pieces).
+pieces and the partitions of the tile).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def cost_of(one: Instruction, timing: Timing) -> Cost:
         key = (one.engine, work.cycles, work.tile, work.flop_kind, work.cell_rate)
     else:
         pieces, hbm = (
-            (dma.num_elements, dma.element_bytes),
+            (dma.num_elements, dma.element_bytes, dma.num_partitions),
             (dma.hbm_read_bytes, dma.hbm_write_bytes),
         )
         key = (pieces, hbm, dma.transpose, dma.software, dma.static)
