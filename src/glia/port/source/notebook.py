@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -26,22 +28,67 @@ def notebook_text(content: str, name: str) -> NotebookText:
         FormatError: for a file that is no notebook.
     """
     try:
-        cells = json.loads(content)["cells"]
-        sources = [c["source"] for c in cells if c["cell_type"] == "code"]
-    except (ValueError, KeyError, TypeError) as error:
+        sources = list(_code_cells(content))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FormatError(
             f"reading {name}: got {type(error).__name__} ({error}), expected a Jupyter notebook"
         ) from None
     lines: list[str] = []
     places: list[tuple[int, int]] = []
     for number, source in enumerate(sources, 1):
-        text = source if isinstance(source, str) else "".join(source)
-        cell = text.split("\n")
-        magic = cell[0].lstrip().startswith("%%") and not _RUNS_PYTHON.match(cell[0])
-        for row, line in enumerate(cell, 1):
-            lines.append(_commented(line) if magic or _MAGIC.match(line) else line)
-            places.append((number, row))
+        cell = _python_of(source.split("\n"))
+        lines += cell
+        places += [(number, row) for row in range(1, len(cell) + 1)]
     return NotebookText("\n".join(lines) + "\n", tuple(places))
+
+
+def _code_cells(content: str) -> Iterator[str]:
+    """The source of each code cell; notebooks before format 4 kept them in work sheets."""
+    tree = json.loads(content)
+    cells = (
+        tree["cells"]
+        if "worksheets" not in tree
+        else [cell for sheet in tree["worksheets"] for cell in sheet["cells"]]
+    )
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            source = cell["source"] if "source" in cell else cell["input"]
+            yield source if isinstance(source, str) else "".join(source)
+
+
+def _python_of(cell: list[str]) -> list[str]:
+    """The lines of a cell without those that only IPython understands.
+
+    What is Python as it stands is left alone: `%b` may go on with an expression of the line before.
+    """
+    if not any(_MAGIC.match(line) or _HELP.match(line) for line in cell):
+        return cell
+    first = next((line for line in cell if line.strip()), "")
+    if first.lstrip().startswith("%%") and not _RUNS_PYTHON.match(first):
+        return [_commented(line) for line in cell]
+    if _is_tree("\n".join(cell)):
+        return cell
+    found: list[str] = []
+    goes_on = False  # the shell's command of the line before, behind a backslash
+    for line in cell:
+        is_magic = _MAGIC.match(line) is not None
+        is_help = _HELP.match(line) is not None and _QUOTES.search(line) is None
+        if goes_on:
+            found.append(f"# {line.lstrip()}")
+        else:
+            found.append(_commented(line) if is_magic or is_help else line)
+        goes_on = (goes_on or is_magic) and line.rstrip().endswith("\\")
+    return found
+
+
+def _is_tree(code: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def shell_lines(content: str) -> Iterator[tuple[int, int, str]]:
@@ -51,10 +98,8 @@ def shell_lines(content: str) -> Iterator[tuple[int, int, str]]:
     Raises:
         ValueError, KeyError, TypeError: for a file that is no notebook.
     """
-    cells = (c for c in json.loads(content)["cells"] if c["cell_type"] == "code")
-    for number, cell in enumerate(cells, 1):
-        source = cell["source"]
-        lines = (source if isinstance(source, str) else "".join(source)).split("\n")
+    for number, source in enumerate(_code_cells(content), 1):
+        lines = source.split("\n")
         is_script = _SCRIPT.match(lines[0]) is not None
         if lines[0].lstrip().startswith("%%") and not is_script:
             continue
@@ -108,9 +153,12 @@ def _lines(notebook: NotebookText) -> Iterator[tuple[str, int]]:
         yield line, cell
 
 
-# `%magic`, `!command`, `?name`, `name?`, `x = !command`; not `% b` or `!= b` of a longer line.
-_MAGIC = re.compile(r"\s*(%%?[A-Za-z]|!(?!=)|\?{1,2}\w|[\w.]+\?{1,2}\s*$|[\w, ]+=\s*[!%])")
-
+# `%magic`, `!command`, `x = !command`; not `% b` or `!= b` of a longer line.
+_MAGIC = re.compile(r"\s*(%%?[A-Za-z]|!(?!=)|[\w, .\[\]'\"]+=\s*(?:!|%%?[A-Za-z]))")
+# `?name`, `name??`, `model.layers[0]?`, `torch.*load*?`: a line that ends so is no Python.
+_HELP = re.compile(r"\s*(?:\?{1,2}\s*[\w%*.]|[^#\s].*\?\s*;?\s*(?:#.*)?$)")
+_TIMED = re.compile(r"(?P<indent>\s*)%(?:time|timeit|prun|memit)\s+(?:-\w+\s*\d*\s+)*(?=\w)")
+_QUOTES = re.compile(r"\"\"\"|'''")
 
 # Magics of a whole cell that only time it, or keep what it prints: below stands Python.
 _RUNS_PYTHON = re.compile(
@@ -123,7 +171,13 @@ _SCRIPT = re.compile(r"\s*%%(?:bash|sh|!|sx|system|script\s+(?:\S*/)?(?:ba|z)?sh
 
 
 def _commented(line: str) -> str:
-    """A comment; an indented line stays a statement, so that its block is not empty."""
+    """A comment; an indented line stays a statement, so that its block is not empty.
+
+    What `%time` and its like run is Python, and stays.
+    """
+    timed = _TIMED.match(line)
+    if timed is not None and _is_tree(line[timed.end() :]):
+        return f"{timed['indent']}{line[timed.end() :]}"
     code = line.lstrip()
     indent = line[: len(line) - len(code)]
     return f"{indent}pass  # {code}" if indent else f"# {code}"
