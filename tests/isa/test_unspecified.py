@@ -149,3 +149,26 @@ def test_branching_on_a_tensor_asks_whether_there_is_one():
     assert nki.simulate(kernel, target="trn2")(x).all()
     with pytest.warns(UnspecifiedWarning, match=r"branching on scale.*is not None"):
         assert not nki.simulate(kernel, target="trn2")(x, zeros).any()
+
+
+def test_scatters_of_two_cores_that_meet_in_a_row():
+    """Padding goes to one row in public kernels (nki-library 2.29, core/moe); nobody reads it."""
+
+    def kernel(data, numbers):
+        out = nl.ndarray((4, 2), data.dtype, buffer=nl.shared_hbm)
+        core = nl.program_id(0)
+        index, tile = nl.load(numbers[2 * core : 2 * core + 2]), nl.load(data)
+        nisa.tensor_scalar(tile, tile, nl.multiply, 1.0 + core)
+        nisa.dma_copy(out.vector_select(0, index), tile)
+        return out
+
+    def run(*rows: int) -> np.ndarray:
+        numbers = np.array(rows, np.int32)[:, None]
+        return np.asarray(nki.simulate(kernel, target="trn2")[2](data, numbers))
+
+    data = np.ones((2, 2), np.float32)
+    assert run(0, 1, 2, 3)[:, 0].tolist() == [1, 1, 2, 2]
+    with pytest.warns(UnspecifiedWarning) as caught:
+        found = run(0, 3, 1, 3)
+    assert found[:2, 0].tolist() == [1, 2]
+    assert any("rows that both cores write" in str(one.message) for one in caught)

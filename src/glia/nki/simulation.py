@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -248,6 +248,7 @@ def _check_again(
         addresses = {member: witness.addresses for member, witness in seen.witnesses.items()}
         checked = check_shared(list(streams.values()), addresses)
         seen.notes.check(checked.twins)
+        _warn_of_clashes(pair for pair in checked.clashes if seen.notes.differ(pair))
         left_out += map(NkiTensor.whole, checked.left_out)
     kernel = next(iter(tracers.values())).kernel
     for text in dict.fromkeys(map(repr, left_out)):
@@ -257,6 +258,23 @@ def _check_again(
             "fill the tensor first, or leave them unread",
             UnspecifiedWarning,
             *kernel.place,
+        )
+
+
+def _warn_of_clashes(clashes: Iterable[Twins]) -> None:
+    """Rows that scatters of two cores both wrote: undefined, harmless where nobody reads them."""
+    places = {
+        (made.file, made.line, other.file, other.line): made.op
+        for made, other in (pair.instructions for pair in clashes)
+    }
+    for (file, line, other_file, other_line), op in places.items():
+        warnings.warn_explicit(
+            f"{op} scattering: got rows that both cores write, without order and with different "
+            f"values ({os.path.basename(other_file)}:{other_line}), expected rows of its own; what "
+            "they hold is undefined: leave them unread, or put nisa.core_barrier between the two",
+            UnspecifiedWarning,
+            file,
+            line,
         )
 
 

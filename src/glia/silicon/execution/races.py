@@ -34,11 +34,14 @@ class Checked(NamedTuple):
     """What streams that fit together leave to be seen.
 
     `twins` are writes that two cores make alike, whose values the machine must find equal;
-    `left_out` results of which the run wrote only a part, at run-time addresses.
+    `left_out` results of which the run wrote only a part, at run-time addresses; `clashes` scatters
+    of two cores that met in a row. As in one scatter that writes a row twice, the row is undefined:
+    public kernels send padding to such a row (nki-library 2.29, core/moe).
     """
 
     twins: tuple[Twins, ...] = ()
     left_out: tuple[Storage, ...] = ()
+    clashes: tuple[Twins, ...] = ()
 
 
 def shared_keys(stream: Stream) -> dict[int, Key]:
@@ -70,7 +73,7 @@ def check_shared(
         else:
             checker.touch(*event)
     checker.check_outputs(streams)
-    return Checked(tuple(checker.twins), tuple(checker.left_out))
+    return Checked(tuple(checker.twins), tuple(checker.left_out), tuple(checker.clashes))
 
 
 def _match(streams: Sequence[Stream]) -> None:
@@ -118,6 +121,7 @@ class _Checker:
         }
         self.twins: list[Twins] = []
         self.left_out: list[Storage] = []
+        self.clashes: list[Twins] = []
 
     def meet(self, meeting: Meeting) -> None:
         """All that the members did before is before all that they do after."""
@@ -265,10 +269,13 @@ class _Checker:
         for rival in recent.rivals(mine, clock):
             if self._barriers.order(rival.member, rival.made, member, made):
                 continue
-            if not recent.harmless(mine, rival):
+            pair = Twins((rival.member, member), (rival.made, made))
+            if mine.writes and rival.writes and pair.scatter:
+                self.clashes.append(pair)
+            elif not recent.harmless(mine, rival):
                 raise _race(mine, rival)
-            if mine.writes and mine.tag == rival.tag:
-                self.twins.append(Twins((rival.member, member), (rival.made, made)))
+            elif mine.writes and mine.tag == rival.tag:
+                self.twins.append(pair)
         recent.add(mine)
 
     def check_outputs(self, streams: Sequence[Stream]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from glia.core.errors import KernelError
 from glia.isa.launch.located import located
 from glia.isa.stream import Instruction
+from glia.isa.tensors.addressing import Rows
 from glia.silicon.execution.binding import Hbm, Step
 from glia.silicon.execution.witness import WatchedStep
 from glia.silicon.meetings import Member
@@ -26,6 +27,14 @@ class Twins:
 
     members: tuple[Member, Member]
     instructions: tuple[Instruction, Instruction]
+
+    @property
+    def scatter(self) -> bool:
+        """True when both pick their rows at run time."""
+        return all(
+            any(isinstance(view.indirection, Rows) for view in made.writes)
+            for made in self.instructions
+        )
 
 
 class NotingStep:
@@ -73,12 +82,16 @@ class Notes:
             KernelError: with the lines of both.
         """
         for pair in twins:
-            sums = [
-                self.of(member).get(made.index)
-                for member, made in zip(pair.members, pair.instructions, strict=True)
-            ]
-            if sums[0] != sums[1]:
+            if self.differ(pair):
                 raise _differ(pair)
+
+    def differ(self, pair: Twins) -> bool:
+        """True when the two wrote different values."""
+        one, other = (
+            self.of(member).get(made.index)
+            for member, made in zip(pair.members, pair.instructions, strict=True)
+        )
+        return one != other
 
 
 def _differ(pair: Twins) -> KernelError:
