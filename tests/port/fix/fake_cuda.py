@@ -17,6 +17,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+import torch._dynamo  # its tables hold torch.cuda's own functions, so it is imported before
 import torch.distributed as dist
 
 from port.fix.fake_tensors import Call, Devices, device_text, is_cuda, put
@@ -48,13 +49,25 @@ class _Recorded:
         return self._name
 
 
-def _recorder(calls: list[Call], name: str, result: Any = None) -> Any:
+def _recorder(calls: list[Call], name: str, result: Any = None, like: Any = None) -> Any:
+    """Writes its calls down; as `like` names its arguments, where that is given."""
+    names = inspect.signature(like) if like is not None else None
+
     def call(*args: Any, **kwargs: Any) -> Any:
+        if names is not None:
+            bound = names.bind(*args, **kwargs)
+            bound.apply_defaults()
+            args, kwargs = (), _one_spelling(bound.arguments)
         shown = tuple((k, _shown(v)) for k, v in sorted(kwargs.items()))
         calls.append((name, tuple(map(_shown, args)), shown))
         return result() if callable(result) else result
 
     return call
+
+
+def _one_spelling(named: dict[str, Any]) -> dict[str, Any]:
+    is_number = type(named.get("device")) is int
+    return {**named, "device": device_text(named["device"])} if is_number else named
 
 
 def _shown(value: Any) -> Any:
@@ -72,20 +85,26 @@ def _shown(value: Any) -> Any:
 def fake_cuda() -> Iterator[list[Call]]:
     """A machine with two devices of CUDA; what is called there fills the list."""
     calls: list[Call] = []
-    flags = _flags()
+    flags = get_flags()
     with contextlib.ExitStack() as stack:
         patches = {f"torch.cuda.{k}": v for k, v in {**_all(calls), **_known(calls)}.items()}
         for path, value in {**patches, **_elsewhere(calls)}.items():
             stack.enter_context(mock.patch(path, value, create=True))
         stack.enter_context(Devices(calls))
+        stack.callback(set_flags, flags)
         yield calls
-        calls.append(("flags", *_flags()))
-    _set_flags(flags)
+        calls.append(("flags", *get_flags()))
 
 
 def _all(calls: list[Call]) -> dict[str, Any]:
     """Every function of torch.cuda that the next list does not know."""
     found = {}
+    state = torch.get_rng_state()
+    results = {
+        "get_rng_state": lambda: state,
+        "get_rng_state_all": lambda: [state, state],
+        **_SMALL,
+    }
     for module in _SUBMODULES:
         owner = getattr(torch.cuda, module.rstrip("."), torch.cuda)
         for name in dir(owner):
@@ -93,7 +112,7 @@ def _all(calls: list[Call]) -> dict[str, Any]:
             own = (getattr(value, "__module__", None) or "").startswith("torch.cuda")
             if inspect.isfunction(value) and own and not name.startswith("_"):
                 path = name if module in ("memory.", "random.") else f"{module}{name}"
-                found[f"{module}{name}"] = _recorder(calls, path, _SMALL.get(name))
+                found[f"{module}{name}"] = _recorder(calls, path, results.get(name), value)
     return found
 
 
@@ -109,7 +128,6 @@ _SMALL: dict[str, Any] = {
 
 def _known(calls: list[Call]) -> dict[str, Any]:
     """What has a state, or gives something that is used further."""
-    state = torch.get_rng_state()
     current = _Recorded(calls, "current stream", query=True)
     streams, events = iter(range(100)), iter(range(100))
 
@@ -128,9 +146,7 @@ def _known(calls: list[Call]) -> dict[str, Any]:
         "is_initialized": lambda: True,
         "device_count": lambda: 2,
         "current_device": _recorder(calls, "current_device", 0),
-        "get_rng_state": _recorder(calls, "get_rng_state", lambda: state),
-        "get_rng_state_all": _recorder(calls, "get_rng_state_all", lambda: [state, state]),
-        "device": _recorder(calls, "device", lambda: _Recorded(calls, "device")),
+        "device": _device_class(calls),
         "stream": _recorder(calls, "stream", lambda: _Recorded(calls, "in stream")),
         "current_stream": _recorder(calls, "current_stream", lambda: current),
         "default_stream": _recorder(calls, "default_stream", lambda: current),
@@ -145,6 +161,22 @@ def _known(calls: list[Call]) -> dict[str, Any]:
         "amp.common.amp_definitely_not_available": lambda: False,
         **{f"{kind}Tensor": _typed(calls, f"{kind}Tensor") for kind in _TYPES},
     }
+
+
+def _device_class(calls: list[Call]) -> type:
+    """`torch.cuda.device`: PyTorch itself asks whether something is one."""
+
+    class Block:
+        def __init__(self, device: Any) -> None:
+            calls.append(("device", device_text(device)))
+
+        def __enter__(self) -> None:
+            calls.append(("device.enter",))
+
+        def __exit__(self, *_: object) -> None:
+            calls.append(("device.exit",))
+
+    return Block
 
 
 class _Event(_Recorded):
@@ -162,6 +194,7 @@ def _typed(calls: list[Call], name: str) -> Any:
         calls.append((f"cuda.{name}", tuple(map(_shown, args))))
         return put(getattr(torch, name)(*args), "cuda:0")
 
+    make.__name__ = name
     return make
 
 
@@ -187,7 +220,8 @@ def _elsewhere(calls: list[Call]) -> dict[str, Any]:
         return real_ddp(module, **plain)
 
     def load(file: Any, map_location: Any = None, **options: Any) -> Any:
-        calls.append(("load", str(map_location)))
+        place = "function" if callable(map_location) else str(map_location)
+        calls.append(("load", place))
         return real_load(file, map_location=map_location, **options)
 
     def compile_model(model: Any = None, *, backend: str = "inductor", **options: Any) -> Any:
@@ -199,6 +233,10 @@ def _elsewhere(calls: list[Call]) -> dict[str, Any]:
             calls.append(("DataLoader", pin_memory))
             super().__init__(*args, **options)
 
+    def default_type(kind: Any) -> None:
+        name = kind.rpartition(".")[2] if isinstance(kind, str) else kind.__name__
+        calls.append(("set_default_tensor_type", name))
+
     return {
         "torch.Tensor.record_stream": record_stream,
         "torch.distributed.init_process_group": init,
@@ -206,7 +244,7 @@ def _elsewhere(calls: list[Call]) -> dict[str, Any]:
         "torch.load": load,
         "torch.compile": compile_model,
         "torch.utils.data.DataLoader": Loader,
-        "torch.set_default_tensor_type": _recorder(calls, "set_default_tensor_type"),
+        "torch.set_default_tensor_type": default_type,
         **_casting(calls),
     }
 
@@ -262,7 +300,7 @@ def _casts(device: str) -> tuple[Any, ...]:
         )
 
 
-def _flags() -> tuple[bool, ...]:
+def get_flags() -> tuple[bool, ...]:
     cudnn = torch.backends.cudnn
     matmul = torch.backends.cuda.matmul
     return (
@@ -270,7 +308,7 @@ def _flags() -> tuple[bool, ...]:
     )  # fmt: skip
 
 
-def _set_flags(flags: tuple[bool, ...]) -> None:
+def set_flags(flags: tuple[bool, ...]) -> None:
     cudnn = torch.backends.cudnn
     cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32 = flags[:4]
     torch.backends.cuda.matmul.allow_tf32 = flags[4]

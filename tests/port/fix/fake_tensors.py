@@ -73,6 +73,8 @@ class Devices(TorchFunctionMode):
         if func is torch.Tensor.pin_memory:
             self.calls.append(("pin_memory", tuple(args[0].shape)))
             return args[0]
+        if name == "_parse_to" and args and type(args[0]) is int:
+            args = (f"cuda:{args[0]}", *args[1:])
         if func is torch.device or name == "_parse_to":
             return func(*args, **kwargs)  # nothing is put there yet; Module.to moves by Tensor.to
         return self._called(func, name, args, kwargs)

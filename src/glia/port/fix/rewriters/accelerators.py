@@ -38,6 +38,8 @@ def call_accelerator(hit: Hit) -> Fix | Refusal | None:
 @rewrites("C139", share="yes")
 def give_number(hit: Hit) -> Fix | Refusal | None:
     """`x.to(rank)`, `device=0`."""
+    if hit.call is not None and hit.module.dotted(hit.call.func).startswith("torch.cuda."):
+        return None  # its likeness takes numbers, and needs none elsewhere
     value = hit.node.value if isinstance(hit.node, ast.keyword) else hit.argument("device", 0)
     if value is None:
         return NOT_CALLED

@@ -141,7 +141,8 @@ def _has_number(hit: Hit) -> bool:
             return True
         index = _named_by(index)
     name = getattr(index, "attr", getattr(index, "id", ""))
-    return isinstance(index, ast.Constant) or bool(_NUMBER.search(name.lower()))
+    is_number = isinstance(index, ast.Constant) and isinstance(index.value, int)
+    return is_number or bool(_NUMBER.search(name.lower()))
 
 
 def _named_by(node: ast.Call | ast.Subscript | ast.BinOp) -> ast.expr:

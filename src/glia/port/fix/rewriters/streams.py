@@ -16,6 +16,7 @@ _STREAMS = {
     "torch.cuda.stream": "stream",
     "torch.cuda.current_stream": "current_stream",
 }
+_METHODS = ("wait_stream", "wait_event", "record_stream")
 _RANGES = {
     "torch.cuda.nvtx.range": "trace_range",
     "torch.cuda.nvtx.range_push": "trace_push",
@@ -43,7 +44,7 @@ def use_stream(hit: Hit) -> Fix | Refusal | None:
     """`torch.cuda.current_stream()`, `a.wait_stream(b)`, `x.record_stream(s)`."""
     if hit.kind == "method":
         call = hit.call
-        if call is None or len(call.args) != 1 or call.keywords:
+        if hit.key not in _METHODS or call is None or len(call.args) != 1 or call.keywords:
             return NOT_CALLED
         if not isinstance(hit.node, ast.Attribute) or isinstance(call.args[0], ast.Starred):
             return NOT_CALLED

@@ -59,6 +59,11 @@ def wait_stream(waiting: Any, other: Any) -> None:
     waiting.wait_stream(other)  # glia: ignore[C025] its streams do nothing without CUDA
 
 
+def wait_event(waiting: Any, event: Any) -> None:
+    """`waiting.wait_event(event)`."""
+    waiting.wait_event(event)  # glia: ignore[C025] its streams do nothing without CUDA
+
+
 def record_stream(tensor: Any, which: Any) -> None:
     """Tell CUDA's allocator that a stream uses the tensor."""
     if kind() == _CUDA:
