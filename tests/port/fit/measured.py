@@ -10,6 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import ProfilerActivity, profile
 
 from glia.port.fit.torch_counter import peak_of, swapped
+from glia.port.fit.torch_inputs import example_inputs
 
 
 def allocator_peak(
@@ -54,6 +55,20 @@ def counted_peak(
     with mode, swapped(module, fake):
         kwargs = {name: torch.zeros(shape, dtype=kind) for name, (shape, kind) in inputs.items()}
         return peak_of(module, lambda: module(**kwargs), backward=backward)
+
+
+def prefill_peak(module: torch.nn.Module, batch: int, seq: int, dtype: torch.dtype) -> int:
+    """The peak of a forward pass without gradients, run in `dtype` without data."""
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+    def fake(tensor: torch.Tensor) -> torch.Tensor:
+        kind = dtype if tensor.is_floating_point() else tensor.dtype
+        return torch.empty(tuple(tensor.shape), dtype=kind)
+
+    module.train(False)
+    with mode, swapped(module, fake):
+        kwargs = example_inputs(module, batch, seq, dtype, train=False)
+        return peak_of(module, lambda: module(**kwargs), backward=False)
 
 
 def ids(batch: int, seq: int) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:

@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cost.memory import zoo
-from glia.cost.memory.activations import inference_activations, training_activations
+from glia.cost.memory.activations import training_activations
 from glia.cost.memory.config import Config
 from glia.cost.memory.families.table import read_architecture
+from glia.cost.memory.forward import inference_activations
 from glia.cost.memory.kept import Batch
 from glia.cost.memory.kv_cache import CacheShape, cache_bytes
-from port.fit.measured import allocator_peak, counted_peak, ids
+from port.fit.measured import allocator_peak, counted_peak, ids, prefill_peak
 
 SEQ, BATCH = 48, 2
 BYTES = {torch.float32: 4, torch.bfloat16: 2}
@@ -92,10 +93,23 @@ def test_odd_sizes(family, data):
     assert counted(config, dtype, batch, seq) == pytest.approx(measured, rel=0.1)
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "mistral"])
+RECOMPUTED = (
+    "llama",
+    "qwen3",
+    "gpt2",
+    "mistral",
+    "gemma2",
+    "gpt_neox",
+    "falcon",
+    "starcoder2",
+    "distilbert",
+)
+
+
+@pytest.mark.parametrize("family", RECOMPUTED)
 def test_recomputed_layers(family):
     sizes = zoo.sizes_of(family, 96, 256, 8, 4, 2, 24, 400)
-    config, module = zoo.make(family, sizes)
+    config, module = zoo.make(family, sizes, zoo.HEADS.get(family, ""))
     module.activation_checkpointing_enable()
     measured = counted_peak(module, ids(BATCH, SEQ), torch.float32)
     found = counted(config, torch.float32, checkpointing="layer")
@@ -111,16 +125,35 @@ def test_a_window_that_cuts_needs_a_mask():
         assert counted(config, torch.float32) == pytest.approx(measured, rel=0.05)
 
 
-@pytest.mark.parametrize("family", ["llama", "mistral", "gpt2", "bert", "opt"])
-def test_forward_passes(family):
-    sizes = zoo.sizes_of(family, 96, 400, 3, 4, 2, 24, 2000)
+# Wide attention, wide feed-forward, long sequences (scores), and ordinary proportions.
+SERVED = {
+    "attention": (256, 64, 8, 4, 32, 300, 64),
+    "feed-forward": (128, 2000, 8, 4, 16, 300, 64),
+    "scores": (64, 64, 8, 4, 8, 300, 400),
+    "ordinary": (256, 1024, 8, 2, 32, 2000, 100),
+}
+
+
+@pytest.mark.parametrize("shape", SERVED)
+@pytest.mark.parametrize("family", [f for f in zoo.FAMILIES if f != "vit"])
+def test_forward_passes(family, shape):
+    """The peak of a prefill, logits of the last position, beside the cache."""
+    h, i, heads, kv, head_dim, vocab, seq = SERVED[shape]
+    sizes = zoo.sizes_of(family, h, i, 3, heads, kv, head_dim, vocab)
+    for key in ("max_position_embeddings", "n_positions"):
+        if key in sizes:
+            sizes[key] = 512
     config, module = zoo.make(family, sizes, zoo.HEADS.get(family, ""))
-    tokens = {"input_ids": ((BATCH, SEQ), torch.long)}
-    measured = counted_peak(module, tokens, torch.float32, backward=False)
     model = read(config)
-    _, cached = cache_bytes(model.layers, CacheShape(BATCH, SEQ, SEQ, 4))
-    found = inference_activations(model, Batch(BATCH, SEQ, 4), SEQ) + cached
-    assert found == pytest.approx(measured, rel=0.1)
+    for dtype in (torch.float32, torch.bfloat16):
+        measured = prefill_peak(module, BATCH, seq, dtype)
+        shape_of = Batch(BATCH, seq, BYTES[dtype])
+        found = inference_activations(model, shape_of, 1 if model.is_causal else seq)
+        if any(layer.is_decoder for layer in model.layers):
+            found += cache_bytes(model.layers, CacheShape(BATCH, seq, seq, BYTES[dtype]))[0]
+        # A narrow stream of 64 numbers: the router's small tables are a tenth of the peak.
+        is_small = family == "qwen2_moe" and shape == "scores"
+        assert found == pytest.approx(measured, rel=0.12 if is_small else 0.1), dtype
 
 
 def test_parallelism_divides_what_it_can():

@@ -21,6 +21,10 @@ Split = Literal["all", "heads", "kv", "width", "vocab"]
 Kind = Literal["model", "float32", "widened", "narrow", "byte"]
 
 
+# How queries and keys are rotated: not as whole heads, in the model's format, in float32.
+Rotary = Literal["", "model", "wide", "copied"]
+
+
 @dataclass(frozen=True, slots=True)
 class Weight:
     """`copies` parameter tensors of one shape. `kv_elements` of each belong to KV heads.
@@ -97,6 +101,36 @@ class Attention:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """What one layer holds at the moments of a forward pass without gradients.
+
+    Pairs are for float32 and for a narrower format. `inner`: numbers per token of the feed-forward,
+    which tensor parallelism divides; `streams`: how often the stream exists beside them, and
+    `attention_streams` beside attention. `num_sent`: copies of the tokens that go to experts, and
+    `result_copies` of their results. `rotary`: whole heads are rotated in the model's format, in
+    float32 (`wide`) or in float32 copies. `score_bytes`: bytes per score, 0 where one kernel makes
+    them, with `num_masks` and `queries` copies beside them; `lingering` scores live on in a
+    variable, `is_bias` says that all sequences share them.
+    """
+
+    inner: float
+    streams: int = 3
+    attention_streams: int = 2
+    num_sent: int = 0
+    result_copies: tuple[int, int] = (4, 6)
+    rotary: Rotary = "model"
+    is_fused: bool = False
+    copies_output: bool = False
+    has_head_norms: bool = False
+    has_post_norms: bool = False
+    score_bytes: tuple[float, float] = (0.0, 0.0)
+    num_masks: int = 1
+    queries: tuple[int, int] = (3, 3)
+    lingering: int = 0
+    is_bias: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One layer. `widths` are those of its feed-forwards, which tensor parallelism divides.
 
@@ -111,6 +145,7 @@ class Layer:
     is_decoder: bool = True
     is_gated: bool = False
     is_written: bool = False
+    forward: Forward = Forward(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +171,8 @@ class Architecture:
     how many numbers the head gives per position (0: no head); `pools` says that it looks at one
     position only, `loss_is_wide` that logits become float32 before the loss. `num_positions` is
     the longest sequence, None where nothing limits it. `tokens_per_sample` is set when the input
-    has a fixed length (images). `traced` replaces the count of activations.
+    has a fixed length (images). `num_embeddings` are the tables of tokens and positions whose
+    results live through the pass. `traced` replaces the count of activations.
     """
 
     family: str
@@ -150,6 +186,7 @@ class Architecture:
     loss_is_wide: bool = True
     num_positions: int | None = None
     tokens_per_sample: int | None = None
+    num_embeddings: int = 1
     is_causal: bool = True
     dtype: str = "float32"
     quantisation: str = ""

@@ -15,12 +15,9 @@ from glia.core.dtypes import dtype
 from glia.core.figures import Estimate, Figure, exact
 from glia.core.fit_records import MemoryLedger, MemoryLine, Plan
 from glia.core.units import format_quantity
-from glia.cost.memory.activations import (
-    Checkpointing,
-    inference_activations,
-    training_activations,
-)
+from glia.cost.memory.activations import Checkpointing, training_activations
 from glia.cost.memory.architecture import Architecture, Block, Weight
+from glia.cost.memory.forward import inference_activations
 from glia.cost.memory.kept import Batch
 from glia.cost.memory.kv_cache import CacheShape, cache_bytes
 from glia.cost.memory.optimizers import OPTIMIZERS, state_bytes

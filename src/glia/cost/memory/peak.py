@@ -23,7 +23,10 @@ def with_peak(
     kept: float,
     recomputed: float,
 ) -> Activations:
-    """`kept` and the logits, with the largest moment on top; `recomputed` is one layer in full."""
+    """`kept` and the logits, with the largest moment on top; `recomputed` is one layer in full.
+
+    When layers are recomputed the head is done, and the layer's input is kept already.
+    """
     positions = batch.num_sequences if architecture.pools else batch.num_tokens
     logits = positions * architecture.num_logits / batch.degree
     wide = _FLOAT32_BYTES if architecture.loss_is_wide else batch.itemsize
@@ -36,6 +39,9 @@ def with_peak(
     in_layer = max((_layer_peak(architecture, layer, batch) for layer in distinct), default=0.0)
     # Both gradients of the shared matrix and their sum; an encoder's layers wait beside them.
     at_end = 3 * tied - kept + min(kept, _encoder_bytes(architecture, layers, batch))
+    if recomputed:
+        stream = float(architecture.hidden * batch.num_tokens * batch.itemsize)
+        recomputed -= stream + kept_bytes(architecture.head, batch, 1)
     return Activations(kept + held, max(in_loss, in_head, recomputed + in_layer + tied, at_end))
 
 

@@ -1,6 +1,7 @@
 """A user's own module: its exact parameters, and its peaks on its own example inputs.
 
-It runs without data; code that looks at values runs on its real inputs instead.
+It runs without data first, which costs nothing. What is small, and code that looks at values, then
+runs on its real inputs under the allocator's record, because kernels take memory of their own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from torch.utils import _pytree as pytree
 
 from glia.cost.memory.architecture import Architecture, Block, Traced, Weight
 from glia.frontends.load import LoadedModel
-from glia.port.fit.torch_counter import fake_mode, peak_of, swapped
+from glia.port.fit.torch_counter import allocator_peak, fake_mode, peak_of, swapped
+
+MAX_REAL_BYTES = 2**31  # beyond that a step may take minutes, and the memory of this machine
 
 
 def trace_module(loaded: LoadedModel) -> Architecture:
@@ -56,13 +59,18 @@ def _peak(loaded: LoadedModel, *, backward: bool) -> tuple[int | None, str]:
     with _restored(loaded.module), _gradients(loaded.module, backward):
         loaded.module.train(backward)
         try:
-            return _fake_peak(loaded, backward), ""
+            counted = _fake_peak(loaded, backward)
         except Exception:  # whatever the user's code raises when it runs without data
             return _real_peak(loaded, backward)
+        weights = sum(p.nbytes for p in loaded.module.parameters())
+        if counted + (2 if backward else 0) * weights > MAX_REAL_BYTES:
+            return counted, ""
+        real, _ = _real_peak(loaded, backward)
+        return counted if real is None else real, ""
 
 
 def _real_peak(loaded: LoadedModel, backward: bool) -> tuple[int | None, str]:
-    """The peak of a real run on its example inputs, for code that looks at values."""
+    """The peak of a real run on its example inputs; the module is as before afterwards."""
     gradients = [(p, p.grad) for p in loaded.module.parameters()]
     buffers = [(b, b.clone()) for b in loaded.module.buffers()]
     try:
@@ -70,7 +78,8 @@ def _real_peak(loaded: LoadedModel, backward: bool) -> tuple[int | None, str]:
             filled: Any = torch.zeros_like(parameter) if parameter.requires_grad else None
             parameter.grad = filled
         module, args, kwargs = loaded.module, loaded.args, loaded.kwargs
-        return peak_of(module, lambda: module(*args, **kwargs), backward=backward), ""
+        with torch.random.fork_rng(devices=[]):
+            return allocator_peak(lambda: module(*args, **kwargs), backward=backward), ""
     except Exception as error:  # the user's code
         text = " ".join(str(error).split())[:200]
         return None, f"its code does not run here: {type(error).__name__}: {text}"

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 from glia.core.errors import ModelError
 from glia.cost.memory import blocks
-from glia.cost.memory.architecture import Architecture, Attention, Block, Layer, Weight, joined
+from glia.cost.memory.architecture import (
+    Architecture,
+    Attention,
+    Block,
+    Forward,
+    Layer,
+    Weight,
+    joined,
+)
 from glia.cost.memory.config import Config
 from glia.cost.memory.families.common import Head, head_of, lm_head, unknown_part
 
@@ -75,7 +83,14 @@ def _layer(sizes: _Sizes, qkv_bias: bool = True) -> Layer:
         ]
     )
     spec = Attention(heads, heads, head_dim, head_dim)
-    return Layer(block, (spec,), (sizes.width,), 2 * sizes.width, is_decoder=False)
+    is_post = sizes.config.model_type != "vit"  # norms behind the branches: one stream less
+    run = Forward(
+        2.0 * sizes.width,
+        streams=2 if is_post else 3,
+        rotary="",
+        has_post_norms=is_post,
+    )
+    return Layer(block, (spec,), (sizes.width,), 2 * sizes.width, is_decoder=False, forward=run)
 
 
 def read_bert(config: Config) -> Architecture:

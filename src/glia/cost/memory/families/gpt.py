@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from glia.core.errors import ModelError
 from glia.cost.memory import blocks
-from glia.cost.memory.architecture import Architecture, Attention, Block, Layer, Weight, joined
+from glia.cost.memory.architecture import (
+    Architecture,
+    Attention,
+    Block,
+    Forward,
+    Layer,
+    Weight,
+    joined,
+)
 from glia.cost.memory.config import Config
 from glia.cost.memory.families.common import (
     embedding,
@@ -75,7 +83,8 @@ def _built(
     spec = Attention(shape.num_heads, shape.num_kv_heads, shape.head_dim, shape.head_dim)
     # The gradient of BLOOM's own GELU takes six steps in Python.
     steps = 6 if config.model_type == "bloom" else 2
-    layer = Layer(block, (spec,), (shape.width,), steps * shape.width)
+    run = _forward(config, shape)
+    layer = Layer(block, (spec,), (shape.width,), steps * shape.width, forward=run)
     top += blocks.residual("final norm", shape.hidden)
     head = head_of(config, shape.vocab, "lm")
     if head.kind == "lm":
@@ -90,8 +99,33 @@ def _built(
         embedding=embedding(shape.vocab, shape.hidden) + first,
         head=top,
         num_logits=head.num_logits,
+        num_embeddings=2 if config.model_type in ("gpt2", "opt") else 1,
         pools=head.kind == "classes",
         num_positions=shape.num_positions,
+    )
+
+
+# Steps of a feed-forward's function that live at once; its input and result for most.
+_STEPS = {"gelu_new": 4.0, "gelu_fast": 5.0}
+_SCORE_BYTES = {"falcon": (8.0, 8.0), "bloom": (16.0, 14.0)}
+_STREAMS = {"gpt2": 4, "opt": 2}
+
+
+def _forward(config: Config, shape: _Shape) -> Forward:
+    """What a layer holds in a forward pass."""
+    kind = config.model_type
+    default = "gelu_new" if kind in ("gpt2", "phi") else ""
+    function = config.text("activation_function", "hidden_act", default=default)
+    inner = 5.0 if kind == "bloom" else _STEPS.get(function, 2.0)
+    return Forward(
+        inner * shape.width,
+        streams=_STREAMS.get(kind, 3),
+        rotary="model" if kind == "falcon" else "",
+        is_fused=kind in ("gpt2", "gpt_neox", "falcon", "bloom"),
+        copies_output=kind in ("gpt_neox", "phi"),
+        queries=(2, 8) if kind == "falcon" else (2, 2),
+        score_bytes=_SCORE_BYTES.get(kind, (0.0, 0.0)),
+        lingering=2 if kind == "bloom" else 0,
     )
 
 

@@ -8,6 +8,7 @@ from glia.cost.memory.architecture import (
     Architecture,
     Attention,
     Block,
+    Forward,
     Kept,
     Layer,
     joined,
@@ -71,7 +72,12 @@ def _layer(config: Config, sparse: bool) -> Layer:
         ]
     )
     spec = Attention(heads, heads, nope + rope, value, latent_size=rank + rope)
-    return Layer(block, (spec,), widths, inner, is_gated=True, is_written=True)
+    active = _active_experts(config) if sparse else 0
+    inside = max(4.0 * active * widths[0], 3.0 * widths[-1])
+    run = Forward(
+        inside, num_sent=active, rotary="", is_fused=True, queries=(3, 10), score_bytes=(8.0, 8.0)
+    )
+    return Layer(block, (spec,), widths, inner, is_gated=True, is_written=True, forward=run)
 
 
 def _attention(config: Config, hidden: int, heads: int) -> Block:

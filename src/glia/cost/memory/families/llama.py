@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glia.cost.memory import blocks
-from glia.cost.memory.architecture import Architecture, Attention, Block, Layer, Weight, joined
+from glia.cost.memory.architecture import (
+    Architecture,
+    Attention,
+    Block,
+    Forward,
+    Layer,
+    Rotary,
+    Weight,
+    joined,
+)
 from glia.cost.memory.config import Config
 from glia.cost.memory.families.common import (
     embedding,
@@ -27,7 +36,7 @@ class Traits:
     such key. `head_norms`: norms of queries and keys, per head (`head`) or over all (`full`).
     `norms` names the norms around attention and feed-forward: before (`pre`), after (`post`),
     both (`both`). `function` is the name under which `blocks.activation` knows a plain
-    feed-forward; empty: gated.
+    feed-forward; empty: gated. `is_narrow`: results of experts are summed in the model's format.
     """
 
     qkv_bias: bool = False
@@ -47,6 +56,7 @@ class Traits:
     windows: Callable[[Config, int], list[int | None]] | None = None
     copies_output: bool = False
     has_sinks: bool = False
+    is_narrow: bool = False
 
 
 def _no_windows(config: Config, num_layers: int) -> list[int | None]:
@@ -86,10 +96,14 @@ FAMILIES: Mapping[str, Traits] = {
     "mixtral": Traits(bias_key="", windows=windows_of, kv_default=8),
     "qwen2": _QWEN2,
     "qwen2_moe": Traits(
-        qkv_bias=True, output_bias=False, bias_key="qkv_bias", windows=_qwen_windows
+        qkv_bias=True,
+        output_bias=False,
+        bias_key="qkv_bias",
+        windows=_qwen_windows,
+        is_narrow=True,
     ),
     "qwen3": _QWEN3,
-    "qwen3_moe": _QWEN3,
+    "qwen3_moe": replace(_QWEN3, is_narrow=True),
     "gemma": Traits(norm="wide_rms", tied=True, windows=_no_windows),
     "gemma2": Traits(
         norm="wide_rms",
@@ -211,6 +225,39 @@ def _layer(
         (3 if is_gated else 2) * active * max(widths),
         is_gated=is_gated,
         is_written=traits.norm != "layer",
+        forward=_forward(traits, widths, active if sparse else 0, _is_capped(config, traits)),
+    )
+
+
+def _is_capped(config: Config, traits: Traits) -> bool:
+    return bool(traits.softcap_key and config.tree.get(traits.softcap_key))
+
+
+def _forward(traits: Traits, widths: tuple[int, ...], active: int, is_capped: bool) -> Forward:
+    """What a layer holds in a forward pass; `active` experts per token, 0: none."""
+    inner = (4.0 if traits.fused else 2.0 if traits.function else 3.0) * widths[0]
+    if active:  # gate and input of a token in one tensor, the function's result and the product
+        inner = max((9.0 if traits.has_sinks else 4.0) * active * widths[0], 3.0 * widths[-1])
+    is_plain = traits.norm == "layer" and not traits.is_parallel and not traits.function
+    has_shared = active > 0 and len(widths) > 1
+    streams = 2 if traits.norms == "post" else 5 if is_plain else 4 if has_shared else 3
+    rotary: Rotary = (
+        "wide" if traits.norms == "post" else "copied" if traits.is_parallel else "model"
+    )
+    return Forward(
+        inner,
+        streams=streams,
+        num_sent=active,
+        attention_streams=1 if traits.norms == "post" else 2,
+        result_copies=(5, 5) if traits.has_sinks else (4, 4) if traits.is_narrow else (4, 6),
+        rotary="" if traits.copies_output else rotary,
+        is_fused=traits.fused,
+        copies_output=traits.copies_output,
+        has_head_norms=traits.head_norms == "head",
+        has_post_norms=traits.norms == "both",
+        num_masks=2,
+        score_bytes=(12.0, 6.0) if traits.has_sinks else (8.0, 10.0) if is_capped else (0.0, 0.0),
+        lingering=1 if traits.has_sinks or is_capped else 0,
     )
 
 

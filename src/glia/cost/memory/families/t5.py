@@ -7,6 +7,7 @@ from glia.cost.memory.architecture import (
     Architecture,
     Attention,
     Block,
+    Forward,
     Kept,
     Layer,
     Weight,
@@ -81,6 +82,14 @@ def _layer(config: Config, is_decoder: bool, is_first: bool) -> Layer:
         is_decoder=is_decoder,
         is_gated=_is_gated(config),
         is_written=True,
+        forward=Forward(
+            (4.0 if _is_gated(config) else 2.0) * width,
+            rotary="",
+            score_bytes=(16.0, 8.0),
+            lingering=2,
+            is_bias=True,
+            queries=(0, 0),
+        ),
     )
 
 
