@@ -8,7 +8,7 @@ from glia.core.check_records import CodeFinding
 from glia.port.rules.table import RULES
 from port.accuracy import LABELLED, Outcome, Tally, labels_of, outcome_of, projects
 
-PARTS = ("open", "held_out", "fresh", "wide", "guards")
+PARTS = ("open", "held_out", "fresh", "wide", "again", "guards")
 
 
 @cache

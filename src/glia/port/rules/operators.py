@@ -29,6 +29,7 @@ from glia.port.rules.rule import (
 from glia.port.rules.sources import (
     EXPORT_PROBE,
     JAX_NEURON,
+    NO_SORT,
     TROUBLESHOOT,
     error_code,
     neuron_sdk,
@@ -128,19 +129,20 @@ RULES: tuple[Rule, ...] = (
         id="C092",
         title="integers are sorted or ranked",
         category="ops",
-        why="the compiler's TopK refuses integers",
+        why="the Neuron compiler refuses top-k of integers (NCC_EVRF013), and on trn2 every sort "
+        "(NCC_EVRF029, as reported)",
         triggers=(
             use("torch.topk", "torch.sort", "torch.argsort", when=of_integers),
             method("topk", "sort", "argsort", when=of_integers),
         ),
         on=per_family(
-            Advice("raises", "cast to float32 while ids stay below 2**24"),
+            Advice("raises", "topk of the values in float32, while ids stay below 2**24"),
             Advice("works", "leave it", "none"),
         ),
         bad="import torch\nids = torch.randint(0, 9, (4,))\ntop = torch.topk(ids, 2)\n",
         good="import torch\ntop = torch.topk(logits, 2)\nnames.sort()\n",
         grade="documented",
-        sources=(error_code("EVRF013"), EXPORT_PROBE),
+        sources=(error_code("EVRF013"), NO_SORT, EXPORT_PROBE),
     ),
     Rule(
         id="C093",
