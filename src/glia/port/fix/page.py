@@ -30,15 +30,30 @@ alone, and so is what a setting or a comment accepts (`glia check` says how).
 """
 _HELPER = """## The helper
 
-The new code calls `accel.py` (another name where that one is taken), a file of the project's own
-that has only the functions that are called, and imports nothing but PyTorch and Python's library.
-It stands at the top of the package, or beside the scripts. Where one file cannot be imported by
-all, the same whole file stands in each folder that needs one, so that whichever is found first
-serves everybody. A later run only adds functions that are missing; what the project changed stays.
-`ACCEL_DEVICE=cpu` in the environment overrides the choice of the device.
+The new code calls `accel.py` (`accel_device.py` where the project has or imports an `accel`), a
+file of the project's own that has only the functions that are called, and imports nothing but
+PyTorch and Python's library. It stands where every file that needs it finds it, however that file is
+loaded: at the top of a package, or in a folder of scripts. What is loaded how is read from the
+imports of all files around, tests and files outside of what is fixed too. Where no one place serves
+all, as few copies as possible stand in several, the same in name and text. A later run uses the
+helpers that are there and only adds functions that are missing, in the order that a fresh helper
+has them; what the project changed stays. A run on a part of a project uses a helper above it, and
+leaves files that need more of it. `ACCEL_DEVICE=cpu` in the environment overrides the choice of the
+device.
 
-A file that uses the helper imports it at its top, and PyTorch with it: also a file that imports
-PyTorch only inside functions.
+The helper is imported where the file imports PyTorch, never earlier: behind it at the top, inside
+the same `try` or `if`, or in the functions that import it or are given a tensor. So a file can be
+imported without PyTorch as before, and variables of the environment that are set in front of it
+still are. A place that would need it earlier is left, with that reason. An import of PyTorch's
+parts that nothing uses any more goes, unless another file takes the name from this one.
+
+## What is written
+
+`--write` puts all files in place or none: what fails half-way, or finds a file that has changed
+meanwhile or is read-only, leaves everything as it was. Links are not followed: a file is changed
+where it stands, and only inside of PATH. Submodules and other repositories inside are left alone.
+Names in the patch count from the top of the git tree; outside of git from PATH (so apply it with
+`git -C my_project apply`). Where PATH is one file, a new helper stands beside it.
 """
 _EVIDENCE = """## What must be known first
 
@@ -59,10 +74,11 @@ Look for these in the patch; each is a defect of glia, not of your code:
 - `.cuda()` of an object that a function is given, where its class has neither a `cuda` in the
   project nor a `.to`.
 - Code that is compiled by a name that reading does not follow (`getattr(torch.jit, "script")`).
-- A name that another file imports from this one (`from train import autocast`) goes with its import
-  when nothing here uses it any more.
-- A link is followed: the file it leads to is written.
-- A file that can do without PyTorch (`try: import torch`) imports the helper, which cannot.
+- A file that is loaded by a path that is put together at run time (`runpy`, `exec`, a plug-in):
+  such ways to load it are not seen, and the helper may not be found then.
+- `DEVICE = "cuda"` above `import torch` imports the helper there, when only imports, definitions
+  and constants stand between; one of those imports may set variables of the environment.
+- A test that replaces `train.autocast` replaces what `train` does not call any more.
 """
 _REWRITTEN = """## What is rewritten
 
