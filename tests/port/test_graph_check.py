@@ -225,6 +225,31 @@ def test_a_model_that_asks_for_cuda_is_looked_at_on_a_stand_in(check):
     assert not rules & {"G009", "G012"}  # nothing is said of the stand-in itself
 
 
+def test_what_watching_or_translating_does_not_bear_is_no_fault_of_the_model(check):
+    sparse = check(
+        forward(
+            "a = torch.sparse_coo_tensor(torch.tensor([[0, 1], [1, 0]]), torch.ones(2), (2, 4))\n"
+            "return torch.sparse.mm(a, x)"
+        )
+    )
+    assert {f.rule for f in sparse.findings} & {"G043", "C099"}
+    assert sparse.graph.basis == "captured"
+    flexible = check(
+        "from torch.nn.attention.flex_attention import flex_attention\n\n\n"
+        + forward("return flex_attention(x, x, x)", "torch.randn(1, 2, 16, 8)")
+    )
+    assert not {f.rule for f in flexible.findings} & {"G012"}
+
+
+def test_a_sort_is_said_to_raise_by_source_and_graph_alike(check):
+    rules = check(forward("return x.sort().values"), "trn2").rules
+    both = check(forward("i = torch.arange(4)\nreturn i.sort().values + x.sort().values"), "trn2")
+    assert rules["G052"].on["trn2"].effect == "raises"
+    assert {r.on["trn2"].effect for n, r in both.rules.items() if n in ("C092", "G052")} == {
+        "raises"
+    }
+
+
 def test_one_cuda_call_hides_no_graph(check):
     report = check(forward('return x.to("cuda") ** 2', "torch.arange(4)"), "trn2", "cpu", "mi300x")
     assert [f.rule for f in report.findings] == ["C002", "G013", "G026"]

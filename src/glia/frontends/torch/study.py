@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch._dynamo
 import torch.fx
 from torch.export import ExportedProgram
 
@@ -62,13 +63,24 @@ def study(
             "itself, before any scripting"
         )
     with evaluating(module), _silent():
-        seen = observe(module, args, kwargs)
+        seen = _seen(module, args, kwargs)
         program, failure = _exported(name, module, args, kwargs)
         with unprinted():
             pieces = cuts(module, args, kwargs)
     operations = tuple(operations_of(program)) if program is not None else seen.operations
     captured, blocked, refused = _translated(name, module, program, args, kwargs)
     return Study(seen, operations, failure, pieces, captured, blocked, refused)
+
+
+def _seen(module: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Observation:
+    """What a watched call shows; nothing where the watching itself is what the module minds."""
+    try:
+        return observe(module, args, kwargs)
+    except Exception:
+        torch._dynamo.reset()  # what a compiler of functions learnt under watch does not hold
+        with torch.no_grad():
+            module(*args, **dict(kwargs))  # raises what the module itself raises
+        return Observation((), ())
 
 
 @contextmanager
@@ -110,6 +122,8 @@ def _translated(
         return None, error.findings, _counted(len(error.findings))
     except (GliaError, UnsupportedError) as error:
         return None, (), str(error)
+    except Exception as error:  # PyTorch took the model, so this is the translation's own limit
+        return None, (), f"{type(error).__name__}: {first_line(error)}"
 
 
 def operations_of(program: ExportedProgram) -> list[Operation]:
