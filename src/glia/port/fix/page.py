@@ -32,8 +32,8 @@ _HELPER = """## The helper
 
 The new code calls `accel.py` (`accel_device.py` where the project has or imports an `accel`), a
 file of the project's own that has only the functions that are called, and imports nothing but
-PyTorch and Python's library. It stands where every file that needs it finds it, however that file is
-loaded: at the top of a package, or in a folder of scripts. What is loaded how is read from the
+PyTorch and Python's library. It stands where every file that needs it finds it, however that file
+is loaded: at the top of a package, or in a folder of scripts. What is loaded how is read from the
 imports of all files around, tests and files outside of what is fixed too. Where no one place serves
 all, as few copies as possible stand in several, the same in name and text. A later run uses the
 helpers that are there and only adds functions that are missing, in the order that a fresh helper
