@@ -241,6 +241,19 @@ def test_what_watching_or_translating_does_not_bear_is_no_fault_of_the_model(che
     assert not {f.rule for f in flexible.findings} & {"G012"}
 
 
+@pytest.mark.parametrize(
+    "around", ['torch.autocast("cpu")', 'torch.autocast("cuda")', "torch.enable_grad()"]
+)
+def test_what_stands_inside_a_context_is_looked_at(check, around):
+    lines = (
+        f"with {around}:\n    y = nn.functional.linear(x, x)\n    z = x.long() ** 2\nreturn y, z"
+    )
+    report = check(forward(lines))
+    assert report.graph.basis == "captured"
+    assert ("G026", 9) in {(f.rule, f.line) for f in report.findings}
+    assert {"aten.linear.default"} <= {kind.name for kind in report.graph.kinds}
+
+
 def test_a_sort_is_said_to_raise_by_source_and_graph_alike(check):
     rules = check(forward("return x.sort().values"), "trn2").rules
     both = check(forward("i = torch.arange(4)\nreturn i.sort().values + x.sort().values"), "trn2")

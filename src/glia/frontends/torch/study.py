@@ -127,15 +127,26 @@ def _translated(
 
 
 def operations_of(program: ExportedProgram) -> list[Operation]:
-    """The operations of an exported graph on which its outputs depend, and those that check."""
-    live = live_nodes(program.graph)
-    found = []
-    for node in program.graph.nodes:
-        if node.op == "call_function" and node in live:
-            operation = _operation(node)
-            if operation is not None:
-                found.append(operation)
-    return found
+    """The operations of an exported graph on which its outputs depend, and those that check.
+
+    Those inside a cast, a stretch without gradients, a branch or a loop count as well.
+    """
+    return list(_operations_in(program.graph_module))
+
+
+def _operations_in(module: torch.fx.GraphModule) -> Iterator[Operation]:
+    live = live_nodes(module.graph)
+    for node in module.graph.nodes:
+        if node.op != "call_function" or node not in live:
+            continue
+        operation = _operation(node)
+        if operation is not None and not operation.name.startswith("wrap_with_"):
+            yield operation
+        if isinstance(node.target, torch._ops.HigherOrderOperator):
+            for given in node.all_input_nodes:
+                inner = getattr(module, str(given.target), None) if given.op == "get_attr" else None
+                if isinstance(inner, torch.fx.GraphModule):
+                    yield from _operations_in(inner)
 
 
 def _operation(node: torch.fx.Node) -> Operation | None:
