@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from typing import Literal
-from weakref import WeakKeyDictionary
 
 from glia.port.source.absence import caught, skipped_unless
 from glia.port.source.module import Module
@@ -55,11 +54,13 @@ def asks_for_cuda(module: Module, test: ast.expr) -> bool:
 
 
 def guards_of(module: Module) -> Guards:
-    """The guards of a module, with what is known of them so far."""
-    found = _KNOWN.get(module)
-    if found is None:
-        found = _KNOWN[module] = Guards(module)
-    return found
+    """The guards of a module, with what is known of them so far.
+
+    They are kept by the module: a table here would keep every module that was ever read.
+    """
+    if not isinstance(module.guards, Guards):
+        module.guards = Guards(module)
+    return module.guards
 
 
 class Guards:
@@ -241,6 +242,3 @@ def _is_skip(statement: ast.stmt) -> bool:
         return getattr(raised, "attr", getattr(raised, "id", "")) == "SkipTest"
     call = statement.value if isinstance(statement, ast.Expr) else None
     return isinstance(call, ast.Call) and getattr(call.func, "attr", "") in _SKIPS
-
-
-_KNOWN: WeakKeyDictionary[Module, Guards] = WeakKeyDictionary()

@@ -44,6 +44,7 @@ class Module:
         self.nodes, self.parents = collect(self.tree)
         self._mentioned: dict[tuple[str, ...], bool] = {}
         self.known: dict[tuple[str, ast.AST], bool] = {}  # what values evidently are
+        self.guards: object = None  # what `guards.py` knows of the file
         self.answers = answers
         self.questions: set[str] = set()  # what other files of the project would have to answer
 
