@@ -16,6 +16,12 @@ from glia.port.source.tree import inside
 
 _Owner = Function | None
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_GIVING = frozenset({
+    ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign, ast.For, ast.AsyncFor,
+    ast.comprehension, ast.withitem, ast.Import, ast.ImportFrom, ast.arguments, ast.ExceptHandler,
+    ast.MatchAs, ast.MatchStar, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Global,
+    ast.Nonlocal,
+})  # fmt: skip
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -42,10 +48,11 @@ class Bindings:
         self._scopes = scopes
         self._parents = parents
         self._given: dict[tuple[_Owner, str], list[Given]] = defaultdict(list)
-        found = [(name, given) for node in nodes for name, given in _given_by(node)]
+        giving = [node for node in nodes if node.__class__ in _GIVING]
+        found = [(name, given) for node in giving for name, given in _given_by(node)]
         elsewhere = {
             (scopes.function_of(node), name): isinstance(node, ast.Global)
-            for node in nodes
+            for node in giving
             if isinstance(node, (ast.Global, ast.Nonlocal))
             for name in node.names
         }

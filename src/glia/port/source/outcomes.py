@@ -316,11 +316,13 @@ class Outcomes:
         """A parameter whose default asks, and that the file gives True somewhere."""
         if not given.is_parameter or given.value is None:
             return given.is_parameter
-        name = given.node.arg if isinstance(given.node, ast.arg) else ""
-        return any(
-            isinstance(node, ast.keyword) and node.arg == name and _is_true(node.value)
-            for node in self._module.nodes
-        )
+        return isinstance(given.node, ast.arg) and given.node.arg in self._switched_on
+
+    @cached_property
+    def _switched_on(self) -> frozenset[str]:
+        """The keywords that the file gives True."""
+        keywords = (node for node in self._module.nodes if isinstance(node, ast.keyword))
+        return frozenset(k.arg for k in keywords if k.arg and _is_true(k.value))
 
     def _attribute(self, node: ast.Attribute, outcome: bool) -> int:
         dotted = self._module.dotted(node)
