@@ -31,6 +31,14 @@ _TimeLimit = Annotated[
 _SourceOnly = Annotated[
     bool, typer.Option("--source-only", help="Of a model, read the source; run nothing.")
 ]
+_Sarif = Annotated[
+    Path | None,
+    typer.Option("--sarif", metavar="FILE", help="Also write SARIF 2.1.0 for code review."),
+]
+_Html = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Also write one self-contained HTML page."),
+]
 
 
 def check_verb(
@@ -61,16 +69,10 @@ def check_verb(
             "silent.",
         ),
     ] = "raises",
-    sarif: Annotated[
-        Path | None,
-        typer.Option("--sarif", metavar="FILE", help="Also write SARIF 2.1.0 for code review."),
-    ] = None,
+    sarif: _Sarif = None,
     source_only: _SourceOnly = False,
     time_limit: _TimeLimit = 600.0,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Also write one self-contained HTML page."),
-    ] = None,
+    html: _Html = None,
     show_all: Annotated[bool, typer.Option("--all", help="Show every place.")] = False,
     json: Json = False,
 ) -> None:

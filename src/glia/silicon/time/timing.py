@@ -12,6 +12,7 @@ from glia.isa.engines import engine
 from glia.isa.stream import DmaWork, Instruction
 
 Bound = Literal["optimistic", "likely", "pessimistic"]
+_FIXED = (engine.vector, engine.scalar, engine.gpsimd, engine.sync)  # cycles beside the elements
 BOUNDS: tuple[Bound, ...] = ("optimistic", "likely", "pessimistic")
 
 
@@ -76,19 +77,10 @@ class Timing:
         stack, dependent = fast(silicon.hbm.stack_bandwidth), silicon.scalar.dependent_cycles
         engines = int(dma.num_engines.value)
         return Timing(
-            hertz={
-                engine.tensor: fast(clock.tensor),
-                engine.vector: fast(clock.vector),
-                engine.scalar: fast(clock.scalar),
-                engine.gpsimd: fast(clock.gpsimd),
-                engine.sync: fast(clock.sync),
-            },
+            hertz={e: fast(getattr(clock, e.name)) for e in (engine.tensor, *_FIXED)},
             fixed_cycles={
                 engine.tensor: slow(each),
-                engine.vector: slow(silicon.vector.fixed_cycles),
-                engine.scalar: slow(silicon.scalar.fixed_cycles),
-                engine.gpsimd: slow(silicon.gpsimd.fixed_cycles),
-                engine.sync: slow(silicon.sync.fixed_cycles),
+                **{e: slow(getattr(silicon, e.name).fixed_cycles) for e in _FIXED},
             },
             throttle_fraction=fast(array.throttle_fraction),
             throttle_ramp_s=slow(array.throttle_ramp),
