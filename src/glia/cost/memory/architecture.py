@@ -172,7 +172,8 @@ class Architecture:
     position only, `loss_is_wide` that logits become float32 before the loss. `num_positions` is
     the longest sequence, None where nothing limits it. `tokens_per_sample` is set when the input
     has a fixed length (images). `num_embeddings` are the tables of tokens and positions whose
-    results live through the pass. `traced` replaces the count of activations.
+    results live through the pass. `traced` replaces the count of activations. `scale_block` is the
+    (rows, columns) of a quantised matrix that share a scale; 0: none is cut by parallelism.
     """
 
     family: str
@@ -190,6 +191,7 @@ class Architecture:
     is_causal: bool = True
     dtype: str = "float32"
     quantisation: str = ""
+    scale_block: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
     traced: Traced | None = None
 

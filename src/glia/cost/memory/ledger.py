@@ -20,6 +20,7 @@ from glia.cost.memory.architecture import Architecture, Block, Weight
 from glia.cost.memory.forward import inference_activations
 from glia.cost.memory.kept import Batch
 from glia.cost.memory.kv_cache import CacheShape, cache_bytes
+from glia.cost.memory.layouts import Range
 from glia.cost.memory.optimizers import OPTIMIZERS, state_bytes
 from glia.cost.memory.quantised import Quantised
 from glia.cost.memory.reserves import Runtime, reserves
@@ -207,28 +208,36 @@ def _weights_line(
     parts: Architecture, work: Workload, plan: Plan, quantised: Quantised | None
 ) -> MemoryLine:
     divided = plan.dp if work.job == "train" and work.zero >= 3 else 1
-    size = _rank_sum(parts, plan.tp, lambda w: w.num_elements * work.itemsize) / divided
+    size = weight_bytes(parts, work, plan.tp, quantised)
+    if quantised is not None and work.job == "serve":
+        return MemoryLine("weights", size, size.reason)
     what = f"{work.dtype}" + (f", shared by {divided} data-parallel ranks" if divided > 1 else "")
+    return MemoryLine("weights", exact(size.likely / divided, "B", COUNTED), what)
+
+
+def weight_bytes(
+    parts: Architecture, work: Workload, degree: int, quantised: Quantised | None
+) -> Estimate:
+    """All weights on one rank; served ones as a quantised config stores them."""
     if quantised is None or work.job == "train":
-        return MemoryLine("weights", exact(size, "B", COUNTED), what)
-    ends = replace(parts, layers=())
-    kept = _rank_sum(ends, plan.tp, lambda w: w.num_elements * work.itemsize)
-    layers = replace(parts, embedding=Block(), head=Block())
-
-    def bytes_at(each: float) -> float:
-        return kept + _rank_sum(layers, plan.tp, lambda w: _stored(w, work, quantised, each))
-
-    likely = (quantised.least, quantised.likely, quantised.most)
-    low, middle, high = sorted(bytes_at(each) for each in likely)
-    reason = f"{quantised.method}: bits and scales of the layers' matrices"
+        size = _rank_sum(parts, degree, lambda w: w.num_elements * work.itemsize)
+        return exact(size, "B", COUNTED)
+    stored = {w: _stored(w, work, quantised) for w in parts.weights()}
+    low = _rank_sum(parts, degree, lambda w: stored[w][0])
+    likely = _rank_sum(parts, degree, lambda w: stored[w][1])
+    high = _rank_sum(parts, degree, lambda w: stored[w][2])
+    reason = f"{quantised.method}: numbers and scales of the matrices, as the format stores them"
     if not quantised.is_known:
         reason = f"{quantised.method} is not modelled: from four bits to the unquantised format"
-    return MemoryLine("weights", Estimate(low, middle, high, "B", reason), reason)
+    return Estimate(low, likely, high, "B", reason)
 
 
-def _stored(weight: Weight, work: Workload, quantised: Quantised, each: float) -> float:
-    is_quantised = weight.is_linear and ("experts." in weight.name or not quantised.only_experts)
-    return weight.num_elements * (each if is_quantised else work.itemsize)
+def _stored(weight: Weight, work: Workload, quantised: Quantised) -> Range:
+    """(least, likely, most) bytes; what is not quantised is in the format of the work."""
+    if weight.is_linear:
+        return quantised.bytes_of(weight)
+    plain = float(weight.num_elements * work.itemsize)
+    return plain, plain, plain
 
 
 def _gradients_line(parts: Architecture, work: Workload, plan: Plan) -> MemoryLine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from glia.cost.memory.architecture import Architecture, Attention, Split
@@ -42,7 +43,22 @@ def judge_degree(architecture: Architecture, degree: int) -> DegreeVerdict:
     padding = padded_vocab(architecture.vocab_size, degree) - architecture.vocab_size
     if padding:
         remarks.append(f"vocabulary {architecture.vocab_size} is padded by {padding} rows")
+    remarks += _cut_blocks(architecture, widths, degree)
     return DegreeVerdict(degree, tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(remarks)))
+
+
+def _cut_blocks(architecture: Architecture, widths: Iterable[int], degree: int) -> Iterator[str]:
+    """A width whose part of one rank ends inside a block of numbers that share a scale.
+
+    vLLM refuses to load such a degree (its `gptq.py`, `awq.py` and `fp8.py` check it).
+    """
+    block = max(architecture.scale_block)
+    for width in widths:
+        if degree > 1 and block and width % (degree * block):
+            yield (
+                f"a rank's part of feed-forward width {width}, {width / degree:g}, cuts the "
+                f"{architecture.quantisation} blocks of {block}, which vLLM refuses"
+            )
 
 
 def _judge_heads(

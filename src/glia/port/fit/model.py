@@ -13,7 +13,7 @@ from glia.cost.memory.architecture import Architecture
 from glia.cost.memory.config import Config, config_file, read_config
 from glia.cost.memory.families.common import UnknownFamily
 from glia.cost.memory.families.table import read_architecture
-from glia.cost.memory.quantised import Quantised, quantised
+from glia.cost.memory.quantised import Quantised, quantised, with_quantised
 from glia.port.fit.request import FitRequest
 
 FROM_CONFIG = "counted from the config"
@@ -49,7 +49,7 @@ def count_model(spec: str, request: FitRequest) -> CountedModel:
             raise
         architecture = _built(config, request, unknown)
         basis = "built by transformers without weights"
-    return _counted(name, config, architecture, basis)
+    return _counted(name, config, architecture, basis, request)
 
 
 def _built(config: Config, request: FitRequest, unknown: UnknownFamily) -> Architecture:
@@ -63,11 +63,20 @@ def _built(config: Config, request: FitRequest, unknown: UnknownFamily) -> Archi
     return build(config, request, unknown)
 
 
-def _counted(name: str, config: Config, architecture: Architecture, basis: str) -> CountedModel:
+def _counted(
+    name: str, config: Config, architecture: Architecture, basis: str, request: FitRequest
+) -> CountedModel:
     stored = DTYPES[architecture.dtype].itemsize
     found = quantised(config.table("quantization_config"), stored)
     notes = list(architecture.notes)
-    if found is not None and not found.is_known:
+    if found is not None:
+        architecture = with_quantised(architecture, found)
+    if found is not None and request.job == "train":
+        notes.append(
+            f"the config is quantised ({found.method}); numbers of such formats have no gradients, "
+            "so training is counted with unquantised weights"
+        )
+    elif found is not None and not found.is_known:
         notes.append(f"quantisation {found.method!r} is not modelled; the range covers it")
     return CountedModel(architecture, _record(name, architecture, basis), found, tuple(notes))
 

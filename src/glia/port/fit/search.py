@@ -22,7 +22,13 @@ from glia.core.fit_records import (
 )
 from glia.core.units import format_quantity
 from glia.cost.memory.architecture import Architecture
-from glia.cost.memory.ledger import Workload, host_bytes, model_lines, with_runtime
+from glia.cost.memory.ledger import (
+    Workload,
+    host_bytes,
+    model_lines,
+    weight_bytes,
+    with_runtime,
+)
 from glia.cost.memory.quantised import Quantised
 from glia.cost.memory.reserves import reserves
 from glia.cost.memory.sharding import allowed_degrees
@@ -163,7 +169,7 @@ class Search:
         ledger: MemoryLedger,
         verdict: FitVerdict,
     ) -> MachineRow:
-        host = host_bytes(self.model.num_parameters * self.work.itemsize)
+        host = host_bytes(weight_bytes(self.model, self.work, 1, self.quantised).likely)
         why = _why(ledger, capacity, verdict)
         if machine.host_bytes is not None and self.chip.kind != "cpu":
             if host.low > machine.host_bytes:

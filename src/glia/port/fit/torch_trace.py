@@ -46,12 +46,26 @@ def trace_module(loaded: LoadedModel) -> Architecture:
 
 
 def weights_of(module: torch.nn.Module) -> Iterator[Weight]:
-    """Every parameter once, tied ones included; all are trained where all are frozen."""
+    """Every parameter once, tied ones included; all are trained where all are frozen.
+
+    Linear maps, and matrices that are stacked for experts, are what quantisation stores otherwise.
+    """
+    maps = {
+        f"{name}.weight"
+        for name, part in module.named_modules()
+        if isinstance(part, torch.nn.Linear)
+    }
     parameters = dict(module.named_parameters())
     is_frozen = not any(p.requires_grad for p in parameters.values())
     for name, parameter in parameters.items():
         is_trained = parameter.is_floating_point() and (parameter.requires_grad or is_frozen)
-        yield Weight(name, tuple(parameter.shape), is_trained=is_trained)
+        is_stack = parameter.dim() == 3 and "experts" in name.split(".")
+        yield Weight(
+            name,
+            tuple(parameter.shape),
+            is_linear=name in maps or is_stack,
+            is_trained=is_trained,
+        )
 
 
 def _peak(loaded: LoadedModel, *, backward: bool) -> tuple[int | None, str]:
