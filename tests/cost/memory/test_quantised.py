@@ -239,6 +239,24 @@ def test_what_is_not_modelled_is_a_range():
     assert not quantised(mixed, 2).is_known
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"quant_method": "gptq", "bits": "4"},
+        {"quant_method": "gptq", "bits": 4, "modules_in_block_to_quantize": 5},
+        {"quant_method": "fp8", "weight_block_size": [0, 128], "ignored_layers": "lm_head"},
+        {"quant_method": "compressed-tensors", "config_groups": [1]},
+        {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": None}}},
+        {"quant_method": "compressed-tensors", "config_groups": {"a": 1}, "ignore": 5},
+        compressed("block", 8, block_structure=["x", None]),
+        compressed("group", 4, ignore=["re:("], group_size=None),
+    ],
+)
+def test_settings_that_make_no_sense_give_a_range(config):
+    found = weights(TINY, config)
+    assert 0 < found.low <= found.likely <= found.high
+
+
 def test_a_degree_that_cuts_a_block_is_named():
     # Qwen3-30B-A3B-FP8: 768 / 4 = 192 is no multiple of 128 (vLLM refuses it).
     tree = {

@@ -117,6 +117,15 @@ def test_recomputed_layers(family):
     assert found < 0.6 * counted(config, torch.float32)
 
 
+def test_biases_that_all_layers_share_live_on_when_layers_are_recomputed():
+    sizes = zoo.sizes_of("t5", 48, 96, 4, 8, 8, 16, 300)
+    config, module = zoo.make("t5", sizes, zoo.HEADS["t5"])
+    module.activation_checkpointing_enable()
+    measured = counted_peak(module, ids(1, 128), torch.float32)
+    found = counted(config, torch.float32, batch=1, seq=128, checkpointing="layer")
+    assert found == pytest.approx(measured, rel=0.05)
+
+
 def test_a_window_that_cuts_needs_a_mask():
     sizes = zoo.sizes_of("mistral", 96, 160, 3, 4, 2, 24, 400)
     for window in (16, 4096):

@@ -42,6 +42,7 @@ def with_peak(
     if recomputed:
         stream = float(architecture.hidden * batch.num_tokens * batch.itemsize)
         recomputed -= stream + kept_bytes(architecture.head, batch, 1)
+        recomputed += _bias_bytes(layers, batch)
     return Activations(kept + held, max(in_loss, in_head, recomputed + in_layer + tied, at_end))
 
 
@@ -53,6 +54,21 @@ def _encoder_bytes(architecture: Architecture, layers: tuple[Layer, ...], batch:
     return sum(
         kept_bytes(layer.block, batch, kv_heads_of_layer(layer.attentions)) for layer in waiting
     )
+
+
+def _bias_bytes(layers: tuple[Layer, ...], batch: Batch) -> float:
+    """Biases of the scores that all layers of a stack share, where layers are recomputed.
+
+    As arguments of the layers they live through the pass: one of an encoder, and one for each of
+    a decoder's two attentions. Those of the last stack gather gradients from layer to layer.
+    """
+    stacks = {layer.is_decoder: layer for layer in layers if layer.forward.is_bias}
+    if not stacks:
+        return 0.0
+    last = stacks[max(stacks)]
+    count = sum(len(layer.attentions) for layer in stacks.values()) + len(last.attentions)
+    heads = last.attentions[0].num_heads / batch.degree
+    return count * heads * batch.seq**2 * batch.itemsize
 
 
 def _tied_gradient(architecture: Architecture, batch: Batch) -> float:

@@ -63,11 +63,11 @@ def quantised(config: Mapping[str, Any], itemsize: int) -> Quantised | None:
     if found is None:
         unknown = layouts.between(min(0.5, itemsize), itemsize, itemsize)
         found = Quantised(method, unknown, is_known=False)
-    skipped = [str(name) for key in _SKIP_KEYS for name in config.get(key) or ()]
+    skipped = [name for key in _SKIP_KEYS for name in _names(config.get(key))]
     # compressed-tensors names the head itself where it is left out.
     if not config.get("lm_head") and method != "compressed-tensors":
         skipped += _HEADS
-    only = tuple(str(name) for name in _flat(config.get("modules_in_block_to_quantize") or ()))
+    only = tuple(_names(config.get("modules_in_block_to_quantize")))
     return replace(found, skipped=tuple(skipped), only=only)
 
 
@@ -105,15 +105,19 @@ def _bits_and_group(config: Mapping[str, Any]) -> tuple[int, int]:
     return (bits if _is_size(bits) else 0), found
 
 
+def _pair(value: Any) -> tuple[int, int] | None:
+    is_pair = isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_size, value))
+    return (value[0], value[1]) if is_pair else None
+
+
 def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _fp8(method: str, config: Mapping[str, Any]) -> Quantised:
     """8-bit floats: a float32 scale per block, or one per matrix, beside one of its inputs."""
-    block = config.get("weight_block_size")
-    if isinstance(block, list | tuple) and len(block) == 2 and all(map(_is_size, block)):
-        size = (block[0], block[1])
+    size = _pair(config.get("weight_block_size"))
+    if size is not None:
         return Quantised(method, layouts.blocks(8, size, 4), size)
     inputs = 4.0 if config.get("activation_scheme") == "static" else 0.0
     return Quantised(method, layouts.blocks(8, (0, 0), 4, inputs))
@@ -121,8 +125,10 @@ def _fp8(method: str, config: Mapping[str, Any]) -> Quantised:
 
 def _compressed(method: str, config: Mapping[str, Any]) -> Quantised | None:
     """compressed-tensors with one group of settings for all linear maps."""
-    groups = list((config.get("config_groups") or {}).values())
-    weights = groups[0].get("weights") if len(groups) == 1 else None
+    table = config.get("config_groups")
+    groups = list(table.values()) if isinstance(table, Mapping) else []
+    only = groups[0] if len(groups) == 1 and isinstance(groups[0], Mapping) else {}
+    weights = only.get("weights")
     if not isinstance(weights, Mapping) or not _is_size(weights.get("num_bits")):
         return None
     bits, group, strategy = weights["num_bits"], weights.get("group_size"), weights.get("strategy")
@@ -130,8 +136,8 @@ def _compressed(method: str, config: Mapping[str, Any]) -> Quantised | None:
     if strategy in ("group", "tensor_group") and isinstance(group, int) and group > 0:
         block = (1, group)
     shape = weights.get("block_structure")
-    if strategy == "block" and isinstance(shape, list | tuple) and len(shape) == 2:
-        block = (int(shape[0]), int(shape[1]))
+    if strategy == "block":
+        block = _pair(shape)
     if block is None:
         return None
     if weights.get("type") == "float" and bits == 4:  # NVFP4: 8-bit scales, a global one
@@ -141,12 +147,13 @@ def _compressed(method: str, config: Mapping[str, Any]) -> Quantised | None:
     return Quantised(method, layout, (0, block[1]) if block[0] == 1 else block)
 
 
-def _flat(value: Any) -> Iterator[Any]:
-    for part in value:
-        if isinstance(part, list | tuple):
-            yield from _flat(part)
-        else:
-            yield part
+def _names(value: Any) -> Iterator[str]:
+    """The texts in a text, a list or lists of lists."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _names(part)
 
 
 def _matches(pattern: str, path: str) -> bool:
