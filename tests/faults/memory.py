@@ -274,7 +274,23 @@ def one_column_never_written(x: Any) -> None:
 def tail_partitions_never_written(x: Any) -> None:
     tile = empty(128, 512)
     nisa.dma_copy(tile[0:100], x[0:100])
-    nisa.activation(sbuf(128, 512), op=nl.exp, data=tile)  # here
+    nisa.tensor_reduce(sbuf(128, 1), nl.add, tile, axis=1)  # here
+
+
+@fault(r"memory never written", "the same where only the product mixes the partitions")
+def tail_partitions_never_written_computed_and_multiplied(x: Any) -> None:
+    tile, weights = empty(128, 512), sbuf(128, 64)
+    nisa.dma_copy(tile[0:100], x[0:100])
+    nisa.activation(tile, op=nl.exp, data=tile)
+    nisa.nc_matmul(empty(64, 512, buffer=nl.psum), weights, tile)  # here
+
+
+@look_alike("nki-library 2.29 core/moe_block: whole tiles are computed, a part of them is used")
+def tail_partitions_never_written_and_left_alone(x: Any) -> None:
+    tile, weights = empty(128, 512), sbuf(128, 64)
+    nisa.dma_copy(tile[0:100], x[0:100])
+    nisa.activation(tile, op=nl.exp, data=tile)
+    nisa.nc_matmul(empty(64, 512, buffer=nl.psum), weights[0:100], tile[0:100])
 
 
 @fault(r"memory never written", "nki-library changelog: zero-init of partial writes")
@@ -309,12 +325,20 @@ def written_in_interleaved_halves(x: Any) -> None:
     nisa.tensor_copy(tile, tile)
 
 
-@fault(r"elements never written", f"{ERRORS} err_tensor_output_not_written_to", whole=True)
+@fault(
+    r"elements never written: nothing was stored to it.*store to it",
+    f"{ERRORS} err_tensor_output_not_written_to",
+    whole=True,
+)
 def output_never_stored(x: Any) -> Any:  # here
     return empty(128, 512, buffer=nl.shared_hbm)
 
 
-@fault(r"elements never written", "nki-library changelog: tail iteration of MoE CTE", whole=True)
+@fault(
+    r"elements never written,.*ragged edges",
+    "nki-library changelog: tail iteration of MoE CTE",
+    whole=True,
+)
 def output_tail_not_stored(x: Any) -> Any:  # here
     out = empty(128, 512, buffer=nl.shared_hbm)
     for start in range(0, 512 - 200, 200):

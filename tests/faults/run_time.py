@@ -76,7 +76,8 @@ def selecting_a_block_never_written(x: Any, which: Any) -> None:
 def one_block_written_at_run_time_all_read(x: Any, which: Any) -> None:
     tile = empty(128, 4, 128)
     nisa.tensor_copy(tile.select(1, nl.load(which)), nl.load(x[:, 0:128]))
-    nisa.tensor_scalar(empty(128, 4, 128), tile, nl.add, 1.0)  # here
+    nisa.tensor_scalar(tile, tile, nl.add, 1.0)
+    nisa.tensor_reduce(sbuf(128, 1), nl.add, tile, axis=(1, 2))  # here
 
 
 @look_alike(f"{APS}: undefined blocks may be moved, and left alone", X, THREE)

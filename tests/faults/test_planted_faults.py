@@ -14,6 +14,8 @@ from faults import cores, engines, matmul_and_dma, memory, run_time  # noqa: F40
 from faults.planted import FAULTS, LOOK_ALIKES, Fault, run
 from glia.core.errors import KernelError
 
+# A warning does not count as caught.
+pytestmark = pytest.mark.filterwarnings("ignore::glia.nki.UnspecifiedWarning")
 MIN_FAULTS = 60
 
 

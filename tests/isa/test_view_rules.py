@@ -93,7 +93,7 @@ def python_operators() -> dict[str, Callable[[], Any]]:
         "@": lambda: T @ T, "&": lambda: T & 1, "|": lambda: T | 1, "^": lambda: T ^ 1,
         "<<": lambda: T << 1, ">>": lambda: T >> 1, "neg": lambda: -T, "abs": lambda: abs(T),
         "~": lambda: ~T, "<": lambda: T < 0, "<=": lambda: T <= 0, ">": lambda: T[0, 0, 0] > 0,
-        ">=": lambda: T >= 0, "==": lambda: T == 0, "bool": lambda: bool(T), "int": lambda: int(T),
+        ">=": lambda: T >= 0, "==": lambda: T == 0, "int": lambda: int(T),
         "float": lambda: float(T), "iter": lambda: list(T),
     }  # fmt: skip
 

@@ -274,6 +274,14 @@ def test_an_output_that_no_core_filled():
     refused(kernel, "no core wrote")
 
 
+def test_an_output_that_no_core_stores_to():
+    def kernel(x: Any) -> Any:
+        nl.load(x[0:64])
+        return nl.ndarray(x.shape, x.dtype, nl.shared_hbm)
+
+    refused(kernel, "nothing was stored to it", "store to it with")
+
+
 def test_a_barrier_that_one_core_never_reaches():
     def kernel(x: Any) -> Any:
         out = nl.ndarray(x.shape, x.dtype, nl.shared_hbm)

@@ -129,12 +129,25 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
+class Carries:
+    """How undefined elements pass through an instruction.
+
+    `defined(out, *reads)` fills the flags of the first write from those of the first `num_reads`
+    reads. `computes` is false where they are only moved.
+    """
+
+    defined: Callable[..., None]
+    num_reads: int = 1
+    computes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Instruction:
     """One instruction. `meaning(*writes, *reads)` takes the bound arrays, writes first.
 
     One with a `sync` waits for its partners and has no meaning of its own. `call` is the position,
-    among the stream's calls, of the public call that issued it (-1: none). `moves(out, data)` says
-    of one that only moves its first read into its first write how it does.
+    among the stream's calls, of the public call that issued it (-1: none). `carries` says of one
+    that may meet undefined elements what they make of its first write.
     """
 
     index: int
@@ -148,7 +161,7 @@ class Instruction:
     file: str
     sync: Sync | None = None
     call: int = -1
-    moves: Callable[[np.ndarray, np.ndarray], None] | None = None
+    carries: Carries | None = None
 
     @property
     def where(self) -> str:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from glia.isa.launch.builder import current
+from glia.isa.launch.context import current
 from glia.isa.launch.located import kernel_place
 
 _seen: dict[Any, Any] = {}  # what Python's filter "default" keeps: one warning per line and text
@@ -28,15 +28,19 @@ def warner() -> Callable[[str], None]:
     call = current().calls[-1]
 
     def warn(text: str) -> None:
-        warnings.warn_explicit(text, UnspecifiedWarning, call.file, call.line, registry=_seen)
+        warn_at(text, call.file, call.line)
 
     return warn
 
 
 def warn_here(text: str) -> None:
     """Warn while a kernel is traced, at the line that it is at."""
-    place = kernel_place(sys._getframe(1))
-    warnings.warn_explicit(text, UnspecifiedWarning, *place, registry=_seen)
+    warn_at(text, *kernel_place(sys._getframe(1)))
+
+
+def warn_at(text: str, file: str, line: int) -> None:
+    """Warn of this line of the kernel."""
+    warnings.warn_explicit(text, UnspecifiedWarning, file, line, registry=_seen)
 
 
 @contextmanager

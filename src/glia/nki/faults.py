@@ -22,7 +22,11 @@ from glia.isa.tensors.tensor import NkiTensor
 def explained(error: KernelError, kernel: str, arguments: Mapping[str, Any]) -> KernelError:
     """The error of a kernel in better words, where its cause is one that Python raised."""
     cause = error.__cause__
-    if cause is None or isinstance(cause, KernelError) or not isinstance(error, LocatedError):
+    if (
+        cause is None
+        or isinstance(cause, (KernelError, Warning))
+        or not isinstance(error, LocatedError)
+    ):
         return error
     text = _of_argument(cause, kernel, arguments) or _of_call(cause)
     if not text:

@@ -17,6 +17,7 @@ from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import f32, refusal, require
 from glia.isa.stream import Instruction
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.undefined import moved
 
 _TOPK_MIN, _TOPK_END, _TOPK_K_END = 8, 65536, 32768
 
@@ -56,7 +57,9 @@ def nonzero_with_count(
 
     read, written = src[::CORE_PARTITIONS], dst[::CORE_PARTITIONS]
     work = gpsimd_work(n * b.target.serial_cycles, read.size, written, read)
-    return b.emit(what, Engine.gpsimd, (written,), (read,), work, meaning, moves=_rows_written)
+    return b.emit(
+        what, Engine.gpsimd, (written,), (read,), work, meaning, carries=moved(_rows_written)
+    )
 
 
 def _rows_written(out: np.ndarray, data: np.ndarray) -> None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,11 +31,13 @@ from glia.isa.launch.overlap import pattern_of, patterns_overlap
 from glia.isa.launch.pinned import shares_bytes
 from glia.isa.launch.schedule import Schedule
 from glia.isa.sequencers.registers import VirtualRegister
-from glia.isa.stream import ALONE, Call, Instruction, Place, Stream, Sync, Work
+from glia.isa.stream import ALONE, Call, Carries, Instruction, Place, Stream, Sync, Work
 from glia.isa.target import Target
 from glia.isa.tensors.addressing import address_tiles
 from glia.isa.tensors.indirection import check_columns
 from glia.isa.tensors.tensor import NkiTensor, Storage
+from glia.isa.undefined import arriving, computed_with
+from glia.isa.unspecified import warn_at
 
 __all__ = [
     "COLLECTIVES",
@@ -212,28 +215,21 @@ class StreamBuilder(LaunchMemory):
         accumulates: bool = False,
         sync: Sync | None = None,
         overlap_ok: bool = False,
-        moves: Callable[[np.ndarray, np.ndarray], None] | None = None,
+        carries: Carries | None = None,
     ) -> Instruction:
         """Append an instruction after the checks that hold for all of them.
 
         The tiles that hold run-time addresses are read too: they join `reads` at the end, and
         `meaning` is not given them. `overlap_ok` is for instructions that read all of a partition
-        before they write to it. `moves(out, data)` is for those that only move the first read into
-        the first write, between tiles: then what was never written moves along, and who computes
-        with it, stores it or returns it is refused.
+        before they write to it. `carries` is for those that undefined elements pass through: what
+        comes of them is undefined, and what is left of the result is not.
         """
         tiles = address_tiles((*writes, *reads))
         if tiles:
             check_columns(op, on, self.target, writes, reads)
             reads = (*reads, *tiles)
         self.repeats.check_inside(op, (*writes, *reads))
-        first = reads[0] if moves is not None else None
-        partly = None if first is None else self._shadows[first.storage.index].partly_written(first)
-        for view in reads:
-            if partly is not None and view is first:
-                continue
-            if not self._shadows[view.storage.index].is_written(view):
-                raise self._unwritten(op, view)
+        arrived = self._check_written(op, writes, reads, carries)
         for view in writes:
             self._write(view, accumulates, op, may_discard=len(writes) > 1)
             if not overlap_ok:
@@ -241,9 +237,7 @@ class StreamBuilder(LaunchMemory):
         if tiles:
             touched = (view.storage.index for view in (*writes, *reads))
             self.uncertain.update(i for i in touched if self._shadows[i].uncertain)
-        if partly is not None and moves is not None:
-            arrived = np.zeros(writes[0].shape, bool)
-            moves(arrived, partly)
+        if arrived is not None:
             self._shadows[writes[0].storage.index].unmark(writes[0], ~arrived)
         made = Instruction(
             len(self.instructions),
@@ -257,13 +251,36 @@ class StreamBuilder(LaunchMemory):
             self._at[0],
             sync,
             self._call,
-            moves,
+            carries,
         )
         self.instructions.append(made)
         self.budget.spend()
         if self.schedule.loops:
             self.schedule.inside(made.index)
         return made
+
+    def _check_written(
+        self,
+        op: str,
+        writes: Sequence[NkiTensor],
+        reads: Sequence[NkiTensor],
+        carries: Carries | None,
+    ) -> np.ndarray | None:
+        """Refuse what was never written, but what is carried, and may be; warn where it computes.
+
+        Returns:
+            Which elements of the first result are defined; None: all.
+        """
+        carried = () if carries is None else reads[: carries.num_reads]
+        flags = [self._shadows[v.storage.index].partly_written(v) for v in carried]
+        arrived = arriving(carries, writes, flags)
+        for view, partly in zip_longest(reads, flags):
+            if partly is None or arrived is None:
+                if not self._shadows[view.storage.index].is_written(view):
+                    raise self._unwritten(op, view)
+            elif carries is not None and carries.computes:
+                warn_at(computed_with(op, view), *self._at)
+        return arrived
 
     def depend(self, consumer: Instruction, producers: Sequence[Instruction]) -> None:
         """Add scheduling dependences: `consumer` runs after each producer."""

@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from glia.core.errors import KernelError
 from glia.isa.tensors.addressing import reach
 from glia.isa.tensors.tensor import NkiTensor, Storage
 
 _NONE = np.zeros(0, bool)
+
+
+def not_stored(what: str, shadow: Shadow | None) -> KernelError:
+    """The error of a result with elements that nobody wrote."""
+    if shadow is None or not shadow.is_touched:
+        got = "elements never written: nothing was stored to it"
+        do = "store to it with nisa.dma_copy, or return the tensor that the kernel did store to"
+    else:
+        got = "elements never written"
+        do = "check the ragged edges of the loops that store it"
+    return KernelError(f"{what}: got {got}, expected every element stored; {do}")
 
 
 class Shadow:

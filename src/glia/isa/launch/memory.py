@@ -12,7 +12,7 @@ from glia.core.dtypes import DType
 from glia.core.dtypes import dtype as find_dtype
 from glia.core.errors import KernelError
 from glia.isa.launch.deferred import Deferred
-from glia.isa.launch.initialised import Shadow
+from glia.isa.launch.initialised import Shadow, not_stored
 from glia.isa.launch.located import kernel_frames, kernel_place
 from glia.isa.launch.pinned import check_address
 from glia.isa.launch.repeats import Repeats
@@ -174,13 +174,9 @@ class LaunchMemory:
                 "allocate the result with buffer=nl.shared_hbm",
             )
         self.repeats.check_inside("returning", (tensor,))
-        if not self._shadows[storage.index].is_written(tensor):
-            raise self.error(
-                f"returning {tensor!r}",
-                "elements never written",
-                "every element stored",
-                "check the ragged edges of the loops that store it",
-            )
+        shadow = self._shadows[storage.index]
+        if not shadow.is_written(tensor):
+            raise not_stored(f"returning {tensor!r}", shadow)
         storage.role = "output" if storage.role == "scratch" else storage.role
         self._outputs.append(storage)
 

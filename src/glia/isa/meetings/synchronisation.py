@@ -18,6 +18,7 @@ from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import on_chip, refusal, require, traffic
 from glia.isa.stream import DmaWork, Instruction, Sync, Work
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.undefined import moved
 
 _CORES = (0, 1)
 _GPSIMD_LIMIT_BYTES = {4: 1024, 2: 512, 1: 256}  # per partition, by the dtype's size
@@ -107,7 +108,8 @@ def sendrecv(
     sync = Sync("sendrecv", _CORES, key, _swap)
     if b.shadow(src).partly_written(src) is not None:
         b.uncertain.add(src.storage.index)
-    return b.emit(what, Engine.dma, (dst,), (src,), work, _nothing, sync=sync, moves=_all_arrives)
+    carries = moved(_all_arrives)
+    return b.emit(what, Engine.dma, (dst,), (src,), work, _nothing, sync=sync, carries=carries)
 
 
 def _all_arrives(out: np.ndarray, _: np.ndarray) -> None:

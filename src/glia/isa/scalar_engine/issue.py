@@ -15,6 +15,7 @@ from glia.isa.scalar_engine.accumulator import NOTHING, Accumulation
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.undefined import elementwise
 from glia.isa.unspecified import warner
 
 
@@ -97,4 +98,6 @@ def emit(
         accumulator.carry_out(value, written, read)
 
     writes = (dst, *accumulator.writes)
-    return b.emit(what, on, writes, (data, *columns, *accumulator.reads), work, meaning)
+    reads = (data, *columns, *accumulator.reads)
+    carries = elementwise(len(reads)) if accumulator is NOTHING else None
+    return b.emit(what, on, writes, reads, work, meaning, carries=carries)

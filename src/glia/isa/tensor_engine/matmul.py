@@ -28,6 +28,7 @@ from glia.isa.tensor_engine.array import (
 )
 from glia.isa.tensor_engine.transpose import flat, halfwords, transpose_passes
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.undefined import moved
 
 _FLOAT32 = ("float32", "tfloat32")
 _FP8 = ("float8_e4m3", "float8_e5m2", "float8_e4m3fn")
@@ -237,7 +238,7 @@ def _transpose_mode(
     )
     reads = (stationary, moving)
     return current().emit(
-        what, Engine.tensor, (out,), reads, work, _pick_rows, moves=_columns_written
+        what, Engine.tensor, (out,), reads, work, _pick_rows, carries=moved(_columns_written)
     )
 
 

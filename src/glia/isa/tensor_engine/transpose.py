@@ -13,6 +13,7 @@ from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
 from glia.isa.tensor_engine.array import SIZE, check_bank, check_memories
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.undefined import moved
 from glia.isa.vector_engine import transpose_on_vector
 
 _VECTOR_SIZE = 32  # the Vector engine transposes blocks of 32 x 32
@@ -52,8 +53,8 @@ def nc_transpose(
         sram=traffic(dst, data),
     )
     meaning = _multiply_by_identity if data.dtype.is_float and not exact else _transpose
-    moves = _transpose if meaning is _transpose else None
-    return b.emit(what, Engine.tensor, (out,), (data,), work, meaning, moves=moves)
+    carries = moved(_transpose) if meaning is _transpose else None
+    return b.emit(what, Engine.tensor, (out,), (data,), work, meaning, carries=carries)
 
 
 def _on_vector(chosen: Engine, dst: NkiTensor, data: NkiTensor) -> bool:

@@ -25,6 +25,7 @@ from glia.isa.rules import (
 from glia.isa.stream import Instruction
 from glia.isa.target import PARTITIONS, QUADRANT
 from glia.isa.tensors.tensor import NkiTensor, Shift
+from glia.isa.undefined import moved
 from glia.isa.vector_engine.costs import (
     all_2byte_floats,
     copy_rate,
@@ -62,7 +63,7 @@ def tensor_copy(
         n = max(n, b.target.dynamic_copy_min)
     work = engine_work(b.target, on, n, dst, src)
     meaning = _copy_bits if same else _copy_through_fp32
-    return b.emit(what, on, (dst,), (src,), work, meaning, moves=_copy_bits)
+    return b.emit(what, on, (dst,), (src,), work, meaning, carries=moved(_copy_bits))
 
 
 def _copy_bits(dst: np.ndarray, src: np.ndarray) -> None:
@@ -256,4 +257,6 @@ def transpose_on_vector(dst: NkiTensor, data: NkiTensor) -> Instruction:
     def meaning(out: np.ndarray, x: np.ndarray) -> None:
         out[...] = x.reshape(x.shape[0], -1).T.reshape(out.shape)
 
-    return b.emit("nc_transpose", Engine.vector, (dst,), (data,), work, meaning, moves=meaning)
+    return b.emit(
+        "nc_transpose", Engine.vector, (dst,), (data,), work, meaning, carries=moved(meaning)
+    )

@@ -32,6 +32,7 @@ from glia.isa.rules import (
 from glia.isa.stream import Instruction
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.undefined import elementwise
 from glia.isa.vector_engine.accumulator import (
     SIDE_COMMANDS,
     SIDE_OPS,
@@ -95,7 +96,7 @@ def tensor_tensor(
             y = y.reshape(x.shape)
         store(out, token.apply(x, y) if exact else token.apply(f32(x), f32(y)))
 
-    return b.emit(what, on, (dst,), (data1, data2), work, meaning)
+    return b.emit(what, on, (dst,), (data1, data2), work, meaning, carries=elementwise(2))
 
 
 def _pair_engines(token: AluOp, ints: bool, views: tuple[NkiTensor, ...]) -> tuple[Engine, ...]:
@@ -164,7 +165,8 @@ def tensor_scalar(
             value = token.apply(other, value) if reverse else token.apply(value, other)
         store(out, value)
 
-    return b.emit(what, on, (dst,), (data, *columns), work, meaning)
+    reads = (data, *columns)
+    return b.emit(what, on, (dst,), reads, work, meaning, carries=elementwise(len(reads)))
 
 
 def _operand(
@@ -269,7 +271,8 @@ def scalar_tensor_tensor(
         store(out, value)
 
     reads = (data, operand1, *columns, *(() if reduced is None else reduced.reads))
-    return b.emit(what, Engine.vector, (dst, *side), reads, work, meaning)
+    carries = None if reduced is not None else elementwise(len(reads))
+    return b.emit(what, Engine.vector, (dst, *side), reads, work, meaning, carries=carries)
 
 
 def _side_reduction(
@@ -307,4 +310,4 @@ def reciprocal(dst: NkiTensor, data: NkiTensor, name: str | None = None) -> Inst
     def meaning(out: np.ndarray, x: np.ndarray) -> None:
         store(out, np.float32(1) / f32(x))
 
-    return b.emit(what, Engine.vector, (dst,), (data,), work, meaning)
+    return b.emit(what, Engine.vector, (dst,), (data,), work, meaning, carries=elementwise(1))

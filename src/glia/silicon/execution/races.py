@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from glia.core.errors import KernelError
-from glia.isa.launch.initialised import Shadow
+from glia.isa.launch.initialised import Shadow, not_stored
 from glia.isa.launch.located import located
 from glia.isa.launch.overlap import pattern_of, patterns_overlap
 from glia.isa.stream import Instruction, Stream
@@ -290,12 +290,15 @@ class _Checker:
                 shadow, view = self._shadows.get(key), NkiTensor.whole(storage)
                 if shadow is not None and shadow.is_written(view):
                     continue
+                what = f"kernel {stream.name} returning {view!r}"
                 if key in self._scattered:
                     self.left_out.append(storage)
+                elif shadow is None or not shadow.is_touched:
+                    raise not_stored(what, shadow)
                 else:
                     raise KernelError(
-                        f"kernel {stream.name} returning {view!r}: got elements that no core "
-                        "wrote, expected every element stored; check how the cores divide it"
+                        f"{what}: got elements that no core wrote, expected every element stored; "
+                        "check how the cores divide it"
                     )
 
 

@@ -20,6 +20,8 @@ from glia.isa.launch.located import located
 from glia.isa.stream import Instruction
 from glia.isa.tensors.addressing import Columns, Rows, Shift, reach, row_numbers, shifted
 from glia.isa.tensors.tensor import NkiTensor, Storage
+from glia.isa.undefined import arriving, computed_with
+from glia.isa.unspecified import warn_at
 from glia.silicon.execution.binding import Hbm, Step, columns_at
 
 Addresses = dict[tuple[int, int], tuple[NkiTensor, ...]]
@@ -113,28 +115,39 @@ class Witness:
         """
         made = step.source
         views = (*made.writes, *made.reads)
-        known = self._flags
-        if not any(v.storage.index in known or self._is_open(v) for v in views):
+        if not any(v.storage.index in self._flags or self._is_open(v) for v in views):
             return []
         indices = {one.position: one.index for one in step.late if one.index is not None}
         found = [
             _touched(i, v, None if (index := indices.get(i)) is None else np.array(index), step)
             for i, v in enumerate(views)
         ]
-        for one in found[len(made.writes) :]:
-            if one.given.storage.index not in known or one.view is None:
+        holes = [self._holes(one) for one in found[len(made.writes) :]]
+        if all(one is None for one in holes):
+            return found
+        num_carried = 0 if made.carries is None else made.carries.num_reads
+        flags = [
+            None if one is None else np.asarray(one.all(axis=-1)) for one in holes[:num_carried]
+        ]
+        arrived = arriving(made.carries, made.writes, flags)
+        for number, (one, seen) in enumerate(zip(found[len(made.writes) :], holes, strict=True)):
+            if seen is None:
                 continue
-            flags = one.of(known[one.given.storage.index])
-            if flags.all():
-                continue
-            moved = made.moves if one.position == len(made.writes) and flags.any() else None
-            if moved is None:
-                raise _never_written(made, one, flags)
-            self.track([made.writes[0].storage], made.index)
-            arrived = np.zeros(made.writes[0].shape, bool)
-            moved(arrived, np.asarray(flags.all(axis=-1)))
-            found[0] = replace(found[0], arrived=arrived)
+            if arrived is None or number >= num_carried or not seen.any():
+                raise _never_written(made, one, seen)
+            if made.carries is not None and made.carries.computes:
+                warn_at(computed_with(made.op, one.given), made.file, made.line)
+        self.track([made.writes[0].storage], made.index)
+        found[0] = replace(found[0], arrived=arrived)
         return found
+
+    def _holes(self, one: _Touched) -> np.ndarray | None:
+        """The flags of what is read where some of it was never written, as far as that is known."""
+        known = self._flags.get(one.given.storage.index)
+        if known is None or one.view is None:
+            return None
+        flags = one.of(known)
+        return None if flags.all() else flags
 
     def sent(self, made: Instruction) -> np.ndarray | None:
         """Which elements of what a core sends are defined; None: all."""
