@@ -23,6 +23,7 @@ from glia.isa.engines import engine
 from glia.isa.launch.allocate import allocate
 from glia.isa.launch.arguments import check_plain
 from glia.isa.launch.context import CURRENT, current
+from glia.isa.launch.eviction import MOVED, Edges, evicted_early
 from glia.isa.launch.limits import Budget
 from glia.isa.launch.located import error_place, kernel_error, kernel_place, located
 from glia.isa.launch.memory import FIRST_REGISTER_FILE, LaunchMemory
@@ -392,10 +393,32 @@ class StreamBuilder(LaunchMemory):
             tuple((numbers[a], numbers[b]) for a, b in edges),
         )
 
+    def _allocated(
+        self, instructions: list[Instruction], edges: Edges
+    ) -> tuple[list[Instruction], Edges, tuple[int, int]]:
+        """Instructions and edges in an order that fits, which is the kernel's own where that does.
+
+        A launch whose values were asked for has carried out that order, and so keeps it.
+        """
+        try:
+            return instructions, edges, allocate(self.storages, instructions, self.target)
+        except KernelError as error:
+            if self.looked or self.schedule.is_fixed:
+                raise
+            other, others = evicted_early(instructions, edges)
+            try:
+                peaks = allocate(self.storages, other, self.target)
+            except KernelError:
+                raise error from None
+        pairs = zip(other, instructions, strict=True)
+        first = next(one for one, was in pairs if one.meaning is not was.meaning)
+        warn_at(MOVED, first.file, first.line)
+        return other, others, peaks
+
     def finish(self, inputs: Sequence[NkiTensor]) -> Stream:
         """Allocate addresses and freeze."""
         calls, instructions, extra = self._wanted(self.schedule.edges(self.instructions))
-        sbuf, psum = allocate(self.storages, instructions, self.target)
+        instructions, extra, (sbuf, psum) = self._allocated(instructions, extra)
         return Stream(
             name=self.name,
             generation=self.target.generation,

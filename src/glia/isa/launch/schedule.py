@@ -1,7 +1,7 @@
 """What a kernel says about order beyond its data: depends_on, with_schedule, no_reorder, loops.
 
-Glia keeps program order on every engine, so `no_reorder` changes nothing; a dependence between
-engines is an edge that the timeline waits for.
+Glia keeps program order on every engine but where PSUM would not hold (`eviction.py`), which
+`no_reorder` forbids; a dependence between engines is an edge that the timeline waits for.
 Source: aws-neuron-sdk nki/guides/how-to-scheduling-apis.rst, nki/api/nki/isa/__init__.py.
 """
 
@@ -28,6 +28,7 @@ class Schedule:
         self._names: dict[str, list[int]] = {}
         self._edges: list[tuple[int, int]] = []
         self._fixed = 0
+        self.is_fixed = False  # somewhere
 
     @contextmanager
     def loop(self) -> Iterator[None]:
@@ -54,6 +55,7 @@ class Schedule:
     def no_reorder(self) -> Iterator[None]:
         """Instructions in program order, as all are here."""
         self._fixed += 1
+        self.is_fixed = True
         try:
             yield
         finally:
