@@ -162,6 +162,26 @@ def test_explain_as_json():
 # -- as other tools call it ----------------------------------------------------------------------
 
 
+def test_files_as_pre_commit_passes_them(project):
+    words = ("check", "--to", "trn2", "--json", "kept.py", "my code/train.py", "run.ipynb")
+    done = run_glia(*words, cwd=project)
+    report = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert {f["file"] for f in report["findings"]} == set(words[4:])
+    assert report["path"] == "kept.py, my code/train.py, run.ipynb"
+
+
+def test_a_model_is_checked_by_itself(tmp_path):
+    (tmp_path / "m.py").write_text("import torch\ndef model():\n    return x.cuda()\n")
+    (tmp_path / "a.py").write_text("import torch\n")
+    words = ("check", "a.py", "m.py:model", "--to", "trn2")
+    done = run_glia(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "check it alone, or the source of all with --source-only" in done.stderr
+    report = json.loads(run_glia(*words, "--source-only", "--json", cwd=tmp_path).stdout)
+    assert [(f["file"], f["line"]) for f in report["findings"]] == [("m.py", 3)]
+
+
 def test_the_pre_commit_hook_runs(tmp_path):
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     command = [*shlex.split(hook["entry"]), *hook["args"]]

@@ -14,7 +14,7 @@ import glia.port.reading as reading
 from glia.chips import list_chips, load_chip
 from glia.core.check_records import CheckReport
 from glia.core.errors import UsageError
-from glia.port.project_check import check_project
+from glia.port.project_check import check_project, check_projects
 from glia.port.targets import family_of, target_named
 
 MOVED = "import torch\nx = torch.ones(2).cuda()\n"
@@ -386,3 +386,38 @@ def test_what_is_excluded_is_said(tmp_path: Path):
 def test_a_comment_accepts_where_people_write_it(code: str, tmp_path: Path):
     (finding,) = check(tmp_path, {"a.py": f"import torch\n{code}"}).findings
     assert (finding.rule, finding.accepted) == ("C001", "shown to CUDA only")
+
+
+# -- several roots -------------------------------------------------------------------------------
+
+
+def test_several_roots_are_one_project_and_count_a_file_once(tmp_path: Path):
+    files = {
+        "glia.toml": '[check]\naccept = [{ rule = "C001", path = "b/*", reason = "r" }]\n',
+        "a/x.py": MOVED,
+        "b/y.py": MOVED,
+        "b/z.yaml": "device: cuda\n",
+    }
+    whole = check(tmp_path, files)
+    roots = [tmp_path / "b", tmp_path / "a", tmp_path / "b" / "y.py", tmp_path / "a" / ".." / "b"]
+    report = check_projects(roots, [target_named("trn2")])
+    assert sorted(shown(report, tmp_path)) == sorted(shown(whole, tmp_path))
+    assert (report.num_files, report.num_other, report.num_parsed) == (2, 1, 2)
+    assert report.targets[0].counts == whole.targets[0].counts
+    assert report.notes == ()  # the entry has its use in one of the roots
+    assert report.roots == tuple(map(str, roots))
+
+
+def test_what_a_part_does_not_need_stays_in_the_settings(tmp_path: Path):
+    files = {
+        "glia.toml": '[check]\naccept = [{ rule = "C001", path = "b/*", reason = "r" }]\n',
+        "a/x.py": MOVED,
+    }
+    assert any("accepts nothing" in note for note in check(tmp_path, files).notes)
+    assert check_project(tmp_path / "a", [target_named("trn2")]).notes == ()
+
+
+def test_one_root_that_is_not_there_stops_all(tmp_path: Path):
+    (tmp_path / "a.py").write_text(MOVED)
+    with pytest.raises(UsageError, match="gone"):
+        check_projects([tmp_path / "a.py", tmp_path / "gone"], [target_named("trn2")])

@@ -42,11 +42,11 @@ _Html = Annotated[
 
 
 def check_verb(
-    path: Annotated[
-        str,
+    paths: Annotated[
+        list[str],
         typer.Argument(
-            metavar="PATH",
-            help="A Python file, a notebook, a folder; or a model: FILE.py:FUNCTION that returns "
+            metavar="PATH...",
+            help="Python files, notebooks, folders, checked as one project; or a model: FILE.py:FUNCTION that returns "
             "(module, inputs), a Hugging Face folder.",
             show_default=False,
         ),
@@ -86,7 +86,7 @@ def check_verb(
     for option, file in (("--sarif", sarif), ("--html", html)):
         if file is not None:
             _check_file(option, file)
-    report = _report(path, targets, source_only, time_limit, progress_for(json))
+    report = _report(paths, targets, source_only, time_limit, progress_for(json))
     if sarif is not None:
         _write_sarif(report, sarif)
     if html is not None:
@@ -105,17 +105,27 @@ def check_verb(
 
 
 def _report(
-    path: str, targets: list[Target], source_only: bool, time_limit_s: float, progress: Progress
+    paths: list[str],
+    targets: list[Target],
+    source_only: bool,
+    time_limit_s: float,
+    progress: Progress,
 ) -> CheckReport:
     """Of a model the graph is looked at too, which runs it on this machine's CPU."""
-    from glia.port.project_check import check_project, is_model
+    from glia.port.project_check import check_projects, is_model
 
-    if source_only or not is_model(Path(path)):
-        return check_project(Path(path), targets, progress)
+    models = [path for path in paths if is_model(Path(path))]
+    if source_only or not models:
+        return check_projects([Path(path) for path in paths], targets, progress)
+    if len(paths) > 1:
+        raise UsageError(
+            f"checking {', '.join(paths)}: got the model {models[0]} among others, expected a "
+            "model by itself; check it alone, or the source of all with --source-only"
+        )
     from glia.port.graph_check.apart import within
     from glia.port.graph_check.job import check_model
 
-    return check_model(path, targets, progress, within(time_limit_s))
+    return check_model(paths[0], targets, progress, within(time_limit_s))
 
 
 def _failing(level: int) -> tuple[str, ...]:

@@ -139,6 +139,7 @@ class TargetVerdict:
 class CheckReport:
     """One check of a file or a project, for one or several targets.
 
+    `path` is what was checked, for people; `roots` are the files and folders one by one.
     `num_files` Python files and notebooks were found; `num_parsed` of them have a word that a rule
     looks for, and were read in full. `num_other` files are settings, launch scripts, lists of
     packages, containers and sources of CUDA. `unread` could not be read; `skipped` were left out
@@ -159,3 +160,4 @@ class CheckReport:
     wall_s: float = 0.0
     format: int = 1
     graph: GraphReading | None = None
+    roots: tuple[str, ...] = ()

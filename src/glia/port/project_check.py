@@ -5,8 +5,9 @@ The order of the report does not depend on who read what: findings stand in the 
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -49,7 +50,9 @@ class _Found:
     unread: list[Unread] = field(default_factory=list)
     skipped: list[Unread] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    num_files: int = 0
     num_parsed: int = 0
+    num_other: int = 0
     num_unread_code: int = 0
     imports: dict[PurePath, tuple[str, ...]] = field(default_factory=dict)
     own: set[PurePath] = field(default_factory=set)
@@ -59,53 +62,88 @@ class _Found:
 def check_project(
     root: Path, targets: Sequence[Target], progress: Progress | None = None
 ) -> CheckReport:
-    """Check a file, a notebook or a folder for several targets.
+    """Check a file, a notebook or a folder for several targets; see `check_projects`."""
+    return check_projects([root], targets, progress)
+
+
+def check_projects(
+    roots: Sequence[Path], targets: Sequence[Target], progress: Progress | None = None
+) -> CheckReport:
+    """Check files, notebooks and folders as one project; what several of them hold counts once.
 
     Of a model, FILE.py:FUNCTION, the file and what it imports from beside it are checked.
 
     Raises:
-        UsageError: when the root does not exist or cannot be read, or its settings are wrong.
+        UsageError: when a root does not exist or cannot be read, or its settings are wrong.
     """
     start = time.perf_counter()
-    model = model_file(root)
-    settings = settings_for(model or root)
-    walk = Walk(root, settings.exclude, settings.folder)
-    files = list(walk) if model is None else _beside(model)
-    if root.is_file():
-        scans = [scan_one(file, skips=False) for file in files]
-        known = known_answers(files, scans, root)
-        for place, answers in known.items():
-            scans[place] = scan_one(files[place], skips=False, known=answers)
-    else:
-        scans = scan_files(files, root, progress or NullProgress())
-    num_python = sum(file.kind in PYTHON_KINDS for file in files)
     found = _Found()
-    for file, scan in zip(files, scans, strict=True):
-        _add(found, file, scan, settings)
-    if model is not None:
-        found.findings = _reached(found.findings, model, root.name.rpartition(":")[2])
-    shut = [Unread(path, reason, reason.startswith(SHUT)) for path, reason in walk.problems]
-    found.unread += shut
-    found.num_unread_code += sum(folder.hides for folder in shut)
-    found.notes += _left_out(walk, settings) + _unused(settings)
+    seen: set[Path] = set()
+    settings = _settings_of(roots)
+    for root, its_settings in zip(roots, settings, strict=True):
+        _read(found, root, its_settings, seen, progress or NullProgress())
+    found.notes += _unused(settings, roots)
     rules = _summaries(found.findings, targets)
     findings = tuple(f for f in found.findings if f.rule in rules)
     reading = Reading(
-        num_python, found.num_unread_code, found.imports, frozenset(found.own or found.aside)
+        found.num_files, found.num_unread_code, found.imports, frozenset(found.own or found.aside)
     )
+    names = tuple(map(shown_path, roots))
     return CheckReport(
-        path=shown_path(root),
+        path=", ".join(names),
         targets=tuple(verdict_for(t, rules, findings, reading) for t in targets),
         rules=rules,
         findings=findings,
         unread=tuple(found.unread),
         skipped=tuple(found.skipped),
         notes=tuple(found.notes),
-        num_files=num_python,
+        num_files=found.num_files,
         num_parsed=found.num_parsed,
-        num_other=len(files) - num_python,
+        num_other=found.num_other,
         wall_s=time.perf_counter() - start,
+        roots=names,
     )
+
+
+def _settings_of(roots: Sequence[Path]) -> list[Settings]:
+    """The settings of each root; roots of one project share theirs, which count their uses."""
+    known: dict[Path, Settings] = {}
+    found = [settings_for(model_file(root) or root) for root in roots]
+    return [known.setdefault(Path(s.file).resolve(), s) if s.file else s for s in found]
+
+
+def _read(
+    found: _Found, root: Path, settings: Settings, seen: set[Path], progress: Progress
+) -> None:
+    """Add what one root holds and no root before it held."""
+    model = model_file(root)
+    walk = Walk(root, settings.exclude, settings.folder)
+    files = _unseen(walk if model is None else _beside(model), seen)
+    if root.is_file():
+        scans = [scan_one(file, skips=False) for file in files]
+        known = known_answers(files, scans, root)
+        for place, answers in known.items():
+            scans[place] = scan_one(files[place], skips=False, known=answers)
+    else:
+        scans = scan_files(files, root, progress)
+    for file, scan in zip(files, scans, strict=True):
+        _add(found, file, scan, settings)
+    if model is not None:
+        found.findings = _reached(found.findings, model, root.name.rpartition(":")[2])
+    shut = [Unread(path, reason, reason.startswith(SHUT)) for path, reason in walk.problems]
+    found.unread += (folder for folder in shut if folder not in found.unread)
+    found.num_unread_code += sum(folder.hides for folder in shut)
+    found.notes += (note for note in _left_out(walk, settings) if note not in found.notes)
+
+
+def _unseen(files: Iterable[SourceFile], seen: set[Path]) -> list[SourceFile]:
+    found = []
+    for file in files:
+        path = Path(os.path.abspath(file.path))  # a link stays a file of its own
+        if path not in seen:
+            seen.add(path)
+            found.append(file)
+    return found
 
 
 def model_file(root: Path) -> Path | None:
@@ -140,11 +178,14 @@ def _reached(findings: Sequence[CodeFinding], file: Path, function: str) -> list
 
 
 def _add(found: _Found, file: SourceFile, scan: FileScan, settings: Settings) -> None:
-    found.num_parsed += scan.is_parsed and file.kind in PYTHON_KINDS
-    if file.kind in PYTHON_KINDS:
+    is_python = file.kind in PYTHON_KINDS
+    found.num_files += is_python
+    found.num_other += not is_python
+    found.num_parsed += scan.is_parsed and is_python
+    if is_python:
         found.imports[PurePath(file.name)] = scan.imports
     is_cuda = file.kind == "cuda" and bool(scan.findings)
-    if is_cuda or (scan.is_parsed and file.kind in PYTHON_KINDS):
+    if is_cuda or (scan.is_parsed and is_python):
         (found.own if file.role == "code" else found.aside).add(PurePath(file.name))
     if scan.skipped:
         found.skipped.append(Unread(file.name, scan.skipped))
@@ -183,12 +224,17 @@ def _left_out(walk: Walk, settings: Settings) -> list[str]:
     return [f"{settings.file}: exclude leaves out {first}{others}"]
 
 
-def _unused(settings: Settings) -> list[str]:
-    return [
-        f"{settings.file}: accept {entry.rule} in {entry.path} accepts nothing; remove it"
-        for entry in settings.accept
+def _unused(settings: Sequence[Settings], roots: Sequence[Path]) -> list[str]:
+    """Entries that accept nothing, where all of their project was read."""
+    whole = {root.resolve() for root in roots}
+    found = [
+        f"{one.file}: accept {entry.rule} in {entry.path} accepts nothing; remove it"
+        for one in settings
+        if one.folder.resolve() in whole
+        for entry in one.accept
         if not entry.uses
     ]
+    return list(dict.fromkeys(found))
 
 
 def _summaries(
