@@ -46,8 +46,8 @@ def check_verb(
         list[str],
         typer.Argument(
             metavar="PATH...",
-            help="Python files, notebooks, folders, checked as one project; or a model: FILE.py:FUNCTION that returns "
-            "(module, inputs), a Hugging Face folder.",
+            help="Python files, notebooks, folders, checked as one project; or a model: "
+            "FILE.py:FUNCTION that returns (module, inputs), a Hugging Face folder.",
             show_default=False,
         ),
     ],
