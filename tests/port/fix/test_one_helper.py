@@ -126,6 +126,11 @@ LAYOUTS = {
          "run.py": "import p.a, p.c.d\n" + PLACE},
         ["run.py"], {"accel.py"},
     ),
+    "a part without __init__.py of a package that it names in full": (
+        {"pyproject.toml": "", "src/p/__init__.py": "", "src/p/a.py": PLACE,
+         "src/p/part/b.py": "from p import a\n" + PLACE},
+        ["-m p.part.b", "src/p/part/b.py"], {"src/p/accel.py"},
+    ),
     "an own accel.py": (
         {"accel.py": "x = 1\n", "train.py": "import accel, net.m\n" + PLACE, "net/m.py": PLACE},
         ["train.py"], {"accel_device.py"},

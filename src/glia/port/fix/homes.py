@@ -229,13 +229,22 @@ class _Finder:
         sites = self._around.sites(file)
         if any(site.level for site in sites):
             return "relative"
-        own = _below(base_of(file), file)
-        is_named = own is not None and any(s.module.split(".")[0] == own.name for s in sites)
         text = self._around.texts.get(file, "")
-        return "dotted" if is_named or "__main__" in text else "relative"
+        return "dotted" if self._named(file) or "__main__" in text else "relative"
+
+    def _named(self, file: Path) -> Path | None:
+        """Where the package stands that the file is part of and names in full: also one whose
+        folders have no `__init__.py`."""
+        found = (
+            base
+            for site, base in self._evidence(file)
+            if base / site.module.split(".")[0] in file.parents
+        )
+        return next(found, None)
 
     def _dotted_works(self, file: Path, ways: Sequence[Way]) -> bool:
-        return all(base_of(file) in way.bases for way in ways)
+        base = self._named(file) or base_of(file)
+        return all(base in way.bases for way in ways)
 
     def _dotted(
         self, client: Client, ways: Sequence[Way], shown: Mapping[Path, int]
