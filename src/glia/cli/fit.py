@@ -77,7 +77,14 @@ def fit_verb(
     show_all: Annotated[bool, typer.Option("--all", help="Show every machine tried.")] = False,
     json: Json = False,
 ) -> None:
-    """What a model takes in memory, and the smallest machine that it works on; nothing is run."""
+    """What a model takes in memory, and the smallest machine that it works on.
+
+    A config is read, no weights. A family that glia does not count itself is
+    built by transformers and run without data, or with random numbers where
+    its code looks at values. The module of FILE.py:FUNCTION runs on the CPU
+    without data, forward and backward, then on its own inputs when it takes
+    less than 2 GiB or does not run without data.
+    """
     job = _job(train, serve)
     chips = read_chips("--to", to)
     from glia.port.fit.job import fit

@@ -165,6 +165,41 @@ def test_forward_passes(family, shape):
         assert found == pytest.approx(measured, rel=0.12 if is_small else 0.1), dtype
 
 
+FALCONS = {
+    "every head has keys": {"multi_query": False},
+    "new decoder": {"new_decoder_architecture": True, "num_kv_heads": 2},
+    "positions as a bias": {"multi_query": False, "alibi": True},
+    "one KV head and a bias": {"alibi": True},
+}
+
+
+@pytest.mark.parametrize("kind", FALCONS)
+def test_falcons_of_every_kind(kind):
+    """One kernel makes the scores where keys have every head; else they exist."""
+    sizes = zoo.sizes_of("falcon", 128, 512, 3, 4, 2, 32, 300)
+    config, module = zoo.make("falcon", sizes, **FALCONS[kind])
+    model = read(config)
+    for dtype in (torch.float32, torch.bfloat16):
+        measured = counted_peak(module, ids(2, 128), dtype)
+        assert counted(config, dtype, 2, 128) == pytest.approx(measured, rel=0.05), dtype
+        found = inference_activations(model, Batch(2, 128, BYTES[dtype]), 1)
+        kv = 4 if kind == "new decoder" else model.attentions[0].num_kv_heads
+        found += 3 * 2 * 2 * 128 * kv * 32 * BYTES[dtype]  # transformers caches what it copied
+        assert found == pytest.approx(prefill_peak(module, 2, 128, dtype), rel=0.1), dtype
+
+
+@pytest.mark.parametrize(("batch", "heads"), [(1, 2), (2, 4)])
+def test_bloom_where_scores_are_large(batch, heads):
+    config, module = zoo.make("bloom", zoo.sizes_of("bloom", 0, 0, 4, heads, heads, 32, 300))
+    for checkpointing, near in (("none", 0.06), ("layer", 0.1)):
+        if checkpointing == "layer":
+            module.activation_checkpointing_enable()
+        for dtype in (torch.float32, torch.bfloat16):
+            measured = counted_peak(module, ids(batch, 200), dtype)
+            found = counted(config, dtype, batch, 200, checkpointing)
+            assert found == pytest.approx(measured, rel=near), (dtype, checkpointing)
+
+
 def test_parallelism_divides_what_it_can():
     config, _ = zoo.make("llama", zoo.sizes_of("llama", 96, 160, 3, 4, 2, 24, 400))
     model = read(config)

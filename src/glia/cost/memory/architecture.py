@@ -54,7 +54,8 @@ class Kept:
     `per_token` elements for every token, `per_score` for every pair of query and key token.
     `is_matmul` says that it feeds a product: recomputing it would cost another product. A tensor
     with `from_length` exists for sequences of at least so many tokens only, one `in_training` not
-    when dropout is off.
+    when dropout is off, one `of_one` only where the batch is one sequence (a view into a whole
+    projection, which larger batches copy).
     """
 
     name: str
@@ -65,6 +66,7 @@ class Kept:
     is_matmul: bool = False
     from_length: int = 0
     in_training: bool = False
+    of_one: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Forward:
     `result_copies` of their results. `rotary`: whole heads are rotated in the model's format, in
     float32 (`wide`) or in float32 copies. `score_bytes`: bytes per score, 0 where one kernel makes
     them, with `num_masks` and `queries` copies beside them; `lingering` scores live on in a
-    variable, `is_bias` says that all sequences share them.
+    variable, `is_bias` says that all sequences share them. `has_mask`: one kernel is given a mask.
     """
 
     inner: float
@@ -128,6 +130,7 @@ class Forward:
     queries: tuple[int, int] = (3, 3)
     lingering: int = 0
     is_bias: bool = False
+    has_mask: bool = False
 
 
 @dataclass(frozen=True, slots=True)

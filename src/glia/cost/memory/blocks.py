@@ -275,6 +275,7 @@ def capped_logits(vocab: int) -> Block:
     return Block(kept=(Kept("capped logits", vocab, split="vocab"),))
 
 
-def whole_projection(kv: int) -> Block:
+def whole_projection(kv: int, *, of_one: bool = False) -> Block:
     """Keys and values inside one projection with the queries, beside their cached copies."""
-    return Block(kept=(Kept("keys and values of the projection", 2 * kv, split="kv"),))
+    kept = Kept("keys and values of the projection", 2 * kv, split="kv", of_one=of_one)
+    return Block(kept=(kept,))

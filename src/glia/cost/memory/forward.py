@@ -109,8 +109,10 @@ def _is_cut(layer: Layer, batch: Batch) -> bool:
 
 def _masks(layer: Layer, batch: Batch) -> float:
     """Masks of one head per sequence live as long as the pass; without window and scores, none."""
-    is_written = any(layer.forward.score_bytes) and not layer.forward.is_bias
-    count = layer.forward.num_masks if is_written else 1 if _is_cut(layer, batch) else 0
+    run = layer.forward
+    is_written = any(run.score_bytes) and not run.is_bias
+    has_masks = is_written or run.has_mask
+    count = run.num_masks if has_masks else 1 if _is_cut(layer, batch) else 0
     return count * batch.num_sequences * float(batch.seq) ** 2 * batch.itemsize
 
 

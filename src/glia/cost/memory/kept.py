@@ -37,7 +37,7 @@ def kept_bytes(block: Block, batch: Batch, num_kv_heads: int, only_products: boo
 
 
 def _bytes(kept: Kept, batch: Batch, num_kv_heads: int) -> float:
-    if kept.from_length > batch.seq:
+    if kept.from_length > batch.seq or (kept.of_one and batch.num_sequences > 1):
         return 0.0
     elements = kept.per_token * batch.num_tokens
     elements += kept.per_score * batch.num_tokens * batch.seq

@@ -36,7 +36,10 @@ def with_peak(
     in_loss = 3 * logits * wide  # the log-softmax and two gradients
     in_head = held + max(head, tied)
     distinct = {id(layer.block): layer for layer in layers}.values()
-    in_layer = max((_layer_peak(architecture, layer, batch) for layer in distinct), default=0.0)
+    in_layer = max(
+        (max(_moments(architecture, layer, batch, recomputed > 0)) for layer in distinct),
+        default=0.0,
+    )
     # Both gradients of the shared matrix and their sum; an encoder's layers wait beside them.
     at_end = 3 * tied - kept + min(kept, _encoder_bytes(architecture, layers, batch))
     if recomputed:
@@ -78,12 +81,13 @@ def _tied_gradient(architecture: Architecture, batch: Batch) -> float:
     return _largest((w for w in architecture.embedding.weights if w.split == "vocab"), batch)
 
 
-def _layer_peak(architecture: Architecture, layer: Layer, batch: Batch) -> float:
-    return max(_moments(architecture, layer, batch))
+def _moments(
+    architecture: Architecture, layer: Layer, batch: Batch, is_recomputed: bool
+) -> Iterator[float]:
+    """Bytes beside what is kept at each moment of one layer's backward pass.
 
-
-def _moments(architecture: Architecture, layer: Layer, batch: Batch) -> Iterator[float]:
-    """Bytes beside what is kept at each moment of one layer's backward pass."""
+    Where it is recomputed, its forward pass too: variables hold scores that are not kept.
+    """
     tokens, a = batch.num_tokens, batch.itemsize
     stream = float(architecture.hidden * tokens * a)
     steps = 3 if layer.is_gated else 2
@@ -100,6 +104,8 @@ def _moments(architecture: Architecture, layer: Layer, batch: Batch) -> Iterator
     yield stream + _largest(inside, batch) - (steps - 1) * width
     attend = max(_largest(outside, batch), scores)
     yield stream + attend + queries / batch.degree - feed
+    if is_recomputed and not layer.forward.is_bias:
+        yield stream + _score_variables(layer, batch) - feed
 
 
 def _part_bytes(layer: Layer, batch: Batch, split: str) -> float:
@@ -108,9 +114,19 @@ def _part_bytes(layer: Layer, batch: Batch, split: str) -> float:
 
 
 def _score_bytes(layer: Layer, batch: Batch) -> float:
-    """One copy of the attention weights, where they exist."""
+    """The gradient of the attention weights where they exist, and of scores that linger."""
     kept = [k for k in layer.block.kept if k.per_score and k.split == "heads"]
-    return kept_bytes(Block(kept=tuple(kept[:1])), batch, 1)
+    count = 1 if layer.forward.is_bias else max(1, layer.forward.lingering)
+    return count * kept_bytes(Block(kept=tuple(kept[:1])), batch, 1)
+
+
+def _score_variables(layer: Layer, batch: Batch) -> float:
+    """Scores that the forward pass holds beside those that are kept."""
+    is_narrow = batch.itemsize < _FLOAT32_BYTES
+    each = layer.forward.score_bytes[is_narrow] * sum(a.num_heads for a in layer.attentions)
+    whole = each * batch.num_tokens * batch.seq / batch.degree
+    kept = tuple(k for k in layer.block.kept if k.per_score and k.split == "heads")
+    return max(0.0, whole - kept_bytes(Block(kept=kept), batch, 1))
 
 
 def _largest(weights: Iterable[Weight], batch: Batch) -> float:

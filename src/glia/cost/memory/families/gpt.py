@@ -11,6 +11,7 @@ from glia.cost.memory.architecture import (
     Attention,
     Block,
     Forward,
+    Kept,
     Layer,
     Weight,
     joined,
@@ -81,8 +82,8 @@ def _built(
 ) -> Architecture:
     """The architecture of equal layers `block` between `first` and the final norm `top`."""
     spec = Attention(shape.num_heads, shape.num_kv_heads, shape.head_dim, shape.head_dim)
-    # The gradient of BLOOM's own GELU takes six steps in Python.
-    steps = 6 if config.model_type == "bloom" else 2
+    # The gradient of BLOOM's own GELU takes eight steps in Python, half of them at once.
+    steps = 8 if config.model_type == "bloom" else 2
     run = _forward(config, shape)
     layer = Layer(block, (spec,), (shape.width,), steps * shape.width, forward=run)
     top += blocks.residual("final norm", shape.hidden)
@@ -116,6 +117,7 @@ def _forward(config: Config, shape: _Shape) -> Forward:
     kind = config.model_type
     default = "gelu_new" if kind in ("gpt2", "phi") else ""
     function = config.text("activation_function", "hidden_act", default=default)
+    is_whole = kind == "falcon" and _is_whole(config, shape.num_heads)
     inner = 5.0 if kind == "bloom" else _STEPS.get(function, 2.0)
     return Forward(
         inner * shape.width,
@@ -123,10 +125,20 @@ def _forward(config: Config, shape: _Shape) -> Forward:
         rotary="model" if kind == "falcon" else "",
         is_fused=kind in ("gpt2", "gpt_neox", "falcon", "bloom"),
         copies_output=kind in ("gpt_neox", "phi"),
-        queries=(2, 8) if kind == "falcon" else (2, 2),
-        score_bytes=_SCORE_BYTES.get(kind, (0.0, 0.0)),
+        queries=(2, 7) if kind == "falcon" else (2, 2),
+        score_bytes=(0.0, 0.0) if is_whole else _SCORE_BYTES.get(kind, (0.0, 0.0)),
+        has_mask=is_whole,
+        num_masks=_num_masks(config, shape, is_whole),
         lingering=2 if kind == "bloom" else 0,
     )
+
+
+def _num_masks(config: Config, shape: _Shape, is_whole: bool) -> int:
+    """Masks of one head: Falcon's, where scores exist a second one, with ALiBi one per head."""
+    if config.model_type != "falcon":
+        return 1
+    heads = shape.num_heads if config.flag("alibi") else 1
+    return heads if is_whole else heads + 1
 
 
 def _sequential(hidden: int) -> Block:
@@ -289,16 +301,36 @@ def read_falcon(config: Config) -> Architecture:
             "self_attention.query_key_value", rows, h, "heads", bias=bias, kv_rows=2 * shape.kv
         ),
         blocks.output_linear("self_attention.dense", h, h, "heads", bias),
-        blocks.math_attention(
-            heads,
-            kv_heads,
-            shape.head_dim,
-            probability=config.fraction("attention_dropout"),
-            always=True,
-        ),
+        _falcon_attention(config, shape),
         blocks.mlp(("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"), h, shape.width, "gelu", bias=bias),
     ]
-    return _built(config, shape, joined(parts), Block(), blocks.layer_norm("ln_f", h))
+    first = Block()
+    if config.flag("alibi") and _is_whole(config, heads):  # one bias of positions for all layers
+        first = Block(kept=(Kept("bias of positions", per_score=heads, split="heads"),))
+    return _built(config, shape, joined(parts), first, blocks.layer_norm("ln_f", h))
+
+
+def _is_whole(config: Config, heads: int) -> bool:
+    """True when Falcon's keys and values have every head, so that one kernel makes the scores.
+
+    The new decoder copies its KV heads to all heads; a single one stays what it is.
+    """
+    has_all = config.flag("new_decoder_architecture") or heads == 1
+    return has_all or not config.flag("multi_query", default=True)
+
+
+def _falcon_attention(config: Config, shape: _Shape) -> Block:
+    """With every head in one kernel, and a mask per layer; else the scores exist."""
+    heads, head_dim = shape.num_heads, shape.head_dim
+    probability = config.fraction("attention_dropout") if config.flag("alibi") else 0.0
+    if probability or not _is_whole(config, heads):
+        return blocks.math_attention(
+            heads, shape.num_kv_heads, head_dim, probability=probability, always=True
+        )
+    block = blocks.fused_attention(heads, heads, head_dim)
+    if config.flag("alibi"):  # nothing rotates the queries: they stay in the projection
+        return block + blocks.whole_projection(shape.kv)
+    return block + Block(kept=(Kept("mask", per_score=1),))
 
 
 def read_opt(config: Config) -> Architecture:
@@ -371,6 +403,7 @@ def read_bloom(config: Config) -> Architecture:
             shape.head_dim,
             probability=config.fraction("attention_dropout"),
         ),
+        blocks.whole_projection(shape.kv, of_one=shape.num_heads > 1),
         blocks.mlp(("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"), h, shape.width, "bloom", bias=True),
         blocks.dropout("attention", h, drop),
         blocks.dropout("feed-forward", h, drop),

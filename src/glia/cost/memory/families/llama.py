@@ -256,6 +256,7 @@ def _forward(traits: Traits, widths: tuple[int, ...], active: int, is_capped: bo
         has_head_norms=traits.head_norms == "head",
         has_post_norms=traits.norms == "both",
         num_masks=2,
+        queries=(2, 3) if is_capped else (3, 3),
         score_bytes=(12.0, 6.0) if traits.has_sinks else (8.0, 10.0) if is_capped else (0.0, 0.0),
         lingering=1 if traits.has_sinks or is_capped else 0,
     )
