@@ -83,6 +83,30 @@ def test_axes(axis: Any, keepdims: bool):
     assert np.array_equal(got, expected.reshape(shape))
 
 
+@pytest.mark.parametrize("at", [0, 3, 11])
+@pytest.mark.parametrize("axis", [1, (1, 2)])
+def test_one_result_per_partition_may_go_into_the_data(at: int, axis: Any):
+    x = normal(32, 12, seed=at)
+
+    def call(out: Any, tile: Any) -> None:
+        data = tile if axis == 1 else tile.reshape((32, 3, 4))
+        nisa.tensor_reduce(tile[:, at : at + 1], nl.maximum, data, axis=axis, negate=True)
+        nisa.tensor_copy(out, tile)
+
+    (got,) = run(call, [x], [((32, 12), "float32")])
+    wanted = x.copy()
+    wanted[:, at] = -x.max(axis=1)
+    assert np.array_equal(got, wanted)
+
+
+def test_several_results_do_not_go_into_the_data():
+    def body() -> None:
+        tile = sbuf(32, 3, 4)
+        nisa.tensor_reduce(tile[:, 0, 0:3], nl.add, tile, axis=2)
+
+    refused(body, "overlap without being equal")
+
+
 @pytest.mark.parametrize("op", ["bitwise_and", "bitwise_or", "bitwise_xor"])
 @pytest.mark.parametrize("kind", ["uint8", "int16", "uint32", "int32"])
 def test_bit_reductions_see_bits(op: str, kind: str):

@@ -52,7 +52,8 @@ def tensor_reduce(
     """Reduce the last free dims of data; dst has one element per remaining position.
 
     `axis` is one dim or several, counted from either end. `subtract` takes the others from the
-    first element.
+    first element. Where a partition has one result, dst may be a part of data: it is written when
+    all of the partition was read (nki-library 2.29, attention_tkg).
 
     Raises:
         KernelError: for dims that are not the last ones, an operator without a reduction, a dst of
@@ -82,7 +83,8 @@ def tensor_reduce(
         result = token.reduce(x if bits else f32(x), axis=axes)
         store(out, -result if negate else result)
 
-    return b.emit(what, Engine.vector, (dst,), (data,), work, meaning)
+    inside = kept == 1
+    return b.emit(what, Engine.vector, (dst,), (data,), work, meaning, overlap_ok=inside)
 
 
 def _reduction(what: str, op: Any) -> AluOp:
