@@ -48,7 +48,7 @@ class Sources:
                 self.files.append((source, path))
             elif self.named(repository) not in self.foreign:
                 self.foreign.append(self.named(repository))
-        self.problems += [p if isinstance(p, Unread) else Unread(*p) for p in walk.problems]
+        self.problems += [Unread(*problem) for problem in walk.problems]
 
     def _is_inside(self, path: Path) -> bool:
         return self.folder in path.parents
