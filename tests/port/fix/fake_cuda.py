@@ -147,7 +147,9 @@ def _known(calls: list[Call]) -> dict[str, Any]:
         "device_count": lambda: 2,
         "current_device": _recorder(calls, "current_device", 0),
         "device": _device_class(calls),
-        "stream": _recorder(calls, "stream", lambda: _Recorded(calls, "in stream")),
+        "stream": _recorder(
+            calls, "stream", lambda: _Recorded(calls, "in stream"), torch.cuda.stream
+        ),
         "current_stream": _recorder(calls, "current_stream", lambda: current),
         "default_stream": _recorder(calls, "default_stream", lambda: current),
         "get_device_properties": _recorder(
@@ -157,7 +159,9 @@ def _known(calls: list[Call]) -> dict[str, Any]:
         "Event": event,
         "CUDAGraph": lambda *a: _Recorded(calls, "graph"),
         "graph": _recorder(calls, "graph", lambda: _Recorded(calls, "in graph")),
-        "nvtx.range": _recorder(calls, "nvtx.range", lambda: _Recorded(calls, "in range")),
+        "nvtx.range": _recorder(
+            calls, "nvtx.range", lambda: _Recorded(calls, "in range"), torch.cuda.nvtx.range
+        ),
         "amp.common.amp_definitely_not_available": lambda: False,
         **{f"{kind}Tensor": _typed(calls, f"{kind}Tensor") for kind in _TYPES},
     }

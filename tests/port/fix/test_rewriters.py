@@ -23,10 +23,10 @@ CASES = [
     ('x = torch.zeros(2, device="cuda:1")', "x = torch.zeros(2, device=accel.device(1))"),
     ('def f(x, device="cuda"):\n    pass', "def f(x, device=accel.device()):\n    pass"),
     ('d = torch.device("cuda")', "d = torch.device(accel.device())"),
-    ('d = "cuda" if torch.cuda.is_available() else "cpu"', "d = accel.device()"),
+    ('d = "cuda" if torch.cuda.is_available() else "cpu"', "d = accel.available_device()"),
     (
         'd = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")',
-        "d = torch.device(accel.device(0))",
+        "d = torch.device(accel.available_device(0))",
     ),
     (
         'device = "cuda" if torch.cuda.is_available() and big else "cpu"',

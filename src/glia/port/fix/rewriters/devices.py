@@ -221,7 +221,8 @@ def choose_device(hit: Hit) -> Fix | Refusal | None:
         return _UNREAD_TEXT
     asks = [n for n in ast.walk(choice.test) if _asks(hit, n)]
     if isinstance(choice, ast.IfExp) and _is_whole(choice, hit, asks):
-        return fix(Replace(choice, text.text, text.holes))
+        chosen = text.text.replace("@device(", "@available_device(")
+        return fix(Replace(choice, chosen, text.holes))
     return fix(text, *(Replace(n.func, "@is_available") for n in asks if isinstance(n, ast.Call)))
 
 

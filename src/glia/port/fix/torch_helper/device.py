@@ -25,8 +25,8 @@ def kind() -> str:
 
 
 def _has_cuda() -> bool:
-    """Counts devices, which asks the driver's library: the question itself does not start CUDA, so
-    that afterwards CUDA_VISIBLE_DEVICES may still be set and processes may still be forked.
+    """For code that did not ask before: it counts devices, which does not start CUDA, so that
+    afterwards CUDA_VISIBLE_DEVICES may still be set and processes may still be forked.
     torch.compile can read the other question alone without a break of its graph."""
     if _is_compiling():
         return torch.cuda.is_available()  # glia: ignore[C006] here the machine is asked
@@ -69,7 +69,10 @@ def is_cuda() -> bool:
 
 
 def is_available() -> bool:
-    """True where there is an accelerator of any kind."""
+    """True where there is an accelerator of any kind. On CUDA the code's own question: a device
+    that is counted may be of no use, as where the driver is too old."""
+    if kind() == _CUDA:
+        return torch.cuda.is_available()  # glia: ignore[C006] as before
     return kind() != _HOST
 
 
@@ -82,6 +85,11 @@ def device(which: Any = None) -> str:
         return f"{name or here}:{index}" if index.isdigit() else text or here
     foreign = name not in ("", _CUDA)
     return here if foreign or here in _SINGLE or not index.isdigit() else f"{here}:{index}"
+
+
+def available_device(which: Any = None) -> str:
+    """`"cuda" if torch.cuda.is_available() else "cpu"`, for any accelerator."""
+    return device(which) if is_available() else _HOST
 
 
 def place(which: Any) -> str | None:
@@ -121,23 +129,23 @@ def current_device() -> Any:
     return kind()
 
 
-def set_device(which: Any) -> None:
+def set_device(device: Any) -> None:
     """Choose the device of this process; nothing to choose on the CPU and under XLA."""
     if kind() == _CUDA:
-        torch.cuda.set_device(which)
+        torch.cuda.set_device(device)
     elif kind() not in _SINGLE and (accelerator := _torch_accelerator()):
-        index = device(which).rpartition(":")[2]
+        index = (place(device) or "").rpartition(":")[2]
         if index.isdigit():
             accelerator.set_device_index(int(index))
 
 
-def use_device(which: Any) -> Any:
+def use_device(device: Any) -> Any:
     """A block that runs on this device, for `with`."""
     if kind() == _CUDA:
-        return torch.cuda.device(which)
+        return torch.cuda.device(device)
     accelerator = _torch_accelerator()
-    if isinstance(which, int) and kind() not in _SINGLE and hasattr(accelerator, "device_index"):
-        return accelerator.device_index(which)
+    if isinstance(device, int) and kind() not in _SINGLE and hasattr(accelerator, "device_index"):
+        return accelerator.device_index(device)
     return contextlib.nullcontext()
 
 
@@ -153,10 +161,10 @@ def device_count() -> int:
     return accelerator.device_count() if accelerator and kind() not in _SINGLE else 1
 
 
-def device_name(which: Any = None) -> str:
+def device_name(device: Any = None) -> str:
     """A name to show."""
     if kind() == _CUDA:
-        return torch.cuda.get_device_name(which)
+        return torch.cuda.get_device_name(device)
     return (platform.processor() or platform.machine()) if kind() == _HOST else kind()
 
 

@@ -58,19 +58,19 @@ def amp_grad_scaler(*args: Any, **kwargs: Any) -> Any:
     return torch.cuda.amp.GradScaler(enabled=False)  # glia: ignore[C040] it does nothing
 
 
-def custom_fwd(forward: Any = None, *, cast_inputs: Any = None) -> Any:
+def custom_fwd(fwd: Any = None, *, cast_inputs: Any = None) -> Any:
     """The decorator of a `forward` of one's own under autocast."""
     if kind() == _CUDA:
         older = torch.cuda.amp.custom_fwd  # glia: ignore[C041] as before
-        return older(forward, cast_inputs=cast_inputs)
-    return torch.amp.custom_fwd(forward, device_type=kind(), cast_inputs=cast_inputs)
+        return older(fwd, cast_inputs=cast_inputs)
+    return torch.amp.custom_fwd(fwd, device_type=kind(), cast_inputs=cast_inputs)
 
 
-def custom_bwd(backward: Any) -> Any:
+def custom_bwd(bwd: Any) -> Any:
     """The decorator of a `backward` of one's own under autocast."""
     if kind() == _CUDA:
-        return torch.cuda.amp.custom_bwd(backward)  # glia: ignore[C041] as before
-    return torch.amp.custom_bwd(backward, device_type=kind())
+        return torch.cuda.amp.custom_bwd(bwd)  # glia: ignore[C041] as before
+    return torch.amp.custom_bwd(bwd, device_type=kind())
 
 
 def is_bf16_supported(*args: Any, **kwargs: Any) -> bool:

@@ -47,10 +47,10 @@ def current_stream(*args: Any, **kwargs: Any) -> Any:
     return _NoStream()
 
 
-def stream(which: Any) -> Any:
+def stream(stream: Any) -> Any:
     """A block whose work goes to this stream, for `with`."""
     if kind() == _CUDA:
-        return torch.cuda.stream(which)
+        return torch.cuda.stream(stream)
     return contextlib.nullcontext()
 
 
@@ -101,16 +101,16 @@ def Event(*args: Any, **kwargs: Any) -> Any:
     return _HostEvent()
 
 
-def trace_range(message: str, *args: Any, **kwargs: Any) -> Any:
+def trace_range(msg: str, *args: Any, **kwargs: Any) -> Any:
     """A named block in the profile: NVTX on CUDA, else a record of torch.profiler."""
     if kind() == _CUDA:
-        return torch.cuda.nvtx.range(message, *args, **kwargs)
-    return torch.profiler.record_function(message)
+        return torch.cuda.nvtx.range(msg, *args, **kwargs)
+    return torch.profiler.record_function(msg)
 
 
-def trace_push(message: str) -> Any:
+def trace_push(msg: str) -> Any:
     """Begin a named part of the profile; only NVTX has this form."""
-    return torch.cuda.nvtx.range_push(message) if kind() == _CUDA else None
+    return torch.cuda.nvtx.range_push(msg) if kind() == _CUDA else None
 
 
 def trace_pop() -> Any:
@@ -118,9 +118,9 @@ def trace_pop() -> Any:
     return torch.cuda.nvtx.range_pop() if kind() == _CUDA else None
 
 
-def trace_mark(message: str) -> Any:
+def trace_mark(msg: str) -> Any:
     """A point in the profile; only NVTX has it."""
-    return torch.cuda.nvtx.mark(message) if kind() == _CUDA else None
+    return torch.cuda.nvtx.mark(msg) if kind() == _CUDA else None
 
 
 def profiler_activity() -> Any:
