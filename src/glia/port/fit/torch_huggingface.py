@@ -13,7 +13,7 @@ from glia.cost.memory.architecture import Architecture, Block, Traced
 from glia.cost.memory.config import Config
 from glia.cost.memory.families.common import UnknownFamily
 from glia.port.fit.request import FORMATS, TRACED_SEQ, FitRequest
-from glia.port.fit.torch_counter import fake_mode, peak_of, swapped
+from glia.port.fit.torch_counter import allocator_peak, fake_mode, peak_of, swapped
 from glia.port.fit.torch_inputs import example_inputs
 from glia.port.fit.torch_trace import weights_of
 
@@ -144,7 +144,7 @@ def _real(config: Config, request: FitRequest, what: str) -> Traced:
             _recompute(module)
         for parameter in module.parameters() if request.job == "train" else ():
             parameter.grad = torch.zeros_like(parameter)
-        return _of(_run(module, request), request.job == "train")
+        return _of(_run(module, request, is_real=True), request.job == "train")
     except Exception as error:  # a model that needs more than its main input
         return Traced(None, None, _why(error), has_own_inputs=False)
 
@@ -167,7 +167,8 @@ def _peak(module: Any, request: FitRequest) -> _Peak:
         return _run(module, request)
 
 
-def _run(module: Any, request: FitRequest) -> _Peak:
+def _run(module: Any, request: FitRequest, *, is_real: bool = False) -> _Peak:
+    """The peak of a run; a real one by the allocator's record, with what kernels take inside."""
     train = request.job == "train"
     module.train(train)
     inputs = example_inputs(
@@ -180,6 +181,8 @@ def _run(module: Any, request: FitRequest) -> _Peak:
         caches.append(cached_bytes(made))
         return made
 
+    if is_real:
+        return _Peak(allocator_peak(run, backward=train), caches[0])
     return _Peak(peak_of(module, run, backward=train), caches[0])
 
 
