@@ -162,3 +162,21 @@ def test_made_an_error_it_is_refused_at_the_line_that_computes():
     line = body.__code__.co_firstlineno + 1
     with pytest.raises(KernelError, match=rf"{line}: UnspecifiedWarning: reciprocal reading"):
         run(body)
+
+
+@pytest.mark.parametrize("rows", [20, HALF, HALF + 1])
+def test_a_gather_keeps_partitions_apart(rows: int):
+    """As nki-library 2.29 pads tokens to a GpSimd core (core/moe, moe_tkg_utils.py)."""
+
+    def kernel(x, numbers):
+        made = nl.ndarray((ROWS, COLUMNS), nl.float32, nl.sbuf)
+        nisa.local_gather(made, half_written(x), nl.load(numbers))
+        return stored(made[0:rows])
+
+    numbers = np.tile(np.arange(COLUMNS)[::-1], ROWS // COLUMNS).astype(np.uint16)[:, None]
+    if rows > HALF:
+        with pytest.raises(KernelError, match="memory never written"):
+            nki.simulate(kernel, target="trn2")(X, numbers)
+        return
+    found = nki.simulate(kernel, target="trn2")(X, numbers)
+    np.testing.assert_array_equal(found, X[:rows, ::-1])

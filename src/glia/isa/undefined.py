@@ -27,6 +27,16 @@ def elementwise(num_reads: int) -> Carries:
     return Carries(_all_defined, num_reads, computes=True)
 
 
+def within_partitions() -> Carries:
+    """Of one whose result holds, in each partition, what that partition of the first read gives."""
+    return Carries(_rows_defined)
+
+
+def _rows_defined(out: np.ndarray, read: np.ndarray) -> None:
+    rows = read.reshape(len(read), -1).all(axis=1)
+    out[...] = rows.reshape(-1, *(1,) * (out.ndim - 1))
+
+
 def _all_defined(out: np.ndarray, *reads: np.ndarray | None) -> None:
     out[...] = True
     for flags in reads:

@@ -18,6 +18,7 @@ from glia.isa.rules import refusal, require
 from glia.isa.stream import Instruction
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.undefined import within_partitions
 
 _RUN_LENGTHS = (1, 2, 4, 8, 16, 32)
 _MAX_INDICES = 4096  # per core
@@ -74,7 +75,8 @@ def local_gather(
     work = gpsimd_work(
         _gather_cycles(b.target, count, length, src_buffer), dst.size, dst, dst, index
     )
-    return b.emit(what, Engine.gpsimd, (dst,), (src_buffer, index), work, meaning)
+    carries, reads = within_partitions(), (src_buffer, index)
+    return b.emit(what, Engine.gpsimd, (dst,), reads, work, meaning, carries=carries)
 
 
 @instruction

@@ -17,7 +17,7 @@ from glia.isa.launch.builder import current, instruction
 from glia.isa.rules import f32, refusal, require
 from glia.isa.stream import Instruction
 from glia.isa.tensors.tensor import NkiTensor
-from glia.isa.undefined import moved
+from glia.isa.undefined import within_partitions
 
 _TOPK_MIN, _TOPK_END, _TOPK_K_END = 8, 65536, 32768
 
@@ -58,14 +58,8 @@ def nonzero_with_count(
     read, written = src[::CORE_PARTITIONS], dst[::CORE_PARTITIONS]
     work = gpsimd_work(n * b.target.serial_cycles, read.size, written, read)
     return b.emit(
-        what, Engine.gpsimd, (written,), (read,), work, meaning, carries=moved(_rows_written)
+        what, Engine.gpsimd, (written,), (read,), work, meaning, carries=within_partitions()
     )
-
-
-def _rows_written(out: np.ndarray, data: np.ndarray) -> None:
-    """Each GpSimd core works on its own partition: what was never written stays in that one."""
-    rows = data.reshape(len(data), -1).all(axis=1)
-    out[...] = rows.reshape(-1, *(1,) * (out.ndim - 1))
 
 
 @instruction
