@@ -47,6 +47,10 @@ imported without PyTorch as before, and variables of the environment that are se
 still are. A place that would need it earlier is left, with that reason. An import of PyTorch's
 parts that nothing uses any more goes, unless another file takes the name from this one.
 
+Some files are loaded apart from their project, where no helper is found: those that a tool runs
+(`setup.py`, a build backend, `conf.py` of Sphinx, `noxfile.py` and the like), and the code of a
+model that transformers copies (`auto_map`). What needs the helper there is left, with that reason.
+
 ## What is written
 
 `--write` puts all files in place or none: what fails half-way, or finds a file that has changed
@@ -79,12 +83,8 @@ Look for these in the patch; each is a defect of glia, not of your code:
 - `DEVICE = "cuda"` above `import torch` imports the helper there, when only imports, definitions
   and constants stand between; one of those imports may set variables of the environment.
 - A test that replaces `train.autocast` replaces what `train` does not call any more.
-- A `setup.py`, `conf.py` or `noxfile.py` that is fixed imports the helper, and is often run where
-  its own folder is not searched.
 - A helper beside single modules that the build lists (`py-modules`) is not built unless it is
   listed too.
-- The files of a model that `transformers` loads by `auto_map` must import the helper with a dot;
-  where they have no import with a dot they get another one.
 - A file that is loaded by `spec_from_file_location`, or run as a script in a package without
   `__init__.py` that others import it from, may not find the helper.
 - A package whose `__init__.py` binds `accel`, or has a `__getattr__` of its own, gives that for the

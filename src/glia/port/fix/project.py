@@ -30,6 +30,7 @@ from glia.port.fix.layout import Unplaced
 from glia.port.fix.left import why_left
 from glia.port.fix.lines import ImportLine
 from glia.port.fix.neighbours import Neighbours, project_top
+from glia.port.fix.outside import why_outside
 from glia.port.fix.patch import new_lines
 from glia.port.fix.placing import Spots, bound_as, free_name
 from glia.port.fix.sources import Sources
@@ -112,6 +113,7 @@ def fix_project(
             if file is not None:
                 files.append(file)
             shown.done(1)
+    result.num_files -= len(result.unread)
     result.unread += sources.problems
     _rewrite(files, sources, run, result)
     result.notes += [*sources.notes(), *helpers.notes]
@@ -196,7 +198,7 @@ def _left_place(file: _File, proposal: Proposal, reason: str) -> LeftPlace:
 
 
 def _rewrite(files: Sequence[_File], sources: Sources, run: _Run, result: ProjectFix) -> None:
-    needing = [file for file in files if file.plan.helper_names]
+    needing = [f for f in files if f.plan.helper_names and not why_outside(f.path, run.around)]
     clients = [Client(file.path, file.spots.first_use(_nodes(file.plan))) for file in needing]
     clients += _former_clients(sources, run, {file.path for file in needing})
     imports = choose_homes(clients, run.around, run.helpers)
@@ -235,7 +237,7 @@ def _new_bytes(file: _File, source: Import | None, run: _Run, result: ProjectFix
         edits: list[Edit] = [edit for _, fix in file.plan.fixes for edit in fix.edits]
         takers = Takers(run.around, file.path)
         edits += unused_imports(file.placer.layout, edits, takers.take)
-        alias, lines = _import_of(file, source, run.helpers)
+        alias, lines = _import_of(file, source, run)
         text = apply_edits(file.placer.layout, edits, alias, lines)
         _require_python(text, file.source.name)
         file.text = text
@@ -245,12 +247,13 @@ def _new_bytes(file: _File, source: Import | None, run: _Run, result: ProjectFix
         return None
 
 
-def _import_of(
-    file: _File, source: Import | None, helpers: Helpers
-) -> tuple[str, list[ImportLine]]:
+def _import_of(file: _File, source: Import | None, run: _Run) -> tuple[str, list[ImportLine]]:
     """The name of the helper in a file, and the imports that it lacks."""
+    helpers = run.helpers
     if not file.plan.helper_names:
         return HELPER_NAME, []
+    if reason := why_outside(file.path, run.around):
+        raise Unplaced(reason)
     if source is None:
         raise Unplaced("no place for the helper is found from everywhere that loads this file")
     reason = helpers.lacking(source.homes, file.plan.helper_names)
