@@ -388,6 +388,24 @@ def test_a_comment_accepts_where_people_write_it(code: str, tmp_path: Path):
     assert (finding.rule, finding.accepted) == ("C001", "shown to CUDA only")
 
 
+def test_a_verdict_says_which_places_it_rests_on(tmp_path: Path):
+    code = "import torch\ndevice = 'cuda'\nx = x.cuda()\ny = y.cuda()\ntorch.cuda.manual_seed(1)\n"
+    report = check(tmp_path, {"a.py": code}, "cpu")
+    assert report.targets[0].reason == (
+        "where they are reached, 3 places stop the program and 1 place goes unnoticed "
+        "(C001 2, C003 1, C028 1); each has a known remedy of minutes or hours; an option may "
+        "replace a default device (C003)"
+    )
+
+
+def test_a_branch_for_cuda_is_no_fault_on_the_cpu(tmp_path: Path):
+    code = (
+        "import torch\ndef f(x):\n    if x.is_cuda:\n        return g(x)\n    return h(x.relu())\n"
+    )
+    report = check(tmp_path, {"a.py": code}, "cpu,trn2")
+    assert [t.verdict for t in report.targets] == ["runs", "runs after fixes"]
+
+
 # -- several roots -------------------------------------------------------------------------------
 
 

@@ -55,9 +55,16 @@ TOGETHER = Figure(0.1, "fraction", "estimated", _JUDGED, 0.0, 0.3)
 DOUBTFUL = Figure(0.5, "fraction", "estimated", _JUDGED, 0.0, 1.0)
 
 _TO_MEND = ("silent", "raises")
+_SAID: Mapping[Effect, tuple[str, str]] = {  # one place, several
+    "raises": ("stops the program", "stop the program"),
+    "silent": ("goes unnoticed", "go unnoticed"),
+}
+_MOST_RULES = 5  # that a verdict names
 _REWRITTEN = (".py", ".pyi", ".ipynb")
 # Days of work redesign a project when so large a part of its files cannot do without them.
 REDESIGN_SHARE = 0.25
+# Nothing is said about a project of which so large a part could not be read.
+UNKNOWN_SHARE = 0.5
 _REASON = "a judgement per class of effort (minutes, hours, days), not a measurement"
 
 
@@ -91,8 +98,9 @@ def verdict_for(
     for _, effect in weighty:
         counts[effect] += 1
     heavy = [f for f, _ in weighty if _is_heavy(at[f.rule])]
-    verdict, reason = _verdict(target, heavy, counts, reading)
     mended = [f for f, effect in weighty if effect in _TO_MEND]
+    verdict, reason = _verdict(target, heavy, counts, Counter(f.rule for f in mended), reading)
+    seen = mended if verdict != "unknown" else []  # a part of what is not known is no share
     return TargetVerdict(
         target.name,
         target.title,
@@ -101,8 +109,8 @@ def verdict_for(
         reason,
         counts,
         _effort([_work(at[rule], n) for rule, n in places.items()]),
-        _share(mended, rules, "yes"),
-        _share(mended, rules, "partly"),
+        _share(seen, rules, "yes"),
+        _share(seen, rules, "partly"),
     )
 
 
@@ -130,16 +138,18 @@ def _verdict(
     target: Target,
     heavy: Sequence[CodeFinding],
     counts: Mapping[str, int],
+    rules: Mapping[str, int],
     reading: Reading,
 ) -> tuple[Verdict, str]:
     if target.family == "cuda":
         return "runs", "it is where CUDA code comes from"
     if not target.family:
         return "unknown", "there are no rules for chips of this kind"
-    if heavy:
-        return _weighed(heavy, reading)
-    if counts["silent"] or counts["raises"]:
-        return "runs after fixes", "every place has a known remedy of minutes or hours"
+    if heavy or counts["silent"] or counts["raises"]:
+        verdict, reason = (
+            _weighed(heavy, reading) if heavy else ("runs after fixes", _to_mend(counts, rules))
+        )
+        return _as_far_as_read(verdict, reason, reading)
     if not reading.num_files:
         return "unknown", "no Python was found"
     if counts["unknown"]:
@@ -149,6 +159,37 @@ def _verdict(
         return "unknown", f"nothing found, but {unread} could not be read"
     found = f"slower at {counts['slower']} places" if counts["slower"] else "nothing found"
     return "runs", f"{found} in the source; the graph of the model is not looked at"
+
+
+def _as_far_as_read(verdict: Verdict, reason: str, reading: Reading) -> tuple[Verdict, str]:
+    """A verdict on what was read is none on the project when most of it was not."""
+    if not reading.num_unread:
+        return verdict, reason
+    unread = _counted(reading.num_unread, "file or folder", "files or folders")
+    if reading.num_unread / max(1, reading.num_files) < UNKNOWN_SHARE:
+        return verdict, f"{reason}; {unread} could not be read: what is in them is not counted"
+    return "unknown", f"{unread} could not be read, and what is in them is not known; {reason}"
+
+
+def _to_mend(counts: Mapping[str, int], rules: Mapping[str, int]) -> str:
+    """What stops or goes wrong, so that a reader sees whether it is on his way.
+
+    Reading does not tell which way a run takes: an option (`--device cpu`) may replace a default,
+    and a function that is called for tensors of CUDA alone is never reached elsewhere.
+    """
+    places = " and ".join(
+        f"{_counted(counts[effect], 'place')} {said[counts[effect] > 1]}"
+        for effect, said in _SAID.items()
+        if counts[effect]
+    )
+    few = sorted(rules, key=lambda rule: (-rules[rule], rule))
+    shown = ", ".join(f"{rule} {rules[rule]:,}" for rule in few[:_MOST_RULES])
+    others = (
+        f" and {_counted(len(few) - _MOST_RULES, 'more rule')}" if len(few) > _MOST_RULES else ""
+    )
+    options = "; an option may replace a default device (C003)" if "C003" in rules else ""
+    remedy = "each has a known remedy of minutes or hours"
+    return f"where they are reached, {places} ({shown}{others}); {remedy}{options}"
 
 
 def _weighed(heavy: Sequence[CodeFinding], reading: Reading) -> tuple[Verdict, str]:

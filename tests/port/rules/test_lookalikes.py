@@ -108,6 +108,19 @@ FOUND = [
     ("C125", "model.load_state_dict(torch.load(path, weights_only=True))"),
     ("C126", 'ckpt = {"model": m.state_dict()}\ntorch.save(ckpt, path)'),
     ("C132", 'import subprocess\nsubprocess.run("nvidia-smi --query-gpu=name", shell=True)'),
+    ("C132", 'command = "nvidia-smi"'),
+    ("C131", "kind = torch.profiler.ProfilerActivity.CUDA\nuse(kind)"),
+    ("C016", "wait = torch.cuda.synchronize\nwait()"),
+    ("C049", "torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.is_built()"),
+    # tensors that are on the host only as long as nothing says otherwise
+    ("C077", "def f(d):\n    n = torch.zeros(3, device=d)\n    return n.sum().item()"),
+    ("C077", "def f(d):\n    n = torch.zeros(3).to(d)\n    return n.sum().item()"),
+    ("C077", "torch.set_default_device(d)\ndef f():\n    return torch.zeros(3).sum().item()"),
+    ("C077", "def f(**kw):\n    n = torch.zeros(3, **kw)\n    return n.sum().item()"),
+    ("C077", "def f(y):\n    n = torch.tensor(y.detach())\n    return n.sum().item()"),
+    ("C077", FORWARD + "return x * torch.rand(1).item()"),
+    ("C088", "def f(d, y):\n    n = torch.zeros(3, device=d)\n    n[1] = y"),
+    ("C088", FORWARD + "n = torch.zeros(3)\n        n[1] = x"),
 ]  # fmt: skip
 
 SILENT = [
@@ -118,6 +131,13 @@ SILENT = [
     'log("use nccl, or gloo")',
     'help = "set CUDA_VISIBLE_DEVICES to choose"',
     'text = "run nvidia-smi to see"',
+    'found = "nvidia-smi" in line',
+    # questions that set nothing, and tensors that the host makes and reads
+    "has = torch.backends.cuda.is_built()",
+    "def f():\n    return torch.zeros(3).sum().item()",
+    "def f():\n    n = torch.empty((), dtype=torch.int32).random_()\n    return int(n.item())",
+    "def f(y):\n    n = torch.zeros(3)\n    n[1] = y",
+    "def f(m):\n    return torch.randperm(m).tolist()",
     'parser.add_argument("--backend", choices=["nccl", "gloo"])',
     'parser.add_argument("--device", choices=["cuda", "cpu"])',
     'name = "NCCL_"',
@@ -240,3 +260,9 @@ def test_what_only_looks_alike_is_left_alone(code: str):
 @pytest.mark.parametrize("code", ELSEWHERE)
 def test_files_without_pytorch(code: str):
     assert spoken(code) == set()
+
+
+def test_another_name_of_what_was_told_is_not_told_again():
+    code = TORCH + "def f():\n    act = torch.profiler.ProfilerActivity.CUDA\n    return act\n"
+    found = [(r.id, hit.node.lineno) for hit in hits(Module("m.py", code)) for r in rules_at(hit)]
+    assert found == [("C131", 5)]

@@ -352,7 +352,9 @@ RULES: tuple[Rule, ...] = (
             Advice("raises", "GroupNorm, or an all_reduce of the statistics", "hours"),
             Advice("raises", "an all_reduce of the statistics", "hours"),
             LEAVE,
-            Advice("works", "leave it: one process runs", "none"),
+            Advice(
+                "raises", "convert only on CUDA: in a process group it refuses the CPU"
+            ),
         ),
         bad="import torch\nm = torch.nn.SyncBatchNorm.convert_sync_batchnorm(m)\n",
         good="import torch\nm = torch.nn.GroupNorm(4, 16)\n",

@@ -16,6 +16,11 @@ def _of_trainer(hit: Hit) -> bool:
     return is_true(hit) and last_name(func) == "Trainer" and in_torch_file(hit)
 
 
+def _is_no_question(hit: Hit) -> bool:
+    """`torch.backends.cuda.is_built()` sets nothing."""
+    return not hit.key.rpartition(".")[2].startswith("is_")
+
+
 RULES: tuple[Rule, ...] = (
     Rule(
         id="C049",
@@ -23,7 +28,8 @@ RULES: tuple[Rule, ...] = (
         category="precision",
         why="it does nothing elsewhere, and float32 products come out otherwise",
         triggers=(
-            use("torch.backends.cuda.*", "torch.backends.cudnn.allow_tf32"),
+            use("torch.backends.cuda.*", when=_is_no_question),
+            use("torch.backends.cudnn.allow_tf32"),
             use("torch.set_float32_matmul_precision", "torch.backends.cudnn.fp32_precision"),
             use("torch.backends.cudnn.conv.*", "torch.backends.fp32_precision"),
             keyword("tf32", "allow_tf32", when=is_true),

@@ -35,7 +35,14 @@ def _is_variable(hit: Hit) -> bool:
 
 def _is_command(hit: Hit) -> bool:
     """`nvidia-smi`, `nvidia-smi -L | wc`: the program and what it is told, no sentence."""
+    if not _is_run(hit):
+        return False
     return not hit.key[len("nvidia-smi") :].strip() or bool(_TOLD.match(hit.key))
+
+
+def _is_run(hit: Hit) -> bool:
+    """`name == "nvidia-smi"`, `"nvidia-smi" in line` run nothing."""
+    return not isinstance(hit.module.parents.get(hit.node), ast.Compare)
 
 
 _COLUMNS = ("time_total", "memory_usage", "time")  # of the profiler's table
@@ -104,7 +111,7 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             *library("pynvml", "py3nvml", "nvidia_smi", "GPUtil", "gpustat", "nvitop"),
             string("nvidia-smi", "nvidia-smi *", when=_is_command),
-            string("/usr/bin/nvidia-smi", "nvidia-smi.exe"),
+            string("/usr/bin/nvidia-smi", "nvidia-smi.exe", when=_is_run),
         ),
         on=per_family(
             Advice("raises", "neuron-ls and neuron-monitor, which write JSON", "hours"),

@@ -16,6 +16,7 @@ from glia.port.rules.conditions import (
 from glia.port.rules.rule import Advice, Rule, index, method, operator, per_family, use
 from glia.port.rules.sources import EXPORT_PROBE, NATIVE, TROUBLESHOOT, neuron_sdk
 from glia.port.source.hits import Hit
+from glia.port.source.host import is_on_host
 from glia.port.source.values import is_array, is_tensor
 
 _IN_PLACE = tuple(
@@ -176,6 +177,8 @@ def _written(hit: Hit) -> bool:
     if isinstance(node.ctx, ast.Del) or not _while_running(hit):
         return False
     if _is_number(hit.module.parents.get(node)):
+        return False
+    if is_on_host(hit.module, node.value):
         return False
     where = node.slice
     if isinstance(where, ast.Compare) and "numpy" not in hit.module.roots:

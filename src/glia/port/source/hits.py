@@ -10,7 +10,8 @@
                                             variable, an entry of a dict; the node is the value
     index      load, store                  `x[...]` that is read, or written to
     operator   @, <<, >>, *, //, +=         of two operands; += stands for all that assign
-    test       if, while, assert            a condition that decides what runs next
+    test       if, while, assert, for       a condition that decides what runs next, or what a
+                                            loop runs over
     function   convert_checkpoint           a function that is defined
 
 One walk of the tree yields them all, so that the number of rules costs nothing.
@@ -101,7 +102,10 @@ def _name(module: Module, node: ast.Name) -> _Places:
     parent = module.parents.get(node)
     if parent.__class__ is ast.Attribute or node.ctx.__class__ is not ast.Load:
         return ()
-    return [("use", module.names.get(name, name), node, _called(parent, node))]
+    call = _called(parent, node)
+    if call is None and any(isinstance(value, ast.Attribute) for value in module.assigned(name)):
+        return ()  # another name of what is told where it is given: `kind = ProfilerActivity.CUDA`
+    return [("use", module.names.get(name, name), node, call)]
 
 
 def _attribute(module: Module, node: ast.Attribute) -> _Places:
@@ -161,6 +165,10 @@ def _assert(module: Module, node: ast.Assert) -> _Places:
     return [("test", "assert", node.test, None)]
 
 
+def _for(module: Module, node: ast.For) -> _Places:
+    return [("test", "for", node.iter, None)]
+
+
 def _function(module: Module, node: ast.FunctionDef | ast.AsyncFunctionDef) -> _Places:
     return [("function", node.name, node, None)]
 
@@ -184,6 +192,7 @@ _PLACES: dict[type[ast.AST], Callable[[Module, Any], _Places]] = {
     ast.IfExp: _if,
     ast.While: _while,
     ast.Assert: _assert,
+    ast.For: _for,
     ast.FunctionDef: _function,
     ast.AsyncFunctionDef: _function,
     ast.arguments: _setting,
