@@ -63,3 +63,51 @@ def test_only_what_the_models_function_leads_to_weighs(tmp_path: Path):
     assert {f.line: f.weighs for f in report.findings} == {5: True, 15: False, 28: False}
     whole = check_project(tmp_path / "m.py", [target_named("trn2")])
     assert all(f.weighs for f in whole.findings)
+
+
+HEIRS = """class Base:
+    def forward(self, x):
+        return x.cuda()
+
+    def kept(self):
+        pass
+
+
+class Heir(Base):
+    def forward(self, x):
+        return x
+
+
+class Caller(Base):
+    def forward(self, x):
+        return super().forward(x)
+
+
+def heir():
+    return Heir()
+
+
+def caller():
+    return Caller()
+
+
+def both():
+    return Heir(), Base()
+"""
+
+
+def test_a_method_that_every_heir_overrides_is_not_reached():
+    assert {2, 3} <= lines(HEIRS, "heir")
+    assert not {5, 6, 9, 10, 11} & lines(HEIRS, "heir")
+    assert not {2, 3} & lines(HEIRS, "caller")  # it calls past its own
+    assert not {2, 3} & lines(HEIRS, "both")
+    assert not {2, 3} & lines(
+        HEIRS.replace("class Heir(Base):\n    def forward", "class Heir(Base):\n    def backward"),
+        "heir",
+    )
+
+
+def test_an_attribute_of_the_object_is_no_function_of_the_module():
+    net = "class Net:\n    def f(self):\n        return self.w\n"
+    text = net + "\ndef w():\n    pass\n\ndef model():\n    return Net()\n"
+    assert lines(text, "model") == {5, 6}

@@ -21,8 +21,8 @@ from pathlib import Path
 from glia.core.errors import UsageError
 from glia.core.machine import available_bytes
 from glia.core.records import SourceLine
-from glia.port.graph_check.findings import Spoken
 from glia.port.graph_check.look import Look, Once, unseen
+from glia.port.graph_check.rule import Spoken
 from glia.port.graph_check.table import GRAPH_RULES
 
 TIME_LIMIT_S = 600.0

@@ -176,11 +176,16 @@ CUT = GraphRule(
     id="G009",
     title="torch.compile cuts the graph",
     category="capture",
-    why="each piece is compiled by itself and the host runs what lies between",
+    why="each piece is compiled by itself, and again when what it was made for changes; the host "
+    "runs what lies between; what wants one whole graph raises",
     triggers=(),
     on=on(
-        Advice("slower", "rewrite the line; TorchNeuron documents that it runs cut graphs"),
-        Advice("slower", "rewrite the line with tensor operations"),
+        Advice(
+            "slower",
+            "rewrite the line; TorchNeuron runs cut graphs, torch_neuronx.trace and fullgraph=True "
+            "do not",
+        ),
+        Advice("slower", "rewrite the line with tensor operations; fullgraph=True raises"),
     ),
     bad=example("return F.linear(x, torch.nn.Parameter(x + 1, requires_grad=False))"),
     good=example("return F.linear(x, x + 1)"),
@@ -253,6 +258,29 @@ STOOD_IN = GraphRule(
     grade="seen",
     sources=(OWN_LOOK,),
 )
+SIZED_BY_VALUE = GraphRule(
+    id="G007",
+    title="a size is a number that was read from a tensor",
+    category="shape",
+    why="the Neuron compiler wants every size fixed (NCC_EMOD025); a TPU compiles again",
+    triggers=(),
+    on=on(
+        Advice(
+            "raises",
+            "pass the length as a plain Python number, or mask to a fixed size",
+            "hours",
+        ),
+        Advice("slower", "pass the length as a plain Python number", "hours"),
+    ),
+    bad=example("return x[: x.sum().int().item()]"),
+    good=example("return x[:3]"),
+    grade="documented",
+    sources=(error_code("EMOD025"), EXPORT_PROBE),
+    see=("C077",),
+    look=_sized_by_value,
+    needs_capture=True,
+    codes=("EMOD025",),
+)
 
 RULES: tuple[GraphRule, ...] = (
     CONTROL,
@@ -278,29 +306,7 @@ RULES: tuple[GraphRule, ...] = (
         look=_sized_by_data,
         codes=("EMOD025",),
     ),
-    GraphRule(
-        id="G007",
-        title="a size is a number that was read from a tensor",
-        category="shape",
-        why="the Neuron compiler wants every size fixed (NCC_EMOD025); a TPU compiles again",
-        triggers=(),
-        on=on(
-            Advice(
-                "raises",
-                "pass the length as a plain Python number, or mask to a fixed size",
-                "hours",
-            ),
-            Advice("slower", "pass the length as a plain Python number", "hours"),
-        ),
-        bad=example("return x[: x.sum().int().item()]"),
-        good=example("return x[:3]"),
-        grade="documented",
-        sources=(error_code("EMOD025"), EXPORT_PROBE),
-        see=("C077",),
-        look=_sized_by_value,
-        needs_capture=True,
-        codes=("EMOD025",),
-    ),
+    SIZED_BY_VALUE,
     UNCAPTURED,
     CUT,
     HOST_RANDOM,

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from glia.core.records import SourceLine
 from glia.frontends.operations import Break, Sync
 from glia.port.graph_check.control import (
+    ARRAY,
     CHANGED,
     CUT,
     HOST_RANDOM,
+    NUMBER,
     SYNC_RULES,
     UNCAPTURED,
 )
+from glia.port.graph_check.decided import decided
 from glia.port.graph_check.operators import OUTSIDE
-from glia.port.graph_check.rule import GraphRule, base_name
+from glia.port.graph_check.rule import Spoken, base_name, place
 from glia.port.graph_check.table import GRAPH_RULES
 from glia.port.graph_check.undocumented import DOCUMENTED_CALLS, UNDOCUMENTED, is_listed
 
@@ -30,15 +32,6 @@ _READING = ("item", "_local_scalar_dense")  # operations that read a value
 _LEAVING = ("number", "list")  # waits that leave such an operation in a captured graph
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """One rule at one line of the user's code, and what it saw there."""
-
-    rule: GraphRule
-    source: SourceLine | None
-    detail: str
-
-
 def spoken(found: Study) -> list[Spoken]:
     """Everything that the rules say, in the order of their identifiers, then of the code."""
     every = [
@@ -46,7 +39,7 @@ def spoken(found: Study) -> list[Spoken]:
         *_operations(found),
     ]
     every += _undocumented(found, {place(s.source) for s in every})
-    every += _captures(found, {place(s.source) for s in every})
+    every += _captures(found, every)
     return in_order(_merged(every))
 
 
@@ -63,8 +56,11 @@ def from_error(error: BaseException, source: SourceLine | None) -> Spoken | None
 
 
 def _control(found: Study) -> Iterator[Spoken]:
-    for sync in _taken(found):
+    taken = _taken(found)
+    for sync in taken:
         yield Spoken(SYNC_RULES[sync.kind], sync.source, _times(sync.count))
+    if found.failure is not None:
+        yield from decided(taken, found.failure)
     for source in found.observation.host_random:
         yield Spoken(HOST_RANDOM, source, "")
     if not found.observation.host_random:  # a number of the host explains a change already
@@ -116,13 +112,18 @@ def _operations(found: Study) -> Iterator[Spoken]:
                 yield Spoken(rule, operation.source, detail)
 
 
-def _captures(found: Study, known: set[tuple[str, int]]) -> list[Spoken]:
-    """Why captures stop, at lines that no other finding explains already."""
+def _captures(found: Study, said: Sequence[Spoken]) -> list[Spoken]:
+    """Why captures stop, at lines that no other finding explains already.
+
+    That a value is read says that the host waits; that the graph is cut there is told besides.
+    """
+    known = {place(s.source) for s in said}
+    told = {place(s.source) for s in said if s.rule not in (NUMBER, ARRAY)}
     stops = []
     if found.failure is not None and not _explained(found.failure, known):
         stops.append(Spoken(UNCAPTURED, found.failure.source, found.failure.reason))
     for cut in found.cuts.breaks:
-        if not _explained(cut, known):
+        if not _explained(cut, told):
             stops.append(Spoken(CUT, cut.source, cut.reason))
     return stops
 
@@ -157,8 +158,3 @@ def _joined(group: list[Spoken]) -> Spoken:
     details = list(dict.fromkeys(s.detail for s in group if s.detail))
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     return Spoken(group[0].rule, group[0].source, (details[0] if details else "") + more)
-
-
-def place(source: SourceLine | None) -> tuple[str, int]:
-    """File and line; what has no line stands before all others."""
-    return (source.file, source.line) if source is not None else ("", 0)

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 
 from glia.chips import list_chips, load_chip
 from glia.core.check_records import (
+    EFFECTS,
     CheckReport,
     CodeFinding,
     Consequence,
@@ -27,15 +28,16 @@ from glia.core.progress import NullProgress, Progress
 from glia.core.records import SourceLine
 from glia.frontends.user_code import INSTALL_TORCH
 from glia.port.graph_check.apart import look_apart
-from glia.port.graph_check.findings import Spoken
 from glia.port.graph_check.look import Once, look_at
-from glia.port.graph_check.rule import GraphRule
+from glia.port.graph_check.rule import GraphRule, Spoken
 from glia.port.project_check import check_project
 from glia.port.settings import Settings, settings_for
 from glia.port.source.project import shown_path
 from glia.port.suppress import suppressions
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for
+
+_COMPILED = ("neuron", "tpu")  # families whose chips run what a compiler of whole graphs made
 
 
 def check_model(
@@ -85,15 +87,20 @@ def _merged(
     known = {(f.file, f.line, f.rule) for f in source.findings if f.role != "unreached"}
     confirmed: list[str] = []
     findings = list(source.findings)
+    spoke = {one.rule.id: one.rule for one in said}
+    summaries = {r.id: graph_summary(r, targets) for r in spoke.values()}
     for one in said:
         finding = _accepted(_finding(one, spec, names), settings)
-        same = [r for r in one.rule.see if (finding.file, finding.line, r) in known]
+        same = [
+            r
+            for r in one.rule.see
+            if (finding.file, finding.line, r) in known
+            and _says_as_much(source.rules[r], summaries[one.rule.id])
+        ]
         if same:
             confirmed.append(f"{same[0]} {finding.file}:{finding.line}")
         else:
             findings.append(finding)
-    spoke = {one.rule.id: one.rule for one in said}
-    summaries = {r.id: graph_summary(r, targets) for r in spoke.values()}
     rules = {**source.rules, **{i: s for i, s in summaries.items() if s.matters}}
     kept = tuple(f for f in findings if f.rule in rules)
     return replace(
@@ -103,6 +110,15 @@ def _merged(
         rules=rules,
         findings=kept,
         graph=replace(reading, confirmed=tuple(dict.fromkeys(confirmed))),
+    )
+
+
+def _says_as_much(source: RuleSummary, graph: RuleSummary) -> bool:
+    """True when a rule about source is as grave as one about graphs, on every target."""
+    worst = {effect: grade for grade, effect in enumerate(EFFECTS)}
+    return all(
+        name in source.on and worst[source.on[name].effect] <= worst[consequence.effect]
+        for name, consequence in graph.on.items()
     )
 
 
@@ -180,6 +196,26 @@ def graph_summary(rule: GraphRule, targets: Sequence[Target]) -> RuleSummary:
     )
 
 
+def _is_cut(reading: GraphReading) -> bool:
+    """True when a capture does not take the model in one piece."""
+    is_left_to_host = reading.num_graphs == 0 and reading.num_operations > 0
+    return reading.basis == "watched" or is_left_to_host or (reading.num_graphs or 1) > 1
+
+
+def _cut(reading: GraphReading, slower: int) -> str:
+    number = reading.num_graphs
+    pieces = f"torch.compile cuts it into {number} graphs"
+    if reading.basis == "watched" and (number or 0) < 2:
+        pieces = "it cannot be captured whole"
+    elif not number:
+        pieces = "torch.compile leaves all of it to the host"
+    return (
+        f"slower at {slower} places: {pieces}; the host runs what lies between, and each piece is "
+        "compiled by itself and again when a value or size that it was made for changes; what "
+        "wants one whole graph (torch.export, fullgraph=True, torch_neuronx.trace) raises"
+    )
+
+
 def _verdict(
     target: Target,
     rules: dict[str, RuleSummary],
@@ -197,6 +233,8 @@ def _verdict(
     slower = verdict.counts["slower"]
     if reading.basis == "none":
         return replace(verdict, verdict="unknown", reason=reading.note)
+    if target.family in _COMPILED and _is_cut(reading):
+        return replace(verdict, verdict="runs after fixes", reason=_cut(reading, slower))
     found = f"slower at {slower} places" if slower else "nothing found"
     reason = f"{found} in the source and the graph that is documented to fail"
     if slower:

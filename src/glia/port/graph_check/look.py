@@ -18,7 +18,8 @@ from glia.core.graph_records import GraphReading
 from glia.core.records import SourceLine
 from glia.frontends.user_code import asks_for_cuda
 from glia.port.graph_check.control import CUT, STOOD_IN, UNSEEN
-from glia.port.graph_check.findings import Spoken, from_error, in_order, place, spoken
+from glia.port.graph_check.findings import from_error, in_order, spoken
+from glia.port.graph_check.rule import Spoken, place
 from glia.port.graph_check.summary import reading_of
 
 if TYPE_CHECKING:

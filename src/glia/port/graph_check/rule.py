@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from glia.chips import Chip
+from glia.core.records import SourceLine
 from glia.frontends.operations import Operation
 from glia.port.rules.rule import LEAVE, Advice, Family, Rule
 
@@ -34,6 +35,20 @@ class GraphRule(Rule):
     needs_capture: bool = False
     reads_values: bool = False
     codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One rule at one line of the user's code, and what it saw there."""
+
+    rule: GraphRule
+    source: SourceLine | None
+    detail: str
+
+
+def place(source: SourceLine | None) -> tuple[str, int]:
+    """File and line; what has no line stands before all others."""
+    return (source.file, source.line) if source is not None else ("", 0)
 
 
 UNKNOWN = Advice("unknown", "nothing is documented for this family: try it there", "none")

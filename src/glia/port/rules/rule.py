@@ -145,5 +145,5 @@ def function(*, when: Callable[[Hit], bool]) -> Trigger:
 
 
 def test(*keys: str, when: Callable[[Hit], bool]) -> Trigger:
-    """A condition of `if`, `while` or `assert`."""
+    """A condition of `if`, `while` or `assert`, or what a `for` runs over."""
     return Trigger("test", keys, when, torch_only=True)

@@ -24,6 +24,7 @@ from glia.port.rules.sources import (
 )
 from glia.port.source.hits import Hit
 from glia.port.source.host import is_on_host
+from glia.port.source.read_values import is_read
 from glia.port.source.tree import inside
 from glia.port.source.values import is_array, is_tensor
 
@@ -80,7 +81,47 @@ def _is_asked(hit: Hit, node: ast.AST) -> bool:
         return False  # a check beside the run, of which tests are full
     if isinstance(node, ast.Call) and hit.module.dotted(node.func) in _ANSWERS:
         return True
-    return _reduces(hit, node) or _was_reduced(hit, node)
+    return _reduces(hit, node) or _was_reduced(hit, node) or _asks_what_was_read(hit, node)
+
+
+def _asks_what_was_read(hit: Hit, node: ast.AST) -> bool:
+    """In a forward: `y.sum().item() > 0`, `float(y.norm()) > 1`, `n > 3` where `n = int(m.sum())`.
+
+    Outside of models the host may decide as it likes.
+    """
+    if not hit.module.scopes.in_forward(node):
+        return False
+    return any(_holds_a_read(hit, inner) for inner in inside(node))
+
+
+def _holds_a_read(hit: Hit, node: ast.AST) -> bool:
+    if isinstance(node, ast.Name):
+        given = hit.module.scopes.given(node, node.id)
+        reads = [value for value in given if isinstance(value, ast.Call)]
+        return any(_is_value_of_tensor(hit, value) for value in reads)
+    return isinstance(node, ast.Call) and _is_value_of_tensor(hit, node)
+
+
+def _is_value_of_tensor(hit: Hit, call: ast.Call) -> bool:
+    """`t.item()`, `int(t.sum())`, `float(t)`, `bool(t)`."""
+    if not is_read(call) or in_constructor(hit):
+        return False
+    if isinstance(call.func, ast.Attribute):
+        value = call.func.value
+        return not is_array(hit.module, value) and not is_on_host(hit.module, value)
+    value = call.args[0]
+    given = hit.module.scopes.given(value, value.id) if isinstance(value, ast.Name) else ()
+    return (
+        is_tensor(hit.module, value)
+        or _reduces(hit, value)
+        or (bool(given) and all(_is_reduction(hit, one) for one in given))
+    )
+
+
+def _repeats_by_values(hit: Hit) -> bool:
+    """`for _ in range(int(n))` in a forward."""
+    is_range = isinstance(hit.node, ast.Call) and getattr(hit.node.func, "id", "") == "range"
+    return is_range and _asks_what_was_read(hit, hit.node)
 
 
 def _was_reduced(hit: Hit, node: ast.AST) -> bool:
@@ -235,7 +276,10 @@ RULES: tuple[Rule, ...] = (
         title="a branch or loop asks a tensor",
         category="control",
         why="the branch depends on data: it cannot be captured, and each way is another graph",
-        triggers=(test("if", "while", "assert", when=_asks_a_tensor),),
+        triggers=(
+            test("if", "while", "assert", when=_asks_a_tensor),
+            test("for", when=_repeats_by_values),
+        ),
         on=per_family(
             Advice("raises", "torch.where or torch.cond; a loop of fixed length", "hours"),
             Advice("slower", "torch.where, cond, scan or while_loop", "hours"),
