@@ -15,7 +15,7 @@ _MAKERS = {
 # Words of files that set a default device, or make things under one.
 _DEFAULTS = (
     "set_default_device", "set_default_tensor_type", "init_module", "init_tensor",
-    "with torch.device", "with device",
+    "with torch.device", "with device:",
 )  # fmt: skip
 
 
