@@ -34,6 +34,12 @@ def test_version():
     assert (done.stdout, done.returncode) == (f"glia {glia.__version__}\n", 0)
 
 
+def test_run_as_a_module():
+    words = [sys.executable, "-m", "glia", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout == f"glia {glia.__version__}\n"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

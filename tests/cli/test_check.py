@@ -120,7 +120,7 @@ BAD_USAGE = {
     "fail on typo": (["check", ".", "--to", "trn2", "--fail-on", "silence"], "mean 'silent'?"),
     "sarif nowhere": (["check", ".", "--to", "trn2", "--sarif", "no/a.sarif"], "--sarif: got"),
     "settings typo": (["check", "with", "--to", "trn2"], "did you mean 'exclude'?"),
-    "rule typo": (["explain", "C01"], "did you mean 'C"),
+    "rule typo": (["explain", "C999"], "did you mean C099? all are listed by: glia explain"),
 }
 
 
@@ -136,8 +136,9 @@ def test_bad_usage_writes_nothing(case, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["with"]
 
 
-def test_explain_is_a_page():
-    done = run_glia("explain", "c001")
+@pytest.mark.parametrize("name", ["c001", "C1", " c01 "])
+def test_explain_is_a_page(name):
+    done = run_glia("explain", name)
     assert done.returncode == 0
     wanted = ["C001", "neuron", "rocm", "raises", "evidence", "https://", ".cuda()"]
     assert [word for word in wanted if word not in done.stdout] == []

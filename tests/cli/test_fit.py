@@ -26,6 +26,12 @@ def test_the_answer_stands_last():
         assert text in done.stdout, text
 
 
+def test_a_kind_stands_for_its_chips():
+    done = run_glia("fit", str(CONFIG), "--to", "neuron,cpu", "--json")
+    names = [target["chip"] for target in json.loads(done.stdout)["targets"]]
+    assert names == ["inf2", "trn1", "trn2", "trn3", "epyc-genoa"]
+
+
 def test_json_alone_on_stdout():
     done = run_glia(
         "fit", str(CONFIG), "--to", "trn1", "--train", "--checkpoint", "layer", "--json"

@@ -86,7 +86,8 @@ def test_other_tools_settings_are_not_read(tmp_path: Path):
         ("[check]\naccept = [1]\n", "{ rule, path, reason }"),
         ('[check]\naccept = [{ rule = "C001", path = "*" }]\n', "expected a text for 'reason'"),
         ('[check]\naccept = [{ rule = "C001", path = "*", reason = " " }]\n', "'reason'"),
-        ('[check]\naccept = [{ rule = "C9", path = "*", reason = "r" }]\n', "accept: got 'C9'"),
+        ('[check]\naccept = [{ rule = "C9999", path = "*", reason = "r" }]\n', "got 'C9999'"),
+        ('[check]\naccept = [{ rule = "C999", path = "*", reason = "r" }]\n', "did you mean C099"),
         ('[check]\naccept = [{ rul = "C001" }]\n', "did you mean 'rule'?"),
     ],
 )

@@ -196,17 +196,16 @@ def explain_verb(
 
     Without a rule: the list of all, by category.
     """
-    from glia.port.graph_check.table import GRAPH_RULES
     from glia.port.project_check import rule_summary
+    from glia.port.rule_ids import all_rules, rule_id
     from glia.port.rules.rule import FAMILIES
-    from glia.port.rules.table import RULES
     from glia.port.targets import target_named
 
-    rules = {**RULES, **GRAPH_RULES}
+    rules = all_rules()
     if not rule:
         _list_rules(list(rules.values()), json)
         return
-    found = rules[choose("glia explain", rule.strip().upper(), rules)]
+    found = rules[rule_id("glia explain", rule)]
     summary = rule_summary(found, [target_named(family) for family in FAMILIES])
     if json:
         print_json({"rule": summary, "bad": found.bad, "good": found.good})

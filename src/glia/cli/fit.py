@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from glia.cli.options import Json, read_chips
+from glia.cli.options import Json, read_chips, read_list
 from glia.cli.output import alone, print_json, result_console
 from glia.cli.progress import progress_for
 from glia.core.errors import UsageError
@@ -22,7 +22,9 @@ _MODEL = typer.Argument(
     help="A Hugging Face folder or config.json (no weights needed), or FILE.py:FUNCTION.",
     show_default=False,
 )
-_TO = _option("--to", "A,B", "Chips of the catalogue: glia chips.")
+_TO = _option(
+    "--to", "A,B", "Chips of the catalogue (glia chips); neuron, tpu, rocm, cpu for all of a kind."
+)
 _SEQ = _option("--seq", "N", "Tokens per sequence; if not given the model's, at most 4096.")
 _BATCH = _option("--batch", "N", "Sequences that one copy of the model handles at once. [1]")
 _DTYPE = _option("--dtype", "bf16|fp16|fp32|fp8", "Format of the weights. [bf16]")
@@ -86,7 +88,7 @@ def fit_verb(
     less than 2 GiB or does not run without data.
     """
     job = _job(train, serve)
-    chips = read_chips("--to", to)
+    chips = _chips(to)
     from glia.port.fit.job import fit
     from glia.port.fit.request import FitRequest
 
@@ -115,6 +117,16 @@ def fit_verb(
         result_console().print(fit_view(report, show_all))
     if all(target.smallest is None for target in report.targets):
         raise typer.Exit(1)
+
+
+def _chips(text: str) -> list[str]:
+    """The chips of `--to`; of a kind of chips all that machines hold."""
+    from glia.port.rules.rule import FAMILIES
+    from glia.port.targets import chips_with_machines
+
+    kinds: dict[str, str] = {family: ",".join(chips_with_machines(family)) for family in FAMILIES}
+    names = read_list("--to", text)
+    return read_chips("--to", ",".join(kinds.get(name, name) for name in names))
 
 
 def _job(train: bool, serve: bool) -> Literal["train", "serve"]:

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from glia.core.errors import UsageError, choose
-from glia.port.graph_check.table import GRAPH_RULES
-from glia.port.rules.table import RULES
+from glia.port.rule_ids import rule_id
 
 _OWN, _SHARED = "glia.toml", "pyproject.toml"
 _KEYS = ("exclude", "accept")
@@ -117,6 +116,4 @@ def _accepted(entry: Any, path: Path) -> Accepted:
         value = entry.get(key, "")
         if not isinstance(value, str) or not value.strip():
             raise UsageError(f"{what}: got {dict(entry)}, expected a text for {key!r}; add it")
-    return Accepted(
-        choose(what, entry["rule"], {**RULES, **GRAPH_RULES}), entry["path"], entry["reason"]
-    )
+    return Accepted(rule_id(what, entry["rule"]), entry["path"], entry["reason"])

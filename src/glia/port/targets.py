@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glia.chips import Chip, list_chips, load_chip
+from glia.chips.instances import instances_of
 from glia.core.errors import UsageError, choose
 from glia.port.rules.rule import FAMILIES, Family
 
@@ -52,3 +53,9 @@ def family_of(chip: Chip) -> Family | Literal["cuda", ""]:
     if chip.kind == "gpu":
         return _GPU_VENDORS.get(chip.vendor, "")
     return _BY_KIND.get(chip.kind, "")
+
+
+def chips_with_machines(family: Family) -> list[str]:
+    """The chips of a family that are rented or bought in machines of the catalogue."""
+    chips = (name for name in list_chips() if family_of(load_chip(name)) == family)
+    return [name for name in chips if instances_of(name)]

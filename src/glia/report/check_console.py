@@ -174,9 +174,10 @@ def effort_text(effort: Estimate) -> str:
 def _foot(report: CheckReport, weighty: Sequence[CodeFinding]) -> Text:
     files = "1 file of Python" if report.num_files == 1 else f"{report.num_files:,} files of Python"
     other = f" and {report.num_other:,} of other kinds" if report.num_other else ""
+    unread = f", {len(report.unread):,} of all not read," if report.unread else ""
     return Text(
         f"\nFindings: {len(weighty):,} that weigh, {len(report.findings) - len(weighty):,} that do "
-        f"not; {files}{other} in {report.wall_s:.1f} s.\n"
+        f"not; {files}{other}{unread} in {report.wall_s:.1f} s.\n"
         "Effort is a judgement in working hours, not a measurement. A rule's page: "
         "glia explain ID",
         style="dim",

@@ -106,7 +106,7 @@ def _foot(report: FixReport) -> list[Text]:
     lines = [
         Text(
             f"{_count(len(report.fixed), 'place')} {done} in {_count(len(others), 'file')}, "
-            f"{_count(len(report.left), 'place')} left; {report.num_files:,} files read",
+            f"{_count(len(report.left), 'place')} left; {_count(report.num_files, 'file')} read",
             style="bold",
         )
     ]

@@ -175,7 +175,9 @@ def read_config(path: Path) -> Config:
             f"reading {path}: got {reason!r}, expected a config file; check the path"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"reading {path}: got no JSON ({error}), expected it; mend it") from None
+        raise ModelError(
+            f"reading {path}: got no JSON ({error}), expected a JSON object; mend it"
+        ) from None
     if not isinstance(tree, Mapping):
         kind = type(tree).__name__
         raise ModelError(f"reading {path}: got a {kind}, expected a JSON object; mend it")

@@ -103,7 +103,7 @@ def _of_four_bits(hit: Hit) -> bool:
 RULES: tuple[Rule, ...] = (
     Rule(
         id="C054",
-        title="flash_attn is imported",
+        title="flash_attn is used",
         category="kernels",
         why="the package is built for CUDA; the import fails before anything runs",
         triggers=(
@@ -125,7 +125,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C057",
-        title="xformers is imported",
+        title="xformers is used",
         category="kernels",
         why="its attention is a CUDA kernel",
         triggers=(
@@ -148,7 +148,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C060",
-        title="triton is imported",
+        title="triton is used",
         category="kernels",
         why="where Triton is absent the import stops the whole module, kernel used or not",
         triggers=(imports("triton"),),
@@ -235,7 +235,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C066",
-        title="deepspeed is imported",
+        title="deepspeed is used",
         category="libs",
         why="accelerate refuses it on Neuron devices",
         triggers=(
@@ -263,7 +263,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C070",
-        title="a library of the CUDA runtime is imported",
+        title="a library of the CUDA runtime is used",
         category="libs",
         why="it needs the CUDA runtime itself",
         triggers=(
@@ -313,7 +313,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C067",
-        title="transformer_engine is imported",
+        title="transformer_engine is used",
         category="libs",
         why="its layers are CUDA kernels",
         triggers=(*library("transformer_engine", "transformer_engine_torch"),),
@@ -330,7 +330,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C068",
-        title="a loss or layer fused in Triton is imported",
+        title="a loss or layer fused in Triton is used",
         category="libs",
         why="it is written in Triton",
         triggers=(
@@ -376,7 +376,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="C071",
-        title="TensorRT is imported",
+        title="TensorRT is used",
         category="libs",
         why="it is for GPUs of NVIDIA",
         triggers=(*library("tensorrt", "torch2trt", "torch_tensorrt", "tensorrt_llm"),),
