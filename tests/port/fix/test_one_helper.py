@@ -152,8 +152,8 @@ LAYOUTS = {
 STUB = "class cuda:\n    device_count = staticmethod(lambda: 0)\n"
 
 
-def start(folder, entry):
-    stubs = write_files(folder.parent / "stubs", {"torch.py": STUB})
+def start(folder, entry, torch=STUB):
+    stubs = write_files(folder.parent / "stubs", {"torch.py": torch})
     found = {"PYTHONPATH": f"{stubs}:{folder / 'src'}", "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
         [sys.executable, *entry.split()], cwd=folder, env=found, capture_output=True, text=True,

@@ -20,6 +20,7 @@ from glia.port.fix.helper_text import (
     is_helper,
 )
 from glia.port.fix.neighbours import Neighbours
+from glia.port.fix.taken import answers_all, is_spoken_for
 from glia.port.source.text import reason_of
 
 
@@ -56,7 +57,11 @@ class Helpers:
     def _free_name(self) -> str:
         name = HELPER_NAME
         folders = {file.parent for file in self.around.texts}
-        while self.around.knows(name) or any(_is_taken(folder, name) for folder in folders):
+        while (
+            self.around.knows(name)
+            or is_spoken_for(name, self.around.texts)
+            or any(_is_taken(folder, name) for folder in folders)
+        ):
             name += "_device"
         return name
 
@@ -64,6 +69,8 @@ class Helpers:
         """True for a folder that has the helper, or where nothing else has its name."""
         if folder in self.files:
             return True
+        if answers_all(self.around.texts.get(folder / "__init__.py", "")):
+            return False
         return not _is_taken(folder, self.name)
 
     def is_inside(self, path: Path) -> bool:

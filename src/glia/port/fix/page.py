@@ -30,9 +30,9 @@ alone, and so is what a setting or a comment accepts (`glia check` says how).
 """
 _HELPER = """## The helper
 
-The new code calls `accel.py` (`accel_device.py` where the project has or imports an `accel`), a
-file of the project's own that has only the functions that are called, and imports nothing but
-PyTorch and Python's library. It stands where every file that needs it finds it, however that file
+The new code calls `accel.py` (`accel_device.py` where the project has or imports an `accel`, or a
+package gives something of that name), a file of the project's own that has only the functions that
+are called, and imports nothing but PyTorch and Python's library. It stands where every file that needs it finds it, however that file
 is loaded: at the top of a package, or in a folder of scripts. What is loaded how is read from the
 imports of all files around, tests and files outside of what is fixed too. Where no one place serves
 all, as few copies as possible stand in several, the same in name and text. A later run uses the
@@ -46,6 +46,9 @@ the same `try` or `if`, or in the functions that import it or are given a tensor
 imported without PyTorch as before, and variables of the environment that are set in front of it
 still are. A place that would need it earlier is left, with that reason. An import of PyTorch's
 parts that nothing uses any more goes, unless another file takes the name from this one.
+
+A file whose names others take with `from train import *` imports it as `_accel`, which they do not
+take.
 
 Some files are loaded apart from their project, where no helper is found: those that a tool runs
 (`setup.py`, a build backend, `conf.py` of Sphinx, `noxfile.py` and the like), and the code of a
@@ -87,8 +90,6 @@ Look for these in the patch; each is a defect of glia, not of your code:
   listed too.
 - A file that is loaded by `spec_from_file_location`, or run as a script in a package without
   `__init__.py` that others import it from, may not find the helper.
-- A package whose `__init__.py` binds `accel`, or has a `__getattr__` of its own, gives that for the
-  helper; and `from train import *` takes the name `accel` with it where `train` has no `__all__`.
 """
 _REWRITTEN = """## What is rewritten
 

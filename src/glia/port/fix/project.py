@@ -237,7 +237,8 @@ def _new_bytes(file: _File, source: Import | None, run: _Run, result: ProjectFix
         edits: list[Edit] = [edit for _, fix in file.plan.fixes for edit in fix.edits]
         takers = Takers(run.around, file.path)
         edits += unused_imports(file.placer.layout, edits, takers.take)
-        alias, lines = _import_of(file, source, run)
+        wanted = f"_{run.helpers.name}" if takers.spreads(file.module) else run.helpers.name
+        alias, lines = _import_of(file, source, wanted, run)
         text = apply_edits(file.placer.layout, edits, alias, lines)
         _require_python(text, file.source.name)
         file.text = text
@@ -247,8 +248,10 @@ def _new_bytes(file: _File, source: Import | None, run: _Run, result: ProjectFix
         return None
 
 
-def _import_of(file: _File, source: Import | None, run: _Run) -> tuple[str, list[ImportLine]]:
-    """The name of the helper in a file, and the imports that it lacks."""
+def _import_of(
+    file: _File, source: Import | None, wanted: str, run: _Run
+) -> tuple[str, list[ImportLine]]:
+    """The name of the helper in a file, `wanted` if that is free, and the imports that it lacks."""
     helpers = run.helpers
     if not file.plan.helper_names:
         return HELPER_NAME, []
@@ -259,7 +262,7 @@ def _import_of(file: _File, source: Import | None, run: _Run) -> tuple[str, list
     reason = helpers.lacking(source.homes, file.plan.helper_names)
     if reason:
         raise Unplaced(reason)
-    alias = bound_as(file.module, helpers.name) or free_name(file.module, helpers.name)
+    alias = bound_as(file.module, helpers.name) or free_name(file.module, wanted)
     code = source.code(helpers.name, alias)
     places = file.spots.places(_nodes(file.plan), source.line)
     return alias, [ImportLine(where, code) for where in places]

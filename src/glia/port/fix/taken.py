@@ -1,14 +1,22 @@
-"""What other files take from one: `from a import autocast`, `a.autocast`, `patch("a.autocast")`."""
+"""What other files take from one: `from a import autocast`, `a.autocast`, `patch("a.autocast")`.
+
+And which names a new module may not have, as a package or a `from a import *` gives another thing
+for it.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from glia.port.fix.neighbours import Neighbours
+from glia.port.source.module import Module
+
+_STAR = re.compile(r"^[ \t]*from[ \t]+[.\w]+[ \t]+import[ \t]*\(?[ \t]*\*", re.MULTILINE)
+_REFUSING = {"AttributeError", "getattr", "import_module", "__import__"}
 
 
 class Takers:
@@ -30,6 +38,63 @@ class Takers:
             if tree is not None and _takes(tree, stem, name):
                 return True
         return False
+
+    def spreads(self, module: Module) -> bool:
+        """True when others take all names of the file (`from a import *`), and it does not say
+        which those are."""
+        if any(isinstance(n, ast.Name) and n.id == "__all__" for n in module.nodes):
+            return False
+        is_package = self._file.name == "__init__.py"
+        stem = self._file.parent.name if is_package else self._file.stem
+        return any(
+            "*" in site.names and stem == (_last(site.module) or other.parent.name)
+            for other, text in self._neighbours.texts.items()
+            if _STAR.search(text) and other != self._file
+            for site in self._neighbours.sites(other)
+        )
+
+
+def is_spoken_for(name: str, texts: Mapping[Path, str]) -> bool:
+    """True when `from package import name` may give something else than a module of this name, or
+    the module would hide something from a file that imports all names of another."""
+    trees = {file: _tree(text) for file, text in texts.items() if name in text}
+    packages = [file for file in texts if file.name == "__init__.py"]
+    is_spread = any(_STAR.search(texts[file]) for file in packages)
+    for file, tree in trees.items():
+        nodes = list(ast.walk(tree)) if tree is not None else []
+        if file in packages or _STAR.search(texts[file]):
+            if any(name in (*_bound(node), _text(node)) for node in nodes):
+                return True
+        elif is_spread and any(name in _bound(node) for node in nodes):
+            return True
+    return False
+
+
+def answers_all(text: str) -> bool:
+    """True for a package whose `__getattr__` may answer to every name."""
+    tree = _tree(text) if "__getattr__" in text else None
+    return any(
+        isinstance(node, ast.FunctionDef)
+        and node.name == "__getattr__"
+        and not any(_refuses(part) for part in ast.walk(node))
+        for node in (tree.body if tree is not None else ())
+    )
+
+
+def _refuses(node: ast.AST) -> bool:
+    """It asks another for the name, or says that there is none."""
+    return getattr(node, "id", getattr(node, "attr", "")) in _REFUSING
+
+
+def _bound(node: ast.AST) -> tuple[str, ...]:
+    """The names that one node of the tree reads or gives a meaning."""
+    if isinstance(node, ast.Name):
+        return (node.id,)
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return (node.name,)
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return tuple(alias.asname or alias.name for alias in node.names)
+    return ()
 
 
 def _tree(text: str) -> ast.Module | None:
