@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import weakref
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from glia.port.reading import scan_one
 from glia.port.rules.table import RULES
 from glia.port.scan import FileScan, may_matter, scan_file, words
+from glia.port.source.module import Module
 from glia.port.source.project import MAX_BYTES, FileKind, SourceFile
 
 MOVED = "import torch\nmodel = torch.nn.Linear(2, 2).cuda()\n"
@@ -209,3 +212,37 @@ def test_skipped_files_are_not_parsed(tmp_path):
     assert scan(tmp_path, "x = [i for i in range(3)]").is_parsed is False
     assert not scan(tmp_path, "import json\n").is_parsed
     assert scan(tmp_path, "import torch\n").is_parsed
+
+
+GUARDED = """import torch
+has_gpu = torch.cuda.is_available()
+def ready(x):
+    if not has_gpu:
+        return None
+    y = x.sum()
+    return y.cuda() if y > 0 else f(y)
+def f(x):
+    if ready(x) and x.is_cuda:
+        torch.cuda.synchronize()
+    return x[x > 0].item()
+"""
+
+
+def test_no_tree_outlives_its_file(tmp_path, monkeypatch):
+    """Neither a cache nor a circle of references keeps one: workers do not collect circles."""
+    trees: weakref.WeakSet[object] = weakref.WeakSet()
+
+    class Watched(Module):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)
+            trees.update((self, self.tree))
+
+    monkeypatch.setattr("glia.port.scan.Module", Watched)
+    gc.disable()
+    try:
+        for number in range(100):
+            found = scan(tmp_path, f"{GUARDED}x{number} = {number}\n").findings
+            assert {f.guard for f in found} >= {"", "cuda"}
+            assert not trees
+    finally:
+        gc.enable()

@@ -186,6 +186,7 @@ def _scanned(
 ) -> FileScan:
     ignored = suppressions("\n".join(module.lines))
     found = tuple(_raw(module, place, ignored, notebook) for place in places(module))
+    module.forget_guards()
     notes = (*ignored.problems, *(f"cell {cell} is not Python, and not read" for cell in broken))
     return FileScan(found, notes=notes, is_parsed=True, questions=tuple(sorted(module.questions)))
 

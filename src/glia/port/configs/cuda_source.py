@@ -14,6 +14,8 @@ _HOST = re.compile(
     r"\bcuda[A-Z]\w+\s*\(|\bcudaStream_t\b|\bat::cuda\b|\bc10::cuda\b|\bcub(?:las|fft)\w*\s*\("
     r"|\bis_cuda\(\)|<<<"
 )
+# One of these is in every text that the patterns above and below find something in.
+_WORDS = ("__global__", "<<<", "cud", "cub", "cutlass", "nccl", "thrust")
 _HEADER = re.compile(r"[<\"](?:cuda|cub/|cublas|cudnn|cutlass|nccl|ATen/cuda|c10/cuda|thrust/)")
 
 
@@ -22,6 +24,8 @@ def cuda_clues(text: str, is_cuda: bool) -> Iterator[Clue]:
 
     `is_cuda` says that the file's suffix is CUDA's own: it counts even when it names nothing.
     """
+    if not is_cuda and not any(word in text for word in _WORDS):
+        return
     code = _COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
     kernels = list(_KERNEL.finditer(code))
     for kernel in kernels:

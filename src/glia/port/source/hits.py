@@ -70,7 +70,10 @@ def hits(module: Module, wanted: Wanted = lambda kind, key: True) -> Iterator[Hi
 
     To ask first is quicker: few of the names of a file are those that a rule looks for.
     """
+    names = module.names
     for node in module.nodes:
+        if node.__class__ is ast.Name and node.id not in names and node.id not in _BUILTINS:
+            continue  # the greater part, and nothing to any rule
         places = _PLACES.get(node.__class__)
         if places is None:
             continue
@@ -97,8 +100,6 @@ def _import_from(module: Module, node: ast.ImportFrom) -> _Places:
 def _name(module: Module, node: ast.Name) -> _Places:
     """An import that is read, or a builtin; what is only part of a dotted name is told by that."""
     name = node.id
-    if name not in module.names and name not in _BUILTINS:
-        return ()
     parent = module.parents.get(node)
     if parent.__class__ is ast.Attribute or node.ctx.__class__ is not ast.Load:
         return ()

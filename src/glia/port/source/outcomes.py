@@ -88,7 +88,7 @@ class Outcomes:
     def bindings(self) -> Bindings:
         """What gives the names of the file a value."""
         module = self._module
-        return Bindings(module.nodes, module.scopes, module.parents)
+        return Bindings(module.structure, module.scopes, module.parents)
 
     def facts(self, test: ast.expr | None, outcome: bool) -> int:
         """What must be so for `test` to come out as `outcome`."""
@@ -269,7 +269,7 @@ class Outcomes:
     def _by_method(self) -> Mapping[str, list[ast.AST]]:
         """The methods of all classes of the file, by name."""
         found: dict[str, list[ast.AST]] = {}
-        for node in self._module.nodes:
+        for node in self._module.structure:
             parent = self._module.parents.get(node)
             if isinstance(node, _FUNCTIONS) and isinstance(parent, ast.ClassDef):
                 found.setdefault(node.name, []).append(node)
@@ -321,7 +321,7 @@ class Outcomes:
     @cached_property
     def _switched_on(self) -> frozenset[str]:
         """The keywords that the file gives True."""
-        keywords = (node for node in self._module.nodes if isinstance(node, ast.keyword))
+        keywords = (node for node in self._module.structure if isinstance(node, ast.keyword))
         return frozenset(k.arg for k in keywords if k.arg and _is_true(k.value))
 
     def _attribute(self, node: ast.Attribute, outcome: bool) -> int:
@@ -360,7 +360,7 @@ class Outcomes:
     def _options(self) -> Mapping[str, list[ast.expr]]:
         """`parser.add_argument("--cuda", default=torch.cuda.is_available())`, by name."""
         found: dict[str, list[ast.expr]] = {}
-        for node in self._module.nodes:
+        for node in self._module.structure:
             if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") != "add_argument":
                 continue
             defaults = [k.value for k in node.keywords if k.arg == "default"]
@@ -372,7 +372,7 @@ class Outcomes:
     def _entries(self) -> Mapping[str, list[ast.expr]]:
         """What the file gives an entry: `flags["x"] = ...`, `{"x": ...}`, by name."""
         found: dict[str, list[ast.expr]] = {}
-        for node in self._module.nodes:
+        for node in self._module.structure:
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     if isinstance(target, ast.Subscript):

@@ -15,8 +15,8 @@ _LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.Gener
 
 
 class Scopes:
-    """The scopes of one tree, given its nodes, those that give names a value, and who encloses
-    whom."""
+    """The scopes of one tree, given its calls, definitions and statements, those of its nodes that
+    give names a value, and who encloses whom."""
 
     def __init__(
         self,
@@ -27,12 +27,20 @@ class Scopes:
         self._nodes = nodes
         self._bindings = bindings
         self._parents = parents
+        self._function_of: dict[ast.AST, Function | None] = {}  # as far as it was asked for
+        self._names_called: dict[ast.AST, frozenset[str]] = {}
 
     def function_of(self, node: ast.AST) -> Function | None:
         """The innermost function around a node; defaults and decorators lie outside."""
+        known = self._function_of
+        if node not in known:
+            known[node] = self._found_function(node)
+        return known[node]
+
+    def _found_function(self, node: ast.AST) -> Function | None:
         inner, outer = node, self._parents.get(node)
         while outer is not None:
-            if isinstance(outer, _FUNCTIONS) and _is_body(outer, inner):
+            if outer.__class__ in _FUNCTIONS and _is_body(outer, inner):
                 return outer
             inner, outer = outer, self._parents.get(outer)
         return None
@@ -104,9 +112,9 @@ class Scopes:
     def _differentiated(self) -> dict[Function | None, set[str]]:
         found: dict[Function | None, set[str]] = {}
         for node in self._nodes:
-            if node.__class__ is not ast.Attribute or node.attr not in _BACKWARD:
+            if node.__class__ is not ast.Call or getattr(node.func, "attr", "") not in _BACKWARD:
                 continue
-            for name in _differentiated(node, self._parents.get(node)):
+            for name in _differentiated(node):
                 found.setdefault(self.function_of(node), set()).add(name)
         return found
 
@@ -139,7 +147,9 @@ class Scopes:
             if function in found:
                 continue
             found.add(function)
-            for name in _called(function):
+            if function not in self._names_called:
+                self._names_called[function] = frozenset(_called(function))
+            for name in self._names_called[function]:
                 waiting += self._functions.get(name, [])
         return frozenset(found)
 
@@ -156,17 +166,14 @@ def _bindings(node: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
         yield node.target, node.value
 
 
-def _differentiated(backward: ast.AST, outer: ast.AST | None) -> Iterator[str]:
+def _differentiated(backward: ast.Call) -> Iterator[str]:
     """`loss.backward()`, `scaler.scale(loss).backward()`, `accelerator.backward(loss)`."""
-    root = getattr(backward, "value", None)
-    if not isinstance(outer, ast.Call) or outer.func is not backward:
-        return
-    if isinstance(root, ast.Call):  # of a scaler
-        outer = root
-    elif isinstance(root, ast.Name) and not outer.args:
+    root = getattr(backward.func, "value", None)
+    call = root if isinstance(root, ast.Call) else backward  # of a scaler
+    if isinstance(root, ast.Name) and not call.args:
         yield root.id
-    if outer.args and isinstance(outer.args[0], ast.Name):
-        yield outer.args[0].id
+    if call.args and isinstance(call.args[0], ast.Name):
+        yield call.args[0].id
 
 
 def _called(function: ast.AST) -> Iterator[str]:
