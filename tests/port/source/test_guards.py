@@ -154,3 +154,16 @@ def test_other_files_are_asked(files: dict[str, str], weighs: bool, tmp_path: Pa
     for root in (tmp_path, asking):  # a file by itself asks its neighbours too
         found = check_project(root, [target_named("trn2")]).findings
         assert [f.weighs for f in found if f.rule == "C016"] == [weighs]
+
+
+def test_a_long_file_is_read_in_a_time_that_grows_with_its_lines(tmp_path: Path):
+    def seconds(lines: int) -> float:
+        (tmp_path / "long.py").write_text(
+            "import torch\nx = torch.ones(2)\n" + "x = x.cuda()\n" * lines
+        )
+        start = time.process_time()
+        check_project(tmp_path / "long.py", [target_named("trn2")])
+        return time.process_time() - start
+
+    seconds(10)  # what is made once
+    assert seconds(16_000) < 12 * seconds(4_000)  # four times the lines; by square, 16 times

@@ -70,6 +70,7 @@ class Guards:
         self._module = module
         self.outcomes = Outcomes(module, self.reached, self._left)
         self._blocks: dict[tuple[ast.AST, str], list[int]] = {}
+        self._places: dict[tuple[ast.AST, str], dict[ast.AST, int]] = {}
         self._loads: dict[str, list[ast.Name]] | None = None
 
     def reached(self, node: ast.AST, until: ast.AST | None = None) -> int:
@@ -85,7 +86,7 @@ class Guards:
             found |= facts
             if outer is until:
                 break
-            if isinstance(outer, _DEFINITIONS) and inner in outer.body:
+            if isinstance(outer, _DEFINITIONS) and inner in self._positions(outer, "body"):
                 defined = outer
             inner = outer
         return found
@@ -167,15 +168,24 @@ class Guards:
         if not isinstance(inner, ast.stmt):
             return NOTHING
         for field in _BLOCKS:
-            block = getattr(outer, field, None)
-            if isinstance(block, list) and inner in block:
+            position = self._positions(outer, field).get(inner)
+            if position is not None:
                 place = outer, field
                 if place not in self._blocks:
                     self._blocks[place] = [NOTHING]  # a question asked meanwhile is inside
-                    self._blocks[place] = list(self._passing(block))
+                    self._blocks[place] = list(self._passing(getattr(outer, field)))
                 known = self._blocks[place]
-                return known[min(block.index(inner), len(known) - 1)]
+                return known[min(position, len(known) - 1)]
         return NOTHING
+
+    def _positions(self, outer: ast.AST, field: str) -> dict[ast.AST, int]:
+        """Where each statement stands in its block: blocks of generated files are long."""
+        place = outer, field
+        if place not in self._places:
+            block = getattr(outer, field, None)
+            listed = block if isinstance(block, list) else []
+            self._places[place] = {statement: i for i, statement in enumerate(listed)}
+        return self._places[place]
 
     def _passing(self, block: Sequence[ast.stmt]) -> Iterator[int]:
         """What must be so to come to each statement of a block."""
