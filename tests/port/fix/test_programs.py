@@ -20,7 +20,7 @@ PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
 ONLY_CUDA = {
     "device_texts", "dynamic", "formats", "graphs", "guards", "memory",
     "module_override", "moves", "own_cuda", "scaler_loop", "streams", "tensor_questions",
-    "generators", "inside_expressions", "tensor_types",
+    "generators", "inside_expressions", "nested_batches", "tensor_types",
 }  # fmt: skip
 
 UNTOUCHED = {"scaler_subclass", "own_cuda"}

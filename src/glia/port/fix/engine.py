@@ -62,6 +62,8 @@ class Placer:
         node = layout.find(edit.node)
         if isinstance(edit, (DropArgument, NameArgument)):
             layout.find(edit.value)
+        if isinstance(edit, DropArgument):
+            _check_around(layout, edit)
         if not isinstance(edit, Replace):
             return None
         for hole in edit.holes.values():
@@ -70,6 +72,16 @@ class Placer:
         if self._replaced.get(node, edit) != edit:
             raise Unplaced("another rule rewrites the same text")
         return node, edit
+
+
+def _check_around(layout: Layout, edit: DropArgument) -> None:
+    """No comment stands between the arguments before and behind one that goes."""
+    call, at = edit.node, layout.span(edit.value)
+    others = [call.func, *call.args, *(keyword.value for keyword in call.keywords)]
+    spans = [layout.span(other) for other in others]
+    first = max(span[2:] for span in spans if span[2:] <= at[:2])
+    last = min((span[:2] for span in spans if span[:2] >= at[2:]), default=layout.span(call)[2:])
+    layout.check_between(first, last)
 
 
 class _Placed:

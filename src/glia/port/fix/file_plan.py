@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from glia.port.fix.edits import Fix, Refusal, Replace
 from glia.port.fix.engine import Placer
 from glia.port.fix.facts import Facts
-from glia.port.fix.moving import why_not_moved
+from glia.port.fix.moving import why_not_own
 from glia.port.fix.protect import Group, groups_of, is_shadowed
 from glia.port.fix.registry import Rewriter, rewriters
 from glia.port.fix.rewriters.widening import OTHER_KINDS
+from glia.port.fix.standing import why_kept
 from glia.port.rules.devices import choice_of
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import rules_at
@@ -140,7 +141,8 @@ def _outcome(
     reader = scope.facts.reader_of(hit)
     if reader:
         return Refusal(f"{reader} reads this code, and cannot read the helper's")
-    if hit.kind == "method" and hit.key == "cuda" and (why := why_not_moved(scope.facts, hit)):
+    why = why_not_own(scope.facts, hit, rule) or why_kept(hit, rule)
+    if why:
         return Refusal(why)
     reason = placer.add(outcome)
     return Refusal(reason) if reason else outcome

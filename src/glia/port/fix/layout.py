@@ -132,6 +132,15 @@ class Layout:
         """True when a comment stands in one of these lines."""
         return any(first <= line <= last for line, _ in self._comments)
 
+    def check_between(self, first: tuple[int, int], last: tuple[int, int]) -> None:
+        """Refuse to lose a comment between two places.
+
+        Raises:
+            Unplaced: when there is one.
+        """
+        if any(first <= place < last for place in self._comments):
+            raise Unplaced("a comment stands beside an argument that would go")
+
     def check_comments(self, node: ast.AST, holes: Iterable[ast.AST]) -> None:
         """Refuse to lose a comment that stands inside `node` and in no hole.
 

@@ -1,4 +1,5 @@
-"""What must be known of an object before its `.cuda()` becomes `.to()`.
+"""What must be known of an object before its `.cuda()` becomes `.to()`, or the helper does what
+its `pin_memory()` did.
 
 Tensors and modules of PyTorch have both, with one meaning. What else may stand before the dot is
 rewritten only where nothing speaks against it: no class of the project has a `cuda` of its own, and
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 
 from glia.port.fix.facts import Facts
 from glia.port.rules.conditions import receiver
+from glia.port.rules.rule import Rule
 from glia.port.source.hits import Hit
 from glia.port.source.values import is_tensor
 
@@ -27,16 +29,51 @@ _SAME = {
     "requires_grad_", "contiguous", "clone", "type", "unsqueeze", "squeeze", "view", "reshape",
     "deepcopy",
 }  # fmt: skip
+_TENSORS = ("pin_memory", "record_stream", "is_cuda")
 _DEEPEST = 6
 
 
-def why_not_moved(facts: Facts, hit: Hit) -> str:
+def why_not_own(facts: Facts, hit: Hit, rule: Rule) -> str:
+    """Why a method stays that a class of the project may define; empty when it may go."""
+    if rule.id == "C001" and hit.kind == "method":
+        return _why_not_moved(facts, hit)
+    if rule.id == "C139" and hit.call is not None and facts.own.get("to"):
+        func = hit.call.func
+        if isinstance(func, ast.Attribute) and func.attr == "to":
+            is_known = is_tensor(hit.module, func.value) or _is_module(facts, hit, func.value, 0)
+            return (
+                "" if is_known else _may_be(facts.own["to"], "whose method to has another meaning")
+            )
+    name = hit.key if hit.kind in ("method", "attribute") else ""
+    found = facts.own.get(name, ()) if name in _TENSORS else ()
+    if not found or not isinstance(hit.node, ast.Attribute):
+        return ""
+    is_tensors = _is_made_tensor(hit, hit.node.value)
+    return "" if is_tensors else _may_be(found, f"which has a {name} of its own")
+
+
+def _may_be(found: Sequence[str], what: str) -> str:
+    return f"it may be a {found[0]}, {what}"
+
+
+def _is_made_tensor(hit: Hit, node: ast.expr) -> bool:
+    """By what makes it: that its `pin_memory` is called says nothing where others have one."""
+    if not isinstance(node, ast.Name):
+        return is_tensor(hit.module, node)
+    values = _given(hit, node)
+    return bool(values) and all(is_tensor(hit.module, value) for value in values)
+
+
+def _why_not_moved(facts: Facts, hit: Hit) -> str:
     """Why `x.cuda()` stays; empty when nothing speaks against `x.to()`."""
     owner = receiver(hit)
     if owner is None or is_tensor(hit.module, owner):
         return ""
-    if facts.own_cuda and not _is_module(facts, hit, owner, 0):
-        return f"it may be a {facts.own_cuda[0]}, whose method cuda .to() would not call"
+    own, heirs = facts.own.get("cuda"), facts.own.get("heir.to")
+    if (own or heirs) and not _is_module(facts, hit, owner, 0):
+        if own:
+            return _may_be(own, "whose method cuda .to() would not call")
+        return _may_be(heirs or (), "whose own method to would be called instead")
     package = _foreign(facts, hit, owner, 0)
     if package:
         return f"{package} makes it: see that what it makes has a method to, as tensors have"
@@ -44,7 +81,7 @@ def why_not_moved(facts: Facts, hit: Hit) -> str:
 
 
 def _is_module(facts: Facts, hit: Hit, node: ast.expr, depth: int) -> bool:
-    """Evidently a module of PyTorch, or of the project without a `cuda` of its own."""
+    """Evidently a module of PyTorch, or of the project without a `cuda` or `to` of its own."""
     if depth > _DEEPEST:
         return False
     if isinstance(node, ast.Call):

@@ -8,7 +8,7 @@ import ast
 from glia.port.fix.edits import Fix, Refusal, replace
 from glia.port.fix.registry import rewrites
 from glia.port.fix.rewriters.choices import is_only_device
-from glia.port.fix.rewriters.common import NOT_CALLED, renamed
+from glia.port.fix.rewriters.common import NOT_CALLED, is_helpers, renamed
 from glia.port.source.hits import Hit
 
 _LIKE = {
@@ -40,6 +40,8 @@ def give_number(hit: Hit) -> Fix | Refusal | None:
     """`x.to(rank)`, `device=0`."""
     if hit.call is not None and hit.module.dotted(hit.call.func).startswith("torch.cuda."):
         return None  # its likeness takes numbers, and needs none elsewhere
+    if is_helpers(hit):
+        return None
     value = hit.node.value if isinstance(hit.node, ast.keyword) else hit.argument("device", 0)
     if value is None:
         return NOT_CALLED

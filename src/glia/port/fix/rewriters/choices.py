@@ -74,3 +74,25 @@ def _says_where(module: Module, name: ast.Name) -> bool:
     if not isinstance(outer, ast.Call) or outer.args[:1] != [name]:
         return False
     return isinstance(outer.func, ast.Attribute) and outer.func.attr in _TAKERS
+
+
+_READS_NUMBER = {"index", "split", "rsplit", "partition", "rpartition", "removeprefix"}
+
+
+def number_is_read(module: Module, device: ast.AST) -> bool:
+    """`torch.device("cuda", 0).index`, `device.split(":")[1]`."""
+    made = module.parents.get(device)
+    if isinstance(made, ast.Call) and module.dotted(made.func) == "torch.device":
+        device, made = made, module.parents.get(made)
+    if isinstance(made, ast.Attribute):
+        return made.attr in _READS_NUMBER
+    if not isinstance(made, (ast.Assign, ast.AnnAssign)):
+        return False
+    targets = made.targets if isinstance(made, ast.Assign) else [made.target]
+    names = {ast.unparse(target) for target in targets}
+    return any(
+        (isinstance(n, ast.Subscript) or getattr(n, "attr", "") in _READS_NUMBER)
+        and ast.unparse(n.value) in names
+        for n in module.nodes
+        if isinstance(n, (ast.Attribute, ast.Subscript))
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from glia.port.fix.edits import AddArgument, Fix, Refusal, Replace, replace
+from glia.port.fix.helper_text import HELPER_NAME
 from glia.port.rules.conditions import is_called
 from glia.port.source.hits import Hit
 
@@ -55,6 +56,16 @@ def _from_f_string(node: ast.JoinedStr) -> Replace | None:
     if not isinstance(value, ast.FormattedValue) or value.conversion != -1 or value.format_spec:
         return None
     return Replace(node, "@device({index})", {"index": value.value})
+
+
+def is_helpers(hit: Hit) -> bool:
+    """An argument of a call of the helper, which takes what CUDA's function took."""
+    func = hit.call.func if hit.call is not None else None
+    if func is None:
+        return False
+    parts = (hit.module.dotted(func) or hit.module.project_name(func)).split(".")
+    is_ours = len(parts) > 1 and parts[-2].startswith(HELPER_NAME)
+    return is_ours and parts[-2].replace("_device", "") == HELPER_NAME  # where a name is taken
 
 
 def renamed(hit: Hit, name: str) -> Fix | Refusal:

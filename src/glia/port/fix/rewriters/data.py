@@ -10,6 +10,7 @@ from glia.port.fix.rewriters.common import NOT_CALLED
 from glia.port.rules.conditions import given_value, is_true
 from glia.port.source.hits import Hit
 
+_PLACED_ELSEWHERE = Refusal("where it is put is given by a name, which may hold a device")
 _UNKNOWN_VALUE = Refusal("what it is given is put together in a way that is not followed")
 
 
@@ -43,6 +44,10 @@ def load_checkpoint(hit: Hit) -> Fix | Refusal | None:
     """`torch.load(file)` is told where to put what was saved on CUDA."""
     if hit.call is None:
         return NOT_CALLED
+    given = hit.argument("map_location", 1) if hit.key == "torch.load" else None
+    if given is not None:
+        is_none = isinstance(given, ast.Constant) and given.value is None
+        return replace(given, "@map_location()") if is_none else _PLACED_ELSEWHERE
     return fix(AddArgument(hit.call, "@map_location()", "map_location"))
 
 

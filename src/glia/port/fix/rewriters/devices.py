@@ -7,13 +7,14 @@ import re
 
 from glia.port.fix.edits import AddArgument, Fix, Refusal, Replace, fix, replace
 from glia.port.fix.registry import rewrites
-from glia.port.fix.rewriters.choices import choice_by_type
-from glia.port.fix.rewriters.common import NOT_CALLED, device_call, renamed
+from glia.port.fix.rewriters.choices import choice_by_type, number_is_read
+from glia.port.fix.rewriters.common import NOT_CALLED, device_call, is_helpers, renamed
 from glia.port.rules.conditions import is_called, receiver
 from glia.port.rules.devices import choice_of
 from glia.port.source.hits import Hit
 
 _UNREAD_TEXT = Refusal("the text is put together in a way that reading does not follow")
+_READ_NUMBER = Refusal("its number is read further on, and the CPU has none")
 _NO_DEVICE = Refusal("it is not evident that this text is where something shall run")
 _PROSE = {
     "print", "log", "debug", "info", "warning", "warn", "error", "exception", "critical", "write",
@@ -83,6 +84,8 @@ def make_device(hit: Hit) -> Fix | Refusal | None:
         return _text(hit)
     if not isinstance(hit.node, ast.Constant) or hit.node.value != "cuda":
         return _UNREAD_TEXT
+    if number_is_read(hit.module, hit.call):
+        return _READ_NUMBER
     return replace(hit.call, "{make}(@device({index}))", make=hit.call.func, index=index)
 
 
@@ -90,13 +93,15 @@ def _text(hit: Hit) -> Fix | Refusal | None:
     if isinstance(hit.node, ast.Name):
         return None  # mended where the name is given its text
     edit = device_call(hit.node, hit.module.parents.get(hit.node))
+    if edit is not None and edit.text != "@device()" and number_is_read(hit.module, hit.node):
+        return _READ_NUMBER
     return fix(edit) if edit is not None else _UNREAD_TEXT
 
 
 @rewrites("C003", share="yes")
 def name_device(hit: Hit) -> Fix | Refusal | None:
     """A device named anywhere else: only where it is evident that it is one."""
-    if isinstance(hit.node, ast.Name):
+    if isinstance(hit.node, ast.Name) or is_helpers(hit):
         return None
     return (choice_by_type(hit) or _text(hit)) if _is_device(hit) else _NO_DEVICE
 
@@ -243,6 +248,8 @@ def ask_current(hit: Hit) -> Fix | Refusal | None:
     outer = hit.module.parents.get(hit.call) if hit.call is not None else None
     if isinstance(outer, ast.Call) and _is_number_of(hit, outer):
         return Refusal("torch.device takes a number here, which only CUDA has")
+    if isinstance(outer, (ast.Compare, ast.BinOp)) or getattr(outer, "slice", None) is hit.call:
+        return _READ_NUMBER
     return renamed(hit, "current_device")
 
 

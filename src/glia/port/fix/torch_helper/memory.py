@@ -96,6 +96,8 @@ def _process_peak_bytes() -> int:
         import resource
     except ImportError:
         return 0
+    if not hasattr(resource, "getrusage"):
+        return 0  # a module of the project has its name
     unit = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
