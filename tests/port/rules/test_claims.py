@@ -51,6 +51,7 @@ CASES = [
     ("C027", "torch.cuda.CUDAGraph()"),
     ("C028", "torch.cuda.manual_seed_all(1)"),
     ("C029", "torch.cuda.get_rng_state()"),
+    ("C144", "assert issubclass(torch.cuda.OutOfMemoryError, RuntimeError)"),
     ("C030", "torch.Generator(device='cuda')"),
     ("C033", "torch.ones(1).pin_memory()"),
     ("C038", "run_in(torch.cuda.amp.autocast(), torch.float32)"),

@@ -59,11 +59,36 @@ FOUND = [
     # precision
     ("C042", "m = load(n, torch_dtype='float16')"),
     ("C042", "t = Trainer(precision='16-mixed')"),
-    ("C042", "a = Accelerator(mixed_precision='fp16')"),
+    ("C147", "a = Accelerator(mixed_precision='fp16')"),
     ("C042", "dtype = 'bfloat16' if ok else 'float16'"),
     ("C042", "p.add_argument('--dtype', default='fp16')"),
     ("C042", "import numpy as np\nx = np.ones(2)\nx = torch.from_numpy(x).half()"),
-    ("C049", "args = TrainingArguments(tf32=True)"),
+    ("C145", "args = TrainingArguments(tf32=True)"),
+    ("C145", "args = SFTConfig('out', tf32=True)"),
+    ("C049", "prepare(tf32=True)"),
+    ("C146", "args = TrainingArguments(bf16=True)"),
+    ("C147", "args = TrainingArguments(fp16=True)"),
+    ("C147", "from accelerate import Accelerator\na = Accelerator(mixed_precision='fp16')"),
+    ("C147", "import accelerate as ac\na = ac.Accelerator(mixed_precision='fp16' if h else 'no')"),
+    ("C042", "prepare(mixed_precision='fp16')"),
+    # seeds that stand alone: Python's and NumPy's seed no device, another function may not run
+    ("C028", "import random\nrandom.seed(1)\ntorch.cuda.manual_seed(1)"),
+    ("C028", "import numpy as np\ndef f(s):\n    np.random.seed(s)\n"
+     "    torch.cuda.manual_seed_all(s)"),
+    ("C028", "def g():\n    torch.manual_seed(1)\ndef f():\n    torch.cuda.manual_seed(1)"),
+    ("C028", "torch.Generator().manual_seed(1)\ntorch.cuda.manual_seed(1)"),
+    ("C028", "torch.manual_seed(1)\ntorch.cuda.seed_all()"),
+    # out of memory
+    ("C144", "try:\n    f()\nexcept torch.cuda.OutOfMemoryError:\n    pass"),
+    ("C144", "from torch.cuda import OutOfMemoryError as OOM\ntry:\n    f()\n"
+     "except (OOM, ValueError):\n    pass"),
+    ("C144", "try:\n    f()\nexcept RuntimeError as e:\n"
+     "    if 'CUDA out of memory' in str(e):\n        pass"),
+    ("C144", "try:\n    f()\nexcept RuntimeError as e:\n"
+     "    if 'out of memory' not in str(e).lower():\n        raise"),
+    ("C144", "oom = 'cuda out of memory' in str(e).lower()"),
+    ("C144", "oom = str(e).startswith('CUDA out of memory')"),
+    ("C144", "oom = any(m in str(e) for m in ('CUDA out of memory.', 'other'))"),
     ("C141", "n = torch.cumprod(x.long(), 0)"),
     ("C141", "key = ids.long() * strides.long()"),
     ("C043", "netG = netG.to(dtype=torch.bfloat16)\nopt = torch.optim.AdamW(netG.parameters())"),
@@ -128,6 +153,16 @@ FOUND = [
 ]  # fmt: skip
 
 SILENT = [
+    "torch.manual_seed(1)\ntorch.cuda.manual_seed(1)",
+    "torch.cuda.manual_seed_all(1)\ntorch.manual_seed(1)",
+    "def f(s):\n    torch.random.manual_seed(s)\n    torch.cuda.random.manual_seed_all(s)",
+    "def g():\n    torch.manual_seed(1)\ndef f():\n    g()\n    torch.cuda.manual_seed(1)",
+    "def f():\n    torch.cuda.manual_seed(1)\ndef g():\n    torch.manual_seed(1)\n    f()",
+    "from lightning import seed_everything\nseed_everything(1)\ntorch.cuda.manual_seed(1)",
+    "args = TrainingArguments(bf16=True, use_cpu=no_gpu)",
+    "a = Accelerator(mixed_precision='bf16')",
+    "print('out of memory')",
+    "log.warning('CUDA out of memory, retrying')",
     "import sys\nprint('cuda' in sys.argv)",
     "import sys\nok = 'cuda' in sys.modules",
     # tables, choices, types of parameters, comparisons

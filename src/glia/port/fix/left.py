@@ -25,9 +25,13 @@ _BY_CATEGORY: Mapping[str, str] = {
     "io": "files would be written or read in another way on CUDA too",
     "profiling": "another tool must be chosen",
     "serving": "another engine, or other settings, must be chosen",
-    "setup": "it is no Python: only code is rewritten",
+    "setup": "which machines and packages there are is chosen outside of the code",
 }
 _BY_RULE: Mapping[str, str] = {
+    "C136": 'a choice of machines; Lightning\'s "auto" would ask for a TPU before CUDA',
+    "C144": "which error comes there, and what to do then, is not seen here",
+    "C145": "transformers asks for the GPU itself; tf32=torch.cuda.is_available() is for both",
+    "C146": "whether the CPU is meant is for the caller to say",
     "C034": "it does no harm: copies that need not wait may wait",
     "C104": "the variables are ignored elsewhere",
     "C105": "which devices a process takes is set where it is launched",

@@ -12,6 +12,7 @@ from glia.port.rules.conditions import (
     is_called,
     is_true,
     is_value,
+    last_name,
     names_cuda,
     names_model,
     no_arguments,
@@ -29,7 +30,7 @@ from glia.port.rules.rule import (
     string,
     use,
 )
-from glia.port.rules.sources import NATIVE, NXD, PROBE, XLA, XLA_AMP, neuron_sdk
+from glia.port.rules.sources import ACCELERATE, NATIVE, NXD, PROBE, XLA, XLA_AMP, neuron_sdk
 from glia.port.source.hits import Hit
 
 _AUTOCAST: dict[Family, Advice] = {
@@ -120,6 +121,22 @@ def _is_half(hit: Hit, value: ast.expr | None) -> bool:
     if isinstance(value, ast.Constant) and value.value == 16:
         return "precision" in hit.key
     return hit.module.string(value) in _HALVES
+
+
+def _by_accelerate(hit: Hit) -> bool:
+    """`Accelerator(mixed_precision="fp16")`, and `TrainingArguments(fp16=True)`: it makes one."""
+    called = last_name(hit.call.func if hit.call is not None else None)
+    if hit.key == "mixed_precision":
+        return called == "Accelerator" and _names_half(hit)
+    return called.endswith(("TrainingArguments", "Config")) and is_true(hit)
+
+
+def _names_half_elsewhere(hit: Hit) -> bool:
+    return _names_half(hit) and not _by_accelerate(hit)
+
+
+def _is_half_elsewhere(hit: Hit) -> bool:
+    return is_true(hit) and not (hit.key == "fp16" and _by_accelerate(hit))
 
 
 def _default_half(hit: Hit) -> bool:
@@ -220,9 +237,11 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             method("half", when=_turned_to_half),
             use("torch.float16", "torch.half", "torch.HalfTensor", when=_is_chosen),
-            keyword(*_PRECISIONS, when=all_of(in_torch_file, _names_half)),
+            keyword(*_PRECISIONS, when=all_of(in_torch_file, _names_half_elsewhere)),
             setting(*_PRECISIONS, when=_names_half),
-            keyword("fp16", "half", "fp16_full_eval", when=all_of(in_torch_file, is_true)),
+            keyword(
+                "fp16", "half", "fp16_full_eval", when=all_of(in_torch_file, _is_half_elsewhere)
+            ),
             setting("fp16", when=is_true),
             keyword("default", when=_default_half),
         ),
@@ -235,6 +254,24 @@ RULES: tuple[Rule, ...] = (
         good="import torch\nmodel = model.to(torch.bfloat16)\n",
         grade="seen",
         sources=(XLA, neuron_sdk("issues/667"), "https://github.com/jax-ml/jax/issues/21187"),
+    ),
+    Rule(
+        id="C147",
+        title="accelerate is asked for float16",
+        category="precision",
+        why="it casts on devices that it knows; on the CPU it leaves all in float32, and on others "
+        "it raises",
+        triggers=(keyword("mixed_precision", "fp16", when=all_of(in_torch_file, _by_accelerate)),),
+        on=per_family(
+            Advice("raises", 'mixed_precision="bf16"; XLA\'s device is let through, "neuron" not'),
+            Advice("raises", 'mixed_precision="bf16"'),
+            Advice("works", "leave it", "none"),
+            Advice("silent", 'mixed_precision="bf16"'),
+        ),
+        bad='from accelerate import Accelerator\na = Accelerator(mixed_precision="fp16")\n',
+        good='from accelerate import Accelerator\na = Accelerator(mixed_precision="bf16")\n',
+        grade="documented",
+        sources=(f"{ACCELERATE}accelerator.py",),
     ),
     Rule(
         id="C043",

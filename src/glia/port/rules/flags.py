@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from glia.port.rules.conditions import in_torch_file, is_true, last_name
-from glia.port.rules.rule import Advice, Rule, keyword, per_family, setting, use
-from glia.port.rules.sources import COMPILER, GENERAL, NATIVE, PROBE, ROCM_TABLE
+from glia.port.rules.rule import HIP, Advice, Rule, keyword, per_family, setting, use
+from glia.port.rules.sources import (
+    COMPILER,
+    GENERAL,
+    NATIVE,
+    PROBE,
+    ROCM_TABLE,
+    TRAINING_ARGUMENTS,
+)
 from glia.port.source.hits import Hit
 
+_TF32 = Advice("raises", "tf32=torch.cuda.is_available()")
 _ELSEWHERE = Advice("silent", "set it only where CUDA runs")
 
 
@@ -14,6 +22,25 @@ def _of_trainer(hit: Hit) -> bool:
     """`Trainer(benchmark=True)` of Lightning sets cuDNN's switch."""
     func = hit.call.func if hit.call is not None else None
     return is_true(hit) and last_name(func) == "Trainer" and in_torch_file(hit)
+
+
+def _of_arguments(hit: Hit) -> bool:
+    """`TrainingArguments(...)` of transformers and what inherits from it, as `SFTConfig`."""
+    name = last_name(hit.call.func if hit.call is not None else None)
+    return name.endswith(("TrainingArguments", "Config")) and in_torch_file(hit)
+
+
+def _asks_for_tf32(hit: Hit) -> bool:
+    return is_true(hit) and _of_arguments(hit)
+
+
+def _asks_for_bfloat16(hit: Hit) -> bool:
+    """Without `use_cpu`, which lifts the question for a GPU."""
+    return _asks_for_tf32(hit) and hit.argument("use_cpu") is None
+
+
+def _switches_tf32(hit: Hit) -> bool:
+    return is_true(hit) and not _of_arguments(hit)
 
 
 def _is_no_question(hit: Hit) -> bool:
@@ -32,7 +59,7 @@ RULES: tuple[Rule, ...] = (
             use("torch.backends.cudnn.allow_tf32"),
             use("torch.set_float32_matmul_precision", "torch.backends.cudnn.fp32_precision"),
             use("torch.backends.cudnn.conv.*", "torch.backends.fp32_precision"),
-            keyword("tf32", "allow_tf32", when=is_true),
+            keyword("tf32", "allow_tf32", when=_switches_tf32),
         ),
         on=per_family(
             Advice("silent", "the compiler's --auto-cast options say it there"),
@@ -44,6 +71,38 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ntorch.backends.mkldnn.is_available()\n",
         grade="documented",
         sources=(COMPILER, ROCM_TABLE, PROBE),
+    ),
+    Rule(
+        id="C145",
+        title="a trainer is asked for TF32",
+        category="precision",
+        why="transformers raises ValueError where it finds no NVIDIA GPU of Ampere or later",
+        triggers=(keyword("tf32", when=_asks_for_tf32),),
+        on=per_family(_TF32, _TF32, _TF32, _TF32),
+        bad="from transformers import TrainingArguments\nargs = TrainingArguments(tf32=True)\n",
+        good="from transformers import TrainingArguments\n"
+        "args = TrainingArguments(tf32=torch.cuda.is_available())\n",
+        grade="documented",
+        sources=(TRAINING_ARGUMENTS,),
+    ),
+    Rule(
+        id="C146",
+        title="a trainer is asked for bfloat16",
+        category="precision",
+        why="transformers raises ValueError where it finds no accelerator that it knows, unless "
+        "the CPU is asked for",
+        triggers=(keyword("bf16", "bf16_full_eval", when=_asks_for_bfloat16),),
+        on=per_family(
+            Advice("works", "with torch-neuronx (XLA); no other device of Neuron is asked", "none"),
+            Advice("works", "leave it: torch_xla is asked", "none"),
+            HIP,
+            Advice("raises", "use_cpu=True where there is no accelerator"),
+        ),
+        bad="from transformers import TrainingArguments\nargs = TrainingArguments(bf16=True)\n",
+        good="from transformers import TrainingArguments\n"
+        "args = TrainingArguments(bf16=True, use_cpu=use_cpu)\n",
+        grade="documented",
+        sources=(TRAINING_ARGUMENTS,),
     ),
     Rule(
         id="C050",

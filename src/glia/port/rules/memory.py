@@ -13,10 +13,12 @@ from glia.port.rules.rule import (
     method,
     per_family,
     setting,
+    string,
     use,
 )
 from glia.port.rules.sources import (
     ACCELERATE_MEMORY,
+    GENERAL,
     PROBE,
     TROUBLESHOOT,
     XLA_MODEL,
@@ -29,6 +31,19 @@ _OFFLOADERS = (
     "enable_sequential_cpu_offload",
     "enable_group_offload",
 )
+
+
+def _asks_for_no_memory(hit: Hit) -> bool:
+    """`"CUDA out of memory" in str(e)`, `str(e).startswith("CUDA out of memory")`."""
+    if not hit.key.lower().startswith(("cuda out of memory", "out of memory")):
+        return False
+    parent = hit.module.parents.get(hit.node)
+    if isinstance(parent, (ast.Tuple, ast.List, ast.GeneratorExp)):
+        parent = hit.module.parents.get(parent)
+    if isinstance(parent, (ast.Compare, ast.comprehension)):
+        return True
+    name = last_name(hit.call.func) if hit.call is not None else ""
+    return name in ("startswith", "find", "count", "search", "match")
 
 
 def _keeps_on_host(hit: Hit) -> bool:
@@ -185,5 +200,25 @@ RULES: tuple[Rule, ...] = (
         good="from torch.distributed.tensor import Shard\nplan = Shard(0)\n",
         grade="seen",
         sources=("https://github.com/huggingface/accelerate/pull/3935",),
+    ),
+    Rule(
+        id="C144",
+        title="running out of CUDA's memory is caught",
+        category="memory",
+        why="elsewhere it is another error, or another text: what stands in the handler never runs",
+        triggers=(
+            use("torch.cuda.OutOfMemoryError"),
+            string("CUDA *", "out *", "cuda out of memory", when=_asks_for_no_memory),
+        ),
+        on=per_family(
+            Advice("silent", "catch the runtime's own error too, or choose what fits beforehand"),
+            Advice("silent", "catch RuntimeError with RESOURCE_EXHAUSTED in it too"),
+            Advice("unknown", "torch.OutOfMemoryError; its text starts with HIP there"),
+            Advice("silent", "catch RuntimeError with DefaultCPUAllocator in it, and MemoryError"),
+        ),
+        bad="import torch\ntry:\n    f(x)\nexcept torch.cuda.OutOfMemoryError:\n    x = x[:1]\n",
+        good="import torch\ntry:\n    f(x)\nexcept RuntimeError:\n    x = x[:1]\n",
+        grade="seen",
+        sources=(PROBE, GENERAL),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.rules.conditions import in_forward, is_called, receiver
+from glia.port.rules.conditions import in_forward, is_called, last_name, receiver
 from glia.port.rules.rule import HIP, Advice, Rule, method, per_family, use
 from glia.port.rules.sources import (
     ACCELERATE,
@@ -38,6 +38,35 @@ _HOST_RANDOM = (
     "random.betavariate",
     "random.normalvariate",
 )
+
+
+# What seeds the generators of all devices, CUDA's among them.
+_ALL_SEEDED = ("torch.manual_seed", "torch.random.manual_seed")
+_SEEDING = ("seed_everything", "set_seed")  # of the libraries below: they call torch.manual_seed
+_SEEDERS = ("lightning", "pytorch_lightning", "accelerate", "transformers", "diffusers", "fabric")
+
+
+def _is_alone(hit: Hit) -> bool:
+    """Nothing seeds all generators in the same function, at the top of the file, or where the
+    function is called: `torch.manual_seed(s); torch.cuda.manual_seed_all(s)`."""
+    if not is_called(hit):
+        return True
+    function_of = hit.module.scopes.function_of
+    here = function_of(hit.node)
+    calls = [(node, function_of(node)) for node in hit.module.nodes if isinstance(node, ast.Call)]
+    seeding = {around for call, around in calls if _seeds_all(hit, call)}
+    named = {around.name for around in seeding if isinstance(around, ast.FunctionDef)}
+    seeding |= {around for call, around in calls if last_name(call.func) in named}
+    name = getattr(here, "name", "")
+    callers = {around for call, around in calls if name and last_name(call.func) == name}
+    return seeding.isdisjoint({here, None, *callers})
+
+
+def _seeds_all(hit: Hit, call: ast.Call) -> bool:
+    name = hit.module.dotted(call.func)
+    if name in _ALL_SEEDED:
+        return True
+    return name.startswith(_SEEDERS) and name.rpartition(".")[2] in _SEEDING
 
 
 def _on_a_device(hit: Hit) -> bool:
@@ -97,9 +126,11 @@ RULES: tuple[Rule, ...] = (
         category="rng",
         why="without CUDA the call does nothing: the generator of the device keeps its old state",
         triggers=(
-            use("torch.cuda.manual_seed", "torch.cuda.manual_seed_all"),
+            use("torch.cuda.manual_seed", "torch.cuda.manual_seed_all", when=_is_alone),
             use("torch.cuda.seed", "torch.cuda.seed_all", "torch.cuda.initial_seed"),
             use("torch.cuda.random.*"),
+            use("torch.cuda.random.manual_seed", when=_is_alone),
+            use("torch.cuda.random.manual_seed_all", when=_is_alone),
         ),
         on=per_family(
             Advice("silent", "torch.manual_seed, and torch.neuron.manual_seed_all"),
@@ -108,7 +139,7 @@ RULES: tuple[Rule, ...] = (
             Advice("silent", "torch.manual_seed"),
         ),
         bad="import torch\ntorch.cuda.manual_seed_all(1)\n",
-        good="import torch\ntorch.manual_seed(1)\n",
+        good="import torch\ntorch.manual_seed(1)\ntorch.cuda.manual_seed_all(1)\n",
         grade="seen",
         sources=(PROBE, f"{ACCELERATE}utils/random.py", XLA_MODEL),
     ),

@@ -30,6 +30,9 @@ ACCELERATE_MEMORY = (
     "external_deps/test_peak_memory_usage.py"
 )
 ACCELERATE = "https://github.com/huggingface/accelerate/blob/main/src/accelerate/"
+TRAINING_ARGUMENTS = (
+    "https://github.com/huggingface/transformers/blob/main/src/transformers/training_args.py"
+)
 DIFFUSERS_TORCH = (
     "https://github.com/huggingface/diffusers/blob/main/src/diffusers/utils/torch_utils.py"
 )

@@ -47,7 +47,7 @@ def setup_model_parallel(cfg, world):
     torch.distributed.init_process_group("nccl")  # ~ C103
     torch.cuda.set_device(0)  # ~ C009
     torch.manual_seed(1)  # ~ none
-    torch.cuda.manual_seed(1)  # ~ C028
+    torch.cuda.manual_seed(1)  # ~ none
     checkpoints = sorted(Path(".").glob("*.pth"))  # ~ none
     ck = torch.load(checkpoints[0], map_location="cpu")  # ~ none
     torch.set_default_tensor_type(torch.cuda.HalfTensor)  # ~ C013

@@ -9,7 +9,7 @@ parser.add_argument("--seed", type=int, default=7)
 args = parser.parse_args()
 
 torch.manual_seed(args.seed)
-torch.cuda.manual_seed(args.seed)  # ~ C028
+torch.cuda.manual_seed(args.seed)  # ~ none
 ckpt = torch.load("ckpt.pt")  # ~ C125
 safe = torch.load("ckpt.pt", map_location=args.device)  # ~ none
 model = build(ckpt["args"])

@@ -20,9 +20,9 @@ model.gradient_checkpointing_enable()  # ~ C121
 
 args = TrainingArguments(
     output_dir="out",
-    fp16=True,  # ~ C042
+    fp16=True,  # ~ C147
     optim="paged_adamw_8bit",  # ~ C065
-    tf32=True,  # ~ C049
+    tf32=True,  # ~ C145
     torch_compile=True,  # ~ C072
     deepspeed="configs/zero3.json",  # ~ C066
     ddp_backend="nccl",  # ~ C103
@@ -41,7 +41,7 @@ loader = DataLoader(ds, batch_size=8, shuffle=True)  # ~ C036
 exact = DataLoader(ds, batch_size=8, shuffle=True, drop_last=True)  # ~ none
 with torch.autocast(device_type="cpu", dtype=torch.bfloat16):  # ~ none
     pass
-accelerator = Accelerator(mixed_precision="fp16")  # ~ C042
+accelerator = Accelerator(mixed_precision="fp16")  # ~ C147
 bf = Accelerator(mixed_precision="bf16")  # ~ none
 adam = torch.optim.Adam(model.parameters(), capturable=True)  # ~ C119
 sgd = torch.optim.SGD(model.parameters(), lr=0.1, foreach=True)  # ~ C119|C142

@@ -142,8 +142,8 @@ def convert_units(x):  # ~ none
 
 ARGS = TrainingArguments(
     output_dir="out",
-    fp16=True,  # ~ C042
-    tf32=True,  # ~ C049
+    fp16=True,  # ~ C147
+    tf32=True,  # ~ C145
     optim="adamw_torch_fused",  # ~ C118
     gradient_checkpointing=True,  # ~ C121
     deepspeed="zero3.json",  # ~ C066
@@ -156,10 +156,10 @@ ARGS = TrainingArguments(
     half_precision_backend="apex",  # ~ C063
     report_to="none",  # ~ none
 )
-ARGS2 = TrainingArguments("out", optim="adamw_bnb_8bit", bf16=True, fsdp="")  # ~ C065
+ARGS2 = TrainingArguments("out", optim="adamw_bnb_8bit", bf16=True, fsdp="")  # ~ C065 C146
 ARGS3 = TrainingArguments("out", optim="paged_adamw_32bit", no_cuda=False)  # ~ C065
 ARGS4 = TrainingArguments("out", fp16_full_eval=True, dataloader_drop_last=False)  # ~ C042 C036
-ARGS5 = TrainingArguments("out", optim="adamw_torch", bf16=True, fp16=False)  # ~ none
+ARGS5 = TrainingArguments("out", optim="adamw_torch", bf16=True, fp16=False)  # ~ C146
 ARGS6 = TrainingArguments("out", optim="adamw_apex_fused")  # ~ C063|C118
 
 

@@ -36,7 +36,7 @@ def parse():
 
 def seed_all(seed):
     torch.manual_seed(seed)  # ~ none
-    tc.manual_seed_all(seed)  # ~ C028
+    tc.manual_seed_all(seed)  # ~ none
     cudnn.deterministic = True  # ~ C051
     cudnn.benchmark = False  # ~ C050
     torch.use_deterministic_algorithms(True, warn_only=True)  # ~ C051
