@@ -108,3 +108,21 @@ def test_no_such_place(tmp_path):
         assert message in done.stderr.replace("\n", " ")
     done = run_glia("fit", str(CONFIG), "--to", "trn22")
     assert (done.returncode, "did you mean 'trn2'?" in done.stderr) == (2, True)
+
+
+def test_a_model_that_asks_for_cuda_is_counted_on_the_stand_in(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import torch\nfrom torch import nn\n\n\n"
+        "class Net(nn.Linear):\n    def forward(self, x):\n"
+        "        return super().forward(x.cuda())\n\n\n"
+        "def made():\n    return Net(64, 64).cuda(), torch.ones(2, 64).cuda()\n\n\n"
+        "def called():\n    return Net(64, 64), torch.ones(2, 64)\n"
+    )
+    for function in ("made", "called"):
+        done = run_glia("fit", f"{file}:{function}", "--to", "trn2", "--json")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert report["model"]["num_parameters"] == 64 * 64 + 64
+        assert "the CPU stood in" in report["notes"][0]
+        assert not any("does not run here" in note for note in report["notes"])

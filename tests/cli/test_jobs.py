@@ -11,6 +11,9 @@ from typer.testing import CliRunner, Result
 
 import glia.port.job as job
 from glia.cli.app import app
+from glia.port.graph_check.job import check_model
+from glia.port.graph_check.look import look_once
+from glia.port.targets import target_named
 
 FILES = ["report.html", "report.json", "trace-trn2.json"]
 
@@ -66,6 +69,62 @@ def test_run_says_what_came_out(device):
     result = glia("run", MODEL, "--on", device, "--precision", "fp32")
     assert result.exit_code == 0, result.stderr
     assert "output softmax [16, 4]: 0.204" in result.stdout
+
+
+CUDA = """import torch
+from torch import nn
+
+
+class Whole(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(64, 64)
+
+    def forward(self, x):
+        return self.body(x.cuda())
+
+
+class Split(Whole):
+    def forward(self, x):
+        y = self.body(x.cuda())
+        return y[y > 0]
+
+
+def whole():
+    return Whole().cuda(), torch.ones(4, 64, device="cuda")
+
+
+def split():
+    return Split().cuda(), torch.ones(4, 64, device="cuda")
+"""
+
+
+def checked(model):
+    report = check_model(model, [target_named("trn2")], once=look_once)
+    return sorted((f.rule, f.line) for f in report.findings if f.weighs)
+
+
+def test_a_model_that_asks_for_cuda_is_ported_on_the_stand_in(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(CUDA)
+    result = glia("port", f"{file}:whole", "--to", "trn2", "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.stderr
+    ported = json.loads(result.stdout)
+    lines = sorted((f["rule"], f["source"]["line"]) for f in ported["findings"] if f["source"])
+    assert lines == checked(f"{file}:whole")
+    assert {"C001", "G013"} <= {rule for rule, _ in lines}
+
+
+def test_a_port_that_stops_shows_what_the_check_found(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(CUDA)
+    result = glia("port", f"{file}:split", "--to", "trn2", "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)["findings"]
+    stopped = sorted((f["rule"], f["line"]) for f in found if f["role"] == "code")
+    assert stopped == checked(f"{file}:split")
+    assert {"C001", "C082", "G013"} <= {rule for rule, _ in stopped}
+    assert "Torch not compiled" not in result.stderr
 
 
 @pytest.mark.parametrize(

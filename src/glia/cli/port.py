@@ -15,6 +15,9 @@ from glia.cli.progress import progress_for
 from glia.core.errors import ProofError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glia.core.check_records import CheckReport
     from glia.core.records import PortReport
 
 
@@ -47,7 +50,9 @@ def port_verb(
     from glia.port.job import port_model
 
     command = shlex.join(["glia", *sys.argv[1:]])
-    report = port_model(model, targets, rivals, number_format, progress_for(json), command)
+    report = port_model(
+        model, targets, rivals, number_format, progress_for(json), command, _show(json)
+    )
     page = _write(report, out)
     if json:
         print_json(report)
@@ -57,6 +62,20 @@ def port_verb(
         result_console().print(port_view(report))
         say(f"wrote {page}")
     _require_proof(report)
+
+
+def _show(json: bool) -> Callable[[CheckReport], None]:
+    """What is shown of the check of a model that cannot be captured: the check as it is."""
+
+    def show(check: CheckReport) -> None:
+        if json:
+            print_json(check)
+            return
+        from glia.report.check_console import check_view
+
+        result_console().print(check_view(check, False))
+
+    return show
 
 
 def _read_rivals(text: str | None, targets: list[str]) -> list[str]:

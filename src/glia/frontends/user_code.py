@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from glia.core.errors import GliaError, ModelError, UsageError
 
+Result = TypeVar("Result")
 INSTALL_TORCH = "install PyTorch with: pip install -e '.[torch]' in the checkout of glia"
 # How PyTorch, or the author of a model, says that something needs a GPU of NVIDIA.
 _CUDA = re.compile(r"cuda|nvidia|\bgpu|accelerator|nccl", re.IGNORECASE)
@@ -24,6 +25,26 @@ _CUDA = re.compile(r"cuda|nvidia|\bgpu|accelerator|nccl", re.IGNORECASE)
 def asks_for_cuda(text: str) -> bool:
     """True for the text of an error that comes of CUDA not being here."""
     return bool(_CUDA.search(text))
+
+
+def on_a_cpu(
+    work: Callable[[], Result], lacks_cuda: Callable[[Result], bool] = lambda result: False
+) -> tuple[Result, bool]:
+    """What `work` gives, and whether the CPU stood in for CUDA: only where it fails without.
+
+    `lacks_cuda` says so of a result.
+    """
+    try:
+        result = work()
+        if not lacks_cuda(result):
+            return result, False
+    except ModelError as error:
+        if not asks_for_cuda(str(error)):
+            raise
+    from glia.frontends.torch.stand_in import standing_in  # `work` asked for PyTorch
+
+    with standing_in():
+        return work(), True
 
 
 def split_spec(

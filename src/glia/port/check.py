@@ -1,8 +1,4 @@
-"""What in the model's own code is tied to CUDA: found by reading the syntax tree, never by running.
-
-Reads the file that the model comes from and the modules beside it that it imports. The rules are
-records (`rules/`); where they may look is decided in `source/`.
-"""
+"""A check as a port tells it; the files that belong to a model: its own, and those beside it."""
 
 from __future__ import annotations
 
@@ -10,36 +6,25 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from glia.core.check_records import EFFECTS, CheckReport, CodeFinding, RuleSummary
 from glia.core.records import Finding, Severity, SourceLine
-from glia.port.rules.rule import Advice, Family
-from glia.port.scan import Place, parse, places
+from glia.port.scan import parse
 from glia.port.source.module import Module
 
 _SEVERITY: dict[str, Severity] = {"raises": "warns", "silent": "warns"}
 
 
-def source_findings(file: Path, family: Family = "neuron") -> tuple[Finding, ...]:
-    """What ties `file` and the modules beside it to CUDA, for a family of chips, in reading order.
-
-    What runs only where CUDA is, or may be absent, is a note.
-    """
-    found: list[Finding] = []
-    for module in with_neighbours(file):
-        found += module_findings(module, family)
-    return tuple(found)
+def findings_of(report: CheckReport) -> tuple[Finding, ...]:
+    """What weighs in a check, as the records of a port: at its worst over the targets."""
+    found = ((finding, report.rules[finding.rule]) for finding in report.findings if finding.weighs)
+    return tuple(_finding(*both) for both in found)
 
 
-def module_findings(module: Module, family: Family) -> list[Finding]:
-    """One finding per rule and line of one module."""
-    found = ((place, place.rule.on[family]) for place in places(module))
-    return [_finding(module, *both) for both in found if both[1].effect != "works"]
-
-
-def _finding(module: Module, place: Place, advice: Advice) -> Finding:
-    severity = "note" if place.guard else _SEVERITY.get(advice.effect, "note")
-    source = SourceLine(module.path, place.line, module.code(place.line))
-    what = f"{place.rule.title}: {place.rule.why}"
-    return Finding(place.rule.id, severity, what, advice.do, source)
+def _finding(finding: CodeFinding, rule: RuleSummary) -> Finding:
+    worst = min(rule.on.values(), key=lambda c: EFFECTS.index(c.effect))
+    what = f"{rule.title}: {rule.why}" + (f" ({finding.detail})" if finding.detail else "")
+    source = SourceLine(finding.file, finding.line, finding.code)
+    return Finding(finding.rule, _SEVERITY.get(worst.effect, "note"), what, worst.do, source)
 
 
 def with_neighbours(file: Path) -> list[Module]:

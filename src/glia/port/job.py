@@ -6,8 +6,9 @@ Each takes plain arguments, says where it is through `Progress`, and returns rec
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import numpy as np
 
 from glia import __version__
 from glia.compiler.bundle import read_bundle, write_bundle
-from glia.core.errors import FormatError
+from glia.core.check_records import CheckReport
+from glia.core.errors import FormatError, GliaError
 from glia.core.progress import Progress, Step
 from glia.core.records import CompileSummary, Finding, PortReport, RunResult, TargetReport
 from glia.core.units import format_quantity
@@ -25,10 +27,14 @@ from glia.devices.execute import Executor
 from glia.devices.predict import predict
 from glia.devices.virtual import LoadedProgram, VirtualDevice
 from glia.frontends.captured import Captured
-from glia.port.check import source_findings
+from glia.frontends.user_code import on_a_cpu, split_spec
+from glia.port.check import findings_of
+from glia.port.graph_check.job import check_model
+from glia.port.graph_check.look import look_once
 from glia.port.price import assumptions_of, quote_all
 from glia.port.prove import Oracle, prove
 from glia.port.summaries import compile_note, compile_summary, prove_note, run_note
+from glia.port.targets import target_named
 
 
 class _Clock:
@@ -54,14 +60,22 @@ def port_model(
     precision: str,
     progress: Progress,
     command: str,
+    on_stop: Callable[[CheckReport], None] = lambda check: None,
 ) -> PortReport:
     """Check, capture, compile, run, prove and price `model`; see the issue's seven steps.
+
+    `on_stop` is given what the check found of a model that cannot be captured.
 
     Raises:
         GliaError: from any step; a failed proof is not raised but stands in the report.
     """
     clock = _Clock(progress)
-    captured, findings = _capture(model, clock)
+    check = _check(model, targets, clock)
+    try:
+        captured = _capture(model, clock)
+    except GliaError:
+        on_stop(check)
+        raise
     reports = []
     oracle = Oracle(captured)
     for chip in targets:
@@ -76,7 +90,7 @@ def port_model(
         command=command,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         model=captured.summary,
-        findings=findings,
+        findings=(*findings_of(check), *captured.findings),
         targets=tuple(reports),
         quotes=quotes,
         assumptions=assumptions_of([r.compiled.chip for r in reports], against),
@@ -89,7 +103,7 @@ def compile_model(
 ) -> CompileSummary:
     """Compile for one chip and write the bundle, with the example inputs and what they give."""
     clock = _Clock(progress)
-    captured, _ = _capture(model, clock)
+    captured = _capture(model, clock)
     program = _compile(VirtualDevice(chip), captured, precision, clock)
     with clock.step(f"run {chip}") as step:
         outputs = program.run(captured.inputs)
@@ -132,7 +146,7 @@ def run_model(
 ) -> tuple[RunResult, dict[str, Any]]:
     """Run a model once on a device."""
     clock = _Clock(progress)
-    captured, _ = _capture(model, clock)
+    captured = _capture(model, clock)
     with clock.step(f"load {device}"):
         loaded = find_device(device).load(captured, precision)
     with clock.step(f"run {device}") as step:
@@ -157,25 +171,37 @@ def describe(outputs: dict[str, np.ndarray]) -> dict[str, Any]:
 # -- steps ---------------------------------------------------------------------------------------
 
 
-def _capture(model: str, clock: _Clock) -> tuple[Captured, tuple[Finding, ...]]:
-    from glia.frontends.load import load_model
-
+def _check(model: str, targets: list[str], clock: _Clock) -> CheckReport:
+    """The check of `glia check`, in this process: the steps that follow run the model here too."""
     with clock.step("check") as step:
-        found = load_model(model)
-        source = Path(found.source)
-        tied = source_findings(source) if source.is_file() else ()
-        step.note(f"{found.name} from {found.source}; {_findings_text(tied)} in its code")
-    with clock.step("capture") as step:
-        from glia.frontends.torch.capture import capture  # after load_model asked for PyTorch
+        if not Path(model).is_dir():
+            split_spec(model)
+        report = check_model(model, [target_named(name) for name in targets], once=look_once)
+        step.note("; ".join(f"{t.target} {t.verdict}" for t in report.targets))
+    return report
 
-        captured = capture(found.module, found.args, found.kwargs, found.name)
-        findings = (*tied, *found.findings, *captured.findings)
+
+def _capture(model: str, clock: _Clock) -> Captured:
+    """The graph; where the model asks for CUDA, the CPU stands in for it."""
+    with clock.step("capture") as step:
+        captured, stood_in = on_a_cpu(lambda: _captured(model))
         size = format_quantity(captured.summary.parameter_bytes, "B")
         step.note(
             f"{captured.summary.num_nodes} operations, {captured.summary.num_parameters:,} "
             f"parameters ({size}), {_findings_text(captured.findings)}"
+            + ("; the CPU stood in for CUDA, `glia fix` rewrites what asks for it" * stood_in)
         )
-    return captured, findings
+    return captured
+
+
+def _captured(model: str) -> Captured:
+    from glia.frontends.load import load_model
+
+    found = load_model(model)
+    from glia.frontends.torch.capture import capture  # after load_model asked for PyTorch
+
+    captured = capture(found.module, found.args, found.kwargs, found.name)
+    return replace(captured, findings=(*found.findings, *captured.findings))
 
 
 def _findings_text(findings: tuple[Finding, ...]) -> str:

@@ -14,8 +14,10 @@ from glia.cost.memory.config import Config, config_file, read_config
 from glia.cost.memory.families.common import UnknownFamily
 from glia.cost.memory.families.table import read_architecture
 from glia.cost.memory.quantised import Quantised, quantised, with_quantised
+from glia.frontends.user_code import asks_for_cuda, on_a_cpu
 from glia.port.fit.request import FitRequest
 
+_STOOD_IN = "the model asks for CUDA, and the CPU stood in; `glia fix` rewrites such requests"
 FROM_CONFIG = "counted from the config"
 
 
@@ -104,16 +106,28 @@ def _from_code(spec: str) -> CountedModel:
             f"reading a model: got {spec!r}, expected file.py:function, a Hugging Face folder or a "
             f"config file ending in .json; {_what_is(spec)}"
         )
+    (name, architecture), stood_in = on_a_cpu(lambda: _traced(spec), _lacks_cuda)
+    record = _record(name, architecture, "counted from its own code")
+    notes = (_STOOD_IN, *architecture.notes) if stood_in else architecture.notes
+    return CountedModel(architecture, record, None, notes)
+
+
+def _traced(spec: str) -> tuple[str, Architecture]:
     from glia.frontends.load import load_model
+
+    loaded = load_model(spec)  # asks for PyTorch
     from glia.port.fit.torch_trace import trace_module
 
-    loaded = load_model(spec)
     try:
-        architecture = trace_module(loaded)
+        return loaded.name, trace_module(loaded)
     except MemoryError:
         raise ModelError(f"counting {spec}: got too little memory; use a smaller model") from None
-    record = _record(loaded.name, architecture, "counted from its own code")
-    return CountedModel(architecture, record, None, architecture.notes)
+
+
+def _lacks_cuda(traced: tuple[str, Architecture]) -> bool:
+    """True when the peaks are unknown because the model's forward asks for CUDA."""
+    peaks = traced[1].traced
+    return peaks is not None and asks_for_cuda(peaks.why)
 
 
 def _what_is(spec: str) -> str:

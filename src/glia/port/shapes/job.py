@@ -16,7 +16,7 @@ from glia.core.progress import NullProgress, Progress, Step
 from glia.core.shape_records import BucketPlan, SecondStep, ShapeReport
 from glia.core.units import counted
 from glia.frontends.load import LoadedModel, load_model
-from glia.frontends.user_code import asks_for_cuda
+from glia.frontends.user_code import on_a_cpu
 from glia.port.shapes.advice import advice_for, advice_for_step
 from glia.port.shapes.census import Census, Signature
 from glia.port.shapes.data import Data, load_data
@@ -61,16 +61,8 @@ def check_shapes(
         ModelError: the model or the loader fails, yields nothing, or the two do not fit.
     """
     progress = progress or NullProgress()
-    try:
-        return _checked(model, data, wishes, progress)
-    except ModelError as error:
-        if not asks_for_cuda(str(error)):
-            raise
-    from glia.frontends.torch.stand_in import standing_in
-
-    with standing_in():
-        report = _checked(model, data, wishes, progress)
-    return replace(report, advice=(STOOD_IN, *report.advice))
+    report, stood_in = on_a_cpu(lambda: _checked(model, data, wishes, progress))
+    return replace(report, advice=(STOOD_IN, *report.advice)) if stood_in else report
 
 
 def _checked(model: str, data: str, wishes: Wishes, progress: Progress) -> ShapeReport:

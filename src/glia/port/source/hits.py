@@ -10,8 +10,7 @@
                                             variable, an entry of a dict; the node is the value
     index      load, store                  `x[...]` that is read, or written to
     operator   @, <<, >>, *, //, +=         of two operands; += stands for all that assign
-    test       if, while, assert, for       a condition that decides what runs next, or what a
-                                            loop runs over
+    test       if, while, assert, for       a condition, or what a loop runs over
     function   convert_checkpoint           a function that is defined
 
 One walk of the tree yields them all, so that the number of rules costs nothing.
