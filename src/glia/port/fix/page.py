@@ -32,14 +32,14 @@ _HELPER = """## The helper
 
 The new code calls `accel.py` (`accel_device.py` where the project has or imports an `accel`, or a
 package gives something of that name), a file of the project's own that has only the functions that
-are called, and imports nothing but PyTorch and Python's library. It stands where every file that needs it finds it, however that file
-is loaded: at the top of a package, or in a folder of scripts. What is loaded how is read from the
-imports of all files around, tests and files outside of what is fixed too. Where no one place serves
-all, as few copies as possible stand in several, the same in name and text. A later run uses the
-helpers that are there and only adds functions that are missing, in the order that a fresh helper
-has them; what the project changed stays. A run on a part of a project uses a helper above it, and
-leaves files that need more of it. `ACCEL_DEVICE=cpu` in the environment overrides the choice of the
-device.
+are called, and imports nothing but PyTorch and Python's library. It stands where every file that
+needs it finds it, however that file is loaded: at the top of a package, or in a folder of scripts.
+What is loaded how is read from the imports of all files around, tests and files outside of what is
+fixed too. Where no one place serves all, as few copies as possible stand in several, the same in
+name and text. A later run uses the helpers that are there and only adds functions that are missing,
+in the order that a fresh helper has them; what the project changed stays. A run on a part of a
+project uses a helper above it, and leaves files that need more of it. `ACCEL_DEVICE=cpu` in the
+environment overrides the choice of the device.
 
 The helper is imported where the file imports PyTorch, never earlier: behind it at the top, inside
 the same `try` or `if`, or in the functions that import it or are given a tensor. So a file can be
@@ -71,6 +71,14 @@ _EVIDENCE = """## What must be known first
   `torch.jit.script`, `torch.compile(fullgraph=True)`, `torch.export` and the like, wherever in the
   project they are called, with all that such code calls, and the `forward` of modules that become
   part of it. Where it cannot be seen which module is meant, that is every `forward`.
+- Where a class of the project has a `to`, `pin_memory`, `record_stream` or `is_cuda` of its own,
+  these stay for what is not evidently a tensor or a module; `.cuda()` too, where that class has
+  bases that may bring one.
+- What tells that CUDA is absent goes on telling so: a call in a `try` or `suppress` that catches
+  PyTorch's exception and goes on, a count that is asked whether it is 0. A choice of a device still
+  asks `torch.cuda.is_available()`; what asked nothing before asks nothing that starts CUDA.
+- Names of kinds stay: patterns of `match`, members of an Enum, keys, what a decorator registers,
+  lists and calls that have "cpu" at the same place; and a device whose number is read from its name.
 - A class that is asked for (`isinstance(s, torch.cuda.amp.GradScaler)`) stays, and on CUDA what the
   helper makes is of the class that it was made of before.
 """
@@ -86,6 +94,17 @@ Look for these in the patch; each is a defect of glia, not of your code:
 - `DEVICE = "cuda"` above `import torch` imports the helper there, when only imports, definitions
   and constants stand between; one of those imports may set variables of the environment.
 - A test that replaces `train.autocast` replaces what `train` does not call any more.
+- On the CPU a number or a text is another one where it is only printed or counted with: the count
+  of devices is 1 and no more 0 (`32 * torch.cuda.device_count()`), memory is that of the process,
+  `device = "cuda"` that is shown or made part of a file's name reads "cpu".
+- A device that is compared or matched far from where it is named: another file's key, `match
+  args.device:`, `assert device.startswith("cuda")`.
+- `.to("cuda")` of an object that is neither a tensor nor a module gives it "cpu" on the CPU; so do
+  `device="cuda"` and the like of a package that takes CUDA without PyTorch.
+- A probe by exception in a function that is called inside of the `try`.
+- `torch.cuda.manual_seed()` seeds PyTorch's generator on the CPU where nothing in the same file
+  seeds it; another file may.
+- A test that replaces a function of torch.cuda by its own sees no call of it on the CPU.
 - A helper beside single modules that the build lists (`py-modules`) is not built unless it is
   listed too.
 - A file that is loaded by `spec_from_file_location`, or run as a script in a package without
