@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from glia.port.fix.builds import Builds
 from glia.port.fix.helpers import Helpers
 from glia.port.fix.neighbours import Neighbours, Site, base_of, is_installed
 
@@ -59,13 +60,14 @@ class Client:
 
 
 def choose_homes(
-    clients: Sequence[Client], around: Neighbours, helpers: Helpers
+    clients: Sequence[Client], around: Neighbours, helpers: Helpers, builds: Builds
 ) -> dict[Path, Import]:
     """For each file its import; files that none serves are left out.
 
-    New homes are where files may be written; those that are there may be anywhere.
+    New homes are where files may be written; those that are there may be anywhere. What is built
+    finds its helper in the build.
     """
-    finder = _Finder(around, helpers)
+    finder = _Finder(around, helpers, builds)
     options = {client.file: finder.imports(client) for client in clients}
     open_files = {file for file, found in options.items() if found}
     homes: frozenset[Path] = frozenset(helpers.files)
@@ -99,8 +101,8 @@ def _rank(
 class _Finder:
     """The ways to load files, and the imports that work in all of them."""
 
-    def __init__(self, around: Neighbours, helpers: Helpers) -> None:
-        self._around, self._helpers = around, helpers
+    def __init__(self, around: Neighbours, helpers: Helpers, builds: Builds) -> None:
+        self._around, self._helpers, self._builds = around, helpers, builds
         self._ways: dict[Path, list[Way]] = {}
 
     def imports(self, client: Client) -> list[Import]:
@@ -112,8 +114,15 @@ class _Finder:
         return [
             option
             for option in found
-            if option.line < client.first_use and all(map(self._is_allowed, option.homes))
+            if option.line < client.first_use
+            and all(map(self._is_allowed, option.homes))
+            and self._is_built(client.file, option)
         ]
+
+    def _is_built(self, file: Path, option: Import) -> bool:
+        """One of the homes at least is there when the file is installed."""
+        name = f"{self._helpers.name}.py"
+        return any(self._builds.keeps(file, home / name) for home in option.homes)
 
     def _is_allowed(self, home: Path) -> bool:
         if home in self._helpers.files:
@@ -221,9 +230,13 @@ class _Finder:
             if all(top is not None and (folder == top or top in folder.parents) for top in tops)
         ]
         folders.sort(key=lambda folder: (folder not in self._helpers.files, len(folder.parts)))
-        allowed = [folder for folder in folders if self._is_allowed(folder)]
-        for folder in allowed[:1] if tops else ():
-            yield Import(frozenset({folder}), "." * (1 + file.parents.index(folder)))
+        found = (
+            Import(frozenset({folder}), "." * (1 + file.parents.index(folder)))
+            for folder in folders
+            if self._is_allowed(folder)
+        )
+        built = (option for option in found if self._is_built(file, option))
+        yield from itertools.islice(built, 1 if tops else 0)
 
     def _style(self, file: Path) -> str:
         sites = self._around.sites(file)

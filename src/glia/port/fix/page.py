@@ -50,6 +50,10 @@ parts that nothing uses any more goes, unless another file takes the name from t
 A file whose names others take with `from train import *` imports it as `_accel`, which they do not
 take.
 
+What is installed finds its helper in the build: where setuptools, hatch, poetry or flit take single
+modules by their names, such a module is left until the helper's name is added; the summary says
+where. Builds by other tools are taken to find all files.
+
 Some files are loaded apart from their project, where no helper is found: those that a tool runs
 (`setup.py`, a build backend, `conf.py` of Sphinx, `noxfile.py` and the like), and the code of a
 model that transformers copies (`auto_map`). What needs the helper there is left, with that reason.
@@ -105,8 +109,6 @@ Look for these in the patch; each is a defect of glia, not of your code:
 - `torch.cuda.manual_seed()` seeds PyTorch's generator on the CPU where nothing in the same file
   seeds it; another file may.
 - A test that replaces a function of torch.cuda by its own sees no call of it on the CPU.
-- A helper beside single modules that the build lists (`py-modules`) is not built unless it is
-  listed too.
 - A file that is loaded by `spec_from_file_location`, or run as a script in a package without
   `__init__.py` that others import it from, may not find the helper.
 """

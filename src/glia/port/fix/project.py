@@ -17,6 +17,7 @@ from glia.core.check_records import Unread
 from glia.core.errors import FormatError
 from glia.core.fix_records import ChangedFile, FixedPlace, LeftPlace
 from glia.core.progress import NullProgress, Progress
+from glia.port.fix.builds import Builds
 from glia.port.fix.documents import Document, read_document
 from glia.port.fix.edits import Edit, Fix
 from glia.port.fix.engine import Placer, apply_edits
@@ -85,6 +86,7 @@ class _Run:
     is_named: bool  # the one file that the user names
     around: Neighbours
     helpers: Helpers
+    builds: Builds
     facts: Facts
 
 
@@ -103,7 +105,7 @@ def fix_project(
         around.add(path, path)
     helpers = Helpers(around, sources.folder)
     facts = gather(_texts([source for source, _ in sources.files]), root)
-    run = _Run(targets, settings, root.is_file(), around, helpers, facts)
+    run = _Run(targets, settings, root.is_file(), around, helpers, Builds(), facts)
     result = ProjectFix(num_files=len(sources.files))
     files: list[_File] = []
     with ExitStack() as stack:
@@ -201,7 +203,7 @@ def _rewrite(files: Sequence[_File], sources: Sources, run: _Run, result: Projec
     needing = [f for f in files if f.plan.helper_names and not why_outside(f.path, run.around)]
     clients = [Client(file.path, file.spots.first_use(_nodes(file.plan))) for file in needing]
     clients += _former_clients(sources, run, {file.path for file in needing})
-    imports = choose_homes(clients, run.around, run.helpers)
+    imports = choose_homes(clients, run.around, run.helpers, run.builds)
     homes: set[Path] = set()
     functions: set[str] = set()
     for file in files:
@@ -258,7 +260,8 @@ def _import_of(
     if reason := why_outside(file.path, run.around):
         raise Unplaced(reason)
     if source is None:
-        raise Unplaced("no place for the helper is found from everywhere that loads this file")
+        nowhere = "no place for the helper is found from everywhere that loads this file"
+        raise Unplaced(run.builds.refusal(file.path, helpers.name) or nowhere)
     reason = helpers.lacking(source.homes, file.plan.helper_names)
     if reason:
         raise Unplaced(reason)
