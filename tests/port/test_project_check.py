@@ -150,6 +150,18 @@ def test_nothing_read_is_no_verdict(tmp_path: Path):
     assert [u.reason for u in report.unread] == ["Python 2 (line 2)"]
 
 
+def test_most_of_it_not_read_is_no_verdict(tmp_path: Path):
+    old = {f"old{i}.py": 'import torch\nprint "cuda"\n' for i in range(3)}
+    (found,) = check(tmp_path, {**old, "a.py": MOVED, "b.py": MOVED}).targets
+    assert (found.verdict, found.share_fixable) == ("unknown", None)
+    assert "3 files or folders could not be read" in found.reason
+    for name in list(old)[1:]:
+        (tmp_path / name).unlink()
+    (found,) = check(tmp_path, {}).targets
+    assert (found.verdict, found.share_fixable) == ("runs after fixes", 1.0)
+    assert "1 file or folder could not be read: what is in them is not counted" in found.reason
+
+
 def test_silent_and_loud_are_counted_per_target(tmp_path: Path):
     report = check(tmp_path, {"a.py": MOVED, "b.py": CHOSEN}, "trn2,mi300x")
     neuron, rocm = report.targets

@@ -99,12 +99,25 @@ def test_a_notebook_changes_in_its_cells_only(tmp_path):
     assert not fix_in_place(tmp_path).changes
 
 
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ":"), (",", ": ")])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_notebook_without_spaces_stays_so(tmp_path, separators, end):
+    def compact(text: str) -> str:
+        return json.dumps(json.loads(text), separators=separators) + end
+
+    (tmp_path / "a.ipynb").write_text(compact(notebook("import torch\nx = torch.ones(2).cuda()\n")))
+    fix_in_place(tmp_path)
+    new = (tmp_path / "a.ipynb").read_text(encoding="utf-8")
+    assert "accel.device()" in new
+    assert compact(new) == new
+
+
 def test_a_notebook_of_unusual_layout_is_left_with_the_reason(tmp_path):
     text = notebook("import torch\nx = x.cuda()\n", indent=3)
     (tmp_path / "a.ipynb").write_text(text, encoding="utf-8")
     plan = fix_in_place(tmp_path)
     assert (tmp_path / "a.ipynb").read_text(encoding="utf-8") == text
-    assert "layout" in plan.unread[0].reason
+    assert "layout" in plan.unread[0].reason and "Jupyter" in plan.unread[0].reason
 
 
 def test_tests_and_vendored_code_are_left_alone(tmp_path):

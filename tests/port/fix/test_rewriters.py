@@ -233,6 +233,20 @@ if torch.cuda.is_available():
 """
 
 
+def test_reasons_are_those_of_the_place(tmp_path):
+    """A trainer is Python; a count that is kept is not said to guard what only stands below it."""
+    text = (
+        "import lightning as L\nimport torch\nn = torch.cuda.device_count()\n"
+        "t = L.Trainer(accelerator='gpu', devices=n, benchmark=True)\n"
+    )
+    (tmp_path / "a.py").write_text(text)
+    result = fix_project(tmp_path, [target_named("cpu")])
+    reasons = {place.rule: place.reason for place in result.left}
+    assert "no Python" not in reasons["C136"] and "before CUDA" in reasons["C136"]
+    assert reasons["C007"].startswith("its answer is kept, and may decide over what stays")
+    assert reasons["C050"].startswith("a trainer hands it on")
+
+
 def test_a_question_stays_with_what_cannot_leave_cuda(tmp_path):
     text = fixed_text(tmp_path, GUARDED, to="trn2")
     assert "use_cuda = torch.cuda.is_available()" in text

@@ -9,6 +9,7 @@ import json
 import re
 import tokenize
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,6 +72,9 @@ def _decoded(raw: bytes) -> tuple[str, str]:
         raise ValueError("not text: its encoding is neither UTF-8 nor one it names") from None
 
 
+# Layouts of JSON that programs write: of Jupyter first, without spaces last.
+_INDENTS = (1, 2, 4, 0, None, "\t")
+_SEPARATORS = (None, (",", ":"), (", ", ":"), (",", ": "))
 _CELL = "# glia: cell {}"
 _CELL_LINE = re.compile(r"# glia: cell (\d+)\n")
 _LINE = re.compile(r"[ \t]*(?:pass  )?# glia: line (\d+)\n")
@@ -154,12 +158,19 @@ def _marked(seen: NotebookText, lines: list[str]) -> tuple[str, list[tuple[int, 
 
 def _style(content: str, data: Any) -> dict[str, Any]:
     """How the file's JSON is laid out, so that only cells that change differ."""
-    for indent in (1, 2, 4, 0, None, "\t"):
-        for ascii_only in (False, True):
-            style: dict[str, Any] = {"indent": indent, "ensure_ascii": ascii_only}
-            if json.dumps(data, **style) == content.rstrip("\n"):
-                return style
-    raise ValueError("the layout of its JSON is unusual, and would not be kept")
+    text = content.rstrip("\n")
+    for indent, ascii_only, separators in product(_INDENTS, (False, True), _SEPARATORS):
+        style: dict[str, Any] = {
+            "indent": indent,
+            "ensure_ascii": ascii_only,
+            "separators": separators,
+        }
+        if json.dumps(data, **style) == text:
+            return style
+    raise ValueError(
+        "the layout of its JSON is unusual, and would not be kept; save it once in Jupyter, then "
+        "run glia fix again"
+    )
 
 
 def read_document(path: Path, kind: str) -> Document:

@@ -84,7 +84,7 @@ def plan_file(module: Module, placer: Placer, scope: Scope) -> FilePlan:
     for proposal in proposals:
         blocked = next((n for n in proposal.asks if n in left_to_cuda), None)
         if blocked is not None:
-            plan.left.append((proposal, _blocked(left_to_cuda[blocked])))
+            plan.left.append((proposal, _blocked(blocked, left_to_cuda[blocked])))
         elif _is_protected(proposal, left_to_cuda):
             continue
         elif isinstance(proposal.outcome, Fix):
@@ -99,9 +99,14 @@ def _is_protected(proposal: Proposal, left: Mapping[ast.AST, Proposal | None]) -
     return any(node in left for group in proposal.groups for node in group.asked)
 
 
-def _blocked(blocker: Proposal | None) -> str:
+def _blocked(asked: ast.AST, blocker: Proposal | None) -> str:
     if blocker is None:
         return "what decides beside it stays with CUDA"
+    if not any(asked in group.asked for group in blocker.groups):
+        return (
+            "its answer is kept, and may decide over what stays with CUDA, such as "
+            f"{blocker.rule.id} in line {blocker.line}"
+        )
     return f"what it guards stays with CUDA: {blocker.rule.id} in line {blocker.line}"
 
 
