@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from glia.cost.memory.architecture import Architecture, Attention, Split
@@ -90,6 +90,18 @@ def allowed_degrees(architecture: Architecture, limit: int) -> tuple[int, ...]:
     heads = math.gcd(*(a.num_heads for a in architecture.attentions)) or 1
     candidates = (d for d in range(1, min(limit, heads) + 1) if heads % d == 0)
     return tuple(d for d in candidates if judge_degree(architecture, d).is_allowed)
+
+
+def smallest_degree(attentions: Sequence[Attention], width: int, at_least: int) -> int | None:
+    """The smallest degree from `at_least` on that divides heads, KV heads and a width."""
+    heads = math.gcd(*(a.num_heads for a in attentions)) or width
+    for degree in range(at_least, heads + 1):
+        problems: list[str] = []
+        for attention in attentions:
+            _judge_heads(attention, degree, problems, [])
+        if not problems and not width % degree:
+            return degree
+    return None
 
 
 def share(split: Split, degree: int, num_kv_heads: int) -> float:

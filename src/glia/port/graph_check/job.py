@@ -30,6 +30,7 @@ from glia.frontends.user_code import INSTALL_TORCH
 from glia.port.graph_check.apart import look_apart
 from glia.port.graph_check.look import Once, look_at
 from glia.port.graph_check.rule import GraphRule, Spoken
+from glia.port.graph_check.table import GRAPH_RULES
 from glia.port.project_check import check_project
 from glia.port.settings import Settings, settings_for
 from glia.port.source.project import shown_path
@@ -196,6 +197,18 @@ def graph_summary(rule: GraphRule, targets: Sequence[Target]) -> RuleSummary:
     )
 
 
+def _avoided(
+    verdict: TargetVerdict, rules: Mapping[str, RuleSummary], findings: Sequence[CodeFinding]
+) -> TargetVerdict:
+    """No riddle where all of the graph was seen and what nobody knows can be kept clear of."""
+    on = {rule: summary.on.get(verdict.target) for rule, summary in rules.items()}
+    unknown = {f.rule for f in findings if f.weighs and (c := on[f.rule]) and c.effect == "unknown"}
+    if not unknown or not all(i in GRAPH_RULES and GRAPH_RULES[i].is_avoidable for i in unknown):
+        return verdict
+    reason = f"all was seen; what {', '.join(sorted(unknown))} says to do avoids what is not known"
+    return replace(verdict, verdict="runs after fixes", reason=reason)
+
+
 def _is_cut(reading: GraphReading) -> bool:
     """True when a capture does not take the model in one piece."""
     is_left_to_host = reading.num_graphs == 0 and reading.num_operations > 0
@@ -228,6 +241,8 @@ def _verdict(
     own = frozenset(PurePath(f.file) for f in findings if f.weighs)
     read = Reading(max(1, source.num_files), unread, own=own)
     verdict = verdict_for(target, rules, findings, read)
+    if verdict.verdict == "unknown" and reading.basis == "captured" and not unread:
+        return _avoided(verdict, rules, findings)
     if verdict.verdict != "runs" or not target.family or target.family == "cuda":
         return verdict
     slower = verdict.counts["slower"]

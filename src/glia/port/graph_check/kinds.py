@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import ceil
 
+from glia.cost.memory.architecture import Attention
+from glia.cost.memory.sharding import smallest_degree
 from glia.frontends.operations import Operation, TensorFact
 from glia.port.graph_check.rule import GraphRule, base_name, example, is_integer, on
 from glia.port.rules.rule import LEAVE, Advice
@@ -73,13 +75,38 @@ def _wide_middle(operations: Sequence[Operation]) -> Iterator[tuple[Operation, s
         if taken is None or given is None:
             continue
         if taken > _MLP_LIMIT and taken in widened and given < taken:
-            degree = ceil(taken / _MLP_LIMIT)
-            yield (
-                operation,
-                f"{taken} wide: within the limit at a tensor-parallel degree of {degree}",
-            )
+            yield operation, f"{taken} wide{_within(operations, taken)}"
         if given > taken:
             widened.add(given)
+
+
+def _within(operations: Sequence[Operation], width: int) -> str:
+    """The smallest degree that the model's heads allow, as `glia fit` judges degrees."""
+    attentions = list(_attentions(operations))
+    degree = smallest_degree(attentions, width, ceil(width / _MLP_LIMIT))
+    if degree is None:
+        return "; no tensor-parallel degree that divides its heads brings it within the limit"
+    return f": within the limit at a tensor-parallel degree of {degree}"
+
+
+def _attentions(operations: Sequence[Operation]) -> Iterator[Attention]:
+    """Heads of each attention; KV heads before they are repeated, where that is seen."""
+    repeated: dict[int, int] = {}
+    for operation in operations:
+        given, made = operation.first, operation.outputs[:1]
+        if operation.name == "expand" and given is not None and len(given.shape) == 5:
+            _, heads, one, *_ = given.shape
+            times = made[0].shape[2] if made and len(made[0].shape) == 5 else None
+            if one == 1 and heads and times:
+                repeated[heads * times] = heads
+        if "scaled_dot_product" not in operation.name or len(operation.inputs) < 2:
+            continue
+        query, key = operation.inputs[:2]
+        if len(query.shape) != 4 or len(key.shape) != 4:
+            continue
+        heads, kv_heads, size = query.shape[1], key.shape[1], query.shape[3] or 0
+        if heads and kv_heads:
+            yield Attention(heads, repeated.get(kv_heads, kv_heads), size, size)
 
 
 def _mixes(operation: Operation) -> bool:
@@ -108,6 +135,7 @@ RULES: tuple[GraphRule, ...] = (
         sources=(error_code("EBIR023"),),
         look_at_all=_wide_middle,
         needs_capture=True,
+        is_avoidable=True,
         codes=("EBIR023",),
     ),
     GraphRule(

@@ -25,8 +25,8 @@ class GraphRule(Rule):
 
     `on_chip` corrects the advice for one chip, by what the chip can do. `needs_capture`: the rule
     tells composites apart, which only a captured graph has. `reads_values`: it also looks at a
-    call that was watched, for the numbers that were seen. `codes` are the codes of the Neuron
-    compiler that it predicts.
+    call that was watched, for the numbers that were seen. `is_avoidable`: what happens is not
+    known, what surely avoids it is. `codes` are the codes of the Neuron compiler that it predicts.
     """
 
     look: Look | None = None
@@ -34,6 +34,7 @@ class GraphRule(Rule):
     on_chip: Callable[[Chip], Advice | None] | None = None
     needs_capture: bool = False
     reads_values: bool = False
+    is_avoidable: bool = False
     codes: tuple[str, ...] = ()
 
 
