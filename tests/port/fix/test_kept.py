@@ -74,6 +74,7 @@ OWN_METHODS = [
     "class Args:\n    is_cuda: bool = True\nprint(1 if Args().is_cuda else 2)",
 ]
 NUMBERS = [
+    "rank = torch.zeros(2, dtype=torch.float64)\nprint(x.to(rank).dtype)",
     "print(torch.cuda.memory_allocated() == 0)",
     "device = 'cuda:1'\nprint(int(device.split(':')[1]))",
     "print('%d' % torch.device('cuda', 0).index)",

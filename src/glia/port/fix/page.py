@@ -82,7 +82,7 @@ _EVIDENCE = """## What must be known first
   PyTorch's exception and goes on, a count that is asked whether it is 0. A choice of a device still
   asks `torch.cuda.is_available()`; what asked nothing before asks nothing that starts CUDA.
 - Names of kinds stay: patterns of `match`, members of an Enum, keys, what a decorator registers,
-  lists and calls that have "cpu" at the same place; and a device whose number is read from its name.
+  lists and calls that have "cpu" at the same place; so does a device whose number is read from it.
 - A class that is asked for (`isinstance(s, torch.cuda.amp.GradScaler)`) stays, and on CUDA what the
   helper makes is of the class that it was made of before.
 """

@@ -10,6 +10,7 @@ from glia.port.fix.registry import rewrites
 from glia.port.fix.rewriters.choices import is_only_device
 from glia.port.fix.rewriters.common import NOT_CALLED, is_helpers, renamed
 from glia.port.source.hits import Hit
+from glia.port.source.values import is_tensor
 
 _LIKE = {
     "synchronize": "synchronize",
@@ -45,8 +46,8 @@ def give_number(hit: Hit) -> Fix | Refusal | None:
     value = hit.node.value if isinstance(hit.node, ast.keyword) else hit.argument("device", 0)
     if value is None:
         return NOT_CALLED
-    if _becomes_device(hit, value):
-        return None
+    if is_tensor(hit.module, value) or _becomes_device(hit, value):
+        return None  # x.to(like) takes the type of a tensor
     known = isinstance(value, ast.Constant)
     return replace(value, "@device({which})" if known else "@place({which})", which=value)
 
