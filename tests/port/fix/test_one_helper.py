@@ -80,6 +80,10 @@ def test_a_later_run_completes_the_helpers_that_are_there(tmp_path):
 PLACE = "import torch\n\n\ndef f(x):\n    return x.cuda()\n"
 MAIN = '\n\nif __name__ == "__main__":\n    print(1)\n'
 UP = "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), '..'))\n"
+SPEC = (
+    "import importlib.util as u\ns = u.spec_from_file_location('p1', {})\n"
+    "m = u.module_from_spec(s)\ns.loader.exec_module(m)\n"
+)
 LAYOUTS = {
     "folders that import each other": (
         {"train.py": "import models.net\n" + PLACE,
@@ -147,6 +151,39 @@ LAYOUTS = {
     "a link beside a script to a module": (
         {"lib/m.py": PLACE, "x/run.py": "import m\n" + PLACE},
         ["x/run.py"], {"x/accel.py"},
+    ),
+    "a file that is loaded by its path": (
+        {"plug/p1.py": PLACE, "main.py": SPEC.format("'plug/p1.py'")}, ["main.py"], {"accel.py"},
+    ),
+    "a file that is loaded by a path in parts": (
+        {"plug/p1.py": PLACE, "tools/main.py": "import os\nHERE = os.path.dirname(__file__)\n"
+         "PATH = os.path.join(HERE, '..', 'plug', 'p1.py')\n" + SPEC.format("PATH")},
+        ["tools/main.py"], {"tools/accel.py"},
+    ),
+    "a file that is loaded by its path and imported": (
+        {"plug/p1.py": PLACE, "plug/run.py": "import p1\n",
+         "main.py": SPEC.format("'plug/p1.py'")},
+        ["main.py", "plug/run.py"], {"accel.py", "plug/accel.py"},
+    ),
+    "a script that another runs": (
+        {"jobs/a.py": PLACE, "main.py": "import runpy\nrunpy.run_path('jobs/a.py')\n"},
+        ["main.py"], {"accel.py"},
+    ),
+    "a file that another executes": (
+        {"jobs/a.py": PLACE,
+         "main.py": "exec(compile(open('jobs/a.py').read(), 'jobs/a.py', 'exec'))\n"},
+        ["main.py"], {"accel.py"},
+    ),
+    "a package that loads a part of it by its path": (
+        {"pyproject.toml": "", "src/p/__init__.py": "",
+         "src/p/a.py": "from pathlib import Path\n"
+         + SPEC.format("Path(__file__).parent / 'parts' / 'b.py'"),
+         "src/p/parts/b.py": "import p\n" + PLACE},
+        ["-m p.a"], {"src/p/accel.py"},
+    ),
+    "a part of packages without __init__.py that is run": (
+        {"ns/a/m.py": PLACE, "ns/b/n.py": PLACE + MAIN, "run.py": "import ns.a.m, ns.b.n\n"},
+        ["run.py", "-m ns.a.m", "ns/b/n.py"], {"accel.py", "ns/b/accel.py"},
     ),
 }  # fmt: skip
 STUB = "class cuda:\n    device_count = staticmethod(lambda: 0)\n"

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from glia.port.fix.builds import Builds
+from glia.port.fix.by_path import loaded_by_path
 from glia.port.fix.helpers import Helpers
 from glia.port.fix.neighbours import Neighbours, Site, base_of, is_installed
 
@@ -104,6 +105,7 @@ class _Finder:
     def __init__(self, around: Neighbours, helpers: Helpers, builds: Builds) -> None:
         self._around, self._helpers, self._builds = around, helpers, builds
         self._ways: dict[Path, list[Way]] = {}
+        self._loaders = loaded_by_path(around.texts)
 
     def imports(self, client: Client) -> list[Import]:
         """What works, the best first."""
@@ -142,6 +144,11 @@ class _Finder:
             way
             for importer, how in self._around.importers(file)
             for way in self._imported(file, importer, how.base, how.package)
+        ]
+        found += [
+            Way(way.searched | self._folders(file), way.bases | shown, None)
+            for loader in sorted(self._loaders.get(file, ()))
+            for way in self.ways(loader)
         ]
         base, is_member = base_of(file), base_of(file) != file.parent
         if is_member and (is_installed(base) or not found):

@@ -109,8 +109,8 @@ Look for these in the patch; each is a defect of glia, not of your code:
 - `torch.cuda.manual_seed()` seeds PyTorch's generator on the CPU where nothing in the same file
   seeds it; another file may.
 - A test that replaces a function of torch.cuda by its own sees no call of it on the CPU.
-- A file that is loaded by `spec_from_file_location`, or run as a script in a package without
-  `__init__.py` that others import it from, may not find the helper.
+- A file that others import, and that says nothing of `__main__`, is not taken for a script: run as
+  one from another folder it may not find the helper.
 """
 _REWRITTEN = """## What is rewritten
 
