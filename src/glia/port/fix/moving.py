@@ -69,6 +69,8 @@ def _why_not_moved(facts: Facts, hit: Hit) -> str:
     owner = receiver(hit)
     if owner is None or is_tensor(hit.module, owner):
         return ""
+    if _is_indexed_by_text(hit, owner):
+        return "it is indexed by names, so it is no tensor: see that it has a method to"
     own, heirs = facts.own.get("cuda"), facts.own.get("heir.to")
     if (own or heirs) and not _is_module(facts, hit, owner, 0):
         if own:
@@ -78,6 +80,21 @@ def _why_not_moved(facts: Facts, hit: Hit) -> str:
     if package:
         return f"{package} makes it: see that what it makes has a method to, as tensors have"
     return ""
+
+
+def _is_indexed_by_text(hit: Hit, owner: ast.expr) -> bool:
+    """`db["x"]` beside `db.cuda()`, of a name that nothing in the file evidently made."""
+    if not isinstance(owner, ast.Name) or _given(hit, owner):
+        return False
+    function = hit.module.scopes.function_of(owner)
+    return any(
+        isinstance(node, ast.Subscript)
+        and getattr(node.value, "id", "") == owner.id
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+        and hit.module.scopes.function_of(node) is function
+        for node in hit.module.nodes
+    )
 
 
 def _is_module(facts: Facts, hit: Hit, node: ast.expr, depth: int) -> bool:
