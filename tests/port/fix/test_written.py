@@ -206,3 +206,22 @@ def test_the_patch_is_what_is_written_and_nothing_else_changes(tmp_path_factory,
     assert tree(one) == tree(two)
     assert {n: raw for n, raw in tree(two).items() if before.get(n) != raw}.keys() == changed
     assert not run_fix(two, TARGETS)[1]
+
+
+# -- what git does not keep ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "pattern", "is_hidden"),
+    [(".gitignore", "acc*", True), ("lib/.gitignore", "*\n!a.py", True), (".git/info/exclude",
+     "lib/accel.py", True), (".gitignore", "*.pyc", False), (".gitignore", "*.py\n!accel.py", False)],
+)  # fmt: skip
+def test_a_helper_that_git_ignores_is_named_in_a_note(tmp_path, where, pattern, is_hidden):
+    write_files(tmp_path, {"lib/a.py": CUDA})
+    git(tmp_path, "init", "-q")
+    write_files(tmp_path, {where: pattern + "\n"})
+    report, patch = run_here(tmp_path)
+    assert b"accel.py" in patch
+    assert ["lib/accel.py: commit it with `git add -f`" in note for note in report.notes] == [
+        True
+    ] * is_hidden

@@ -11,7 +11,7 @@ from glia.core.progress import Progress
 from glia.port.fix.helpers import Change
 from glia.port.fix.patch import file_patch
 from glia.port.fix.project import ProjectFix, fix_project
-from glia.port.fix.write import git_root, require_clean, write_all
+from glia.port.fix.write import git_root, hidden_by_git, require_clean, write_all
 from glia.port.source.project import shown_path
 from glia.port.targets import Target
 
@@ -37,6 +37,10 @@ def run_fix(
     plan = fix_project(root, targets, progress)
     base = git_root(folder) or folder
     patch = b"".join(_patch(change, base) for change in plan.changes)
+    plan.notes += [
+        f"git ignores the new helper {shown_path(path)}: commit it with `git add -f`"
+        for path in hidden_by_git([c.path for c in plan.changes if c.old is None])
+    ]
     if write and plan.changes:
         if not allow_dirty:
             require_clean(folder, plan.changes)

@@ -64,7 +64,8 @@ model that transformers copies (`auto_map`). What needs the helper there is left
 meanwhile or is read-only, leaves everything as it was. Links are not followed: a file is changed
 where it stands, and only inside of PATH. Submodules and other repositories inside are left alone.
 Names in the patch count from the top of the git tree; outside of git from PATH (so apply it with
-`git -C my_project apply`). Where PATH is one file, a new helper stands beside it.
+`git -C my_project apply`). Where PATH is one file, a new helper stands beside it. A note names a
+new helper that git ignores.
 """
 _EVIDENCE = """## What must be known first
 

@@ -57,6 +57,23 @@ def require_clean(folder: Path, changes: Sequence[Change]) -> None:
         )
 
 
+def hidden_by_git(paths: Sequence[Path]) -> list[Path]:
+    """Those of these files that git would not take up by itself (`.gitignore`)."""
+    root = git_root(paths[0].parent) if paths else None
+    if root is None:
+        return []
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "check-ignore", "-z"]
+    asked = "\0".join(map(str, paths)).encode("utf-8", "surrogateescape")
+    try:
+        done = subprocess.run(
+            [*command, "--stdin"], input=asked, capture_output=True, timeout=_GIT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []  # the patch is right without it
+    names = set(done.stdout.decode("utf-8", "surrogateescape").split("\0"))
+    return [path for path in paths if str(path) in names]
+
+
 def _is_kept(path: Path, root: Path, kept: set[str]) -> bool:
     try:
         return path.resolve().relative_to(root.resolve()).as_posix() in kept
