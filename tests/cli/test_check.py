@@ -61,6 +61,14 @@ def test_more_places_than_are_shown(tmp_path):
     assert ("more" in everything, "a.py:10:1" in everything) == (False, True)
 
 
+def test_what_only_is_slower_takes_a_line(tmp_path):
+    (tmp_path / "a.py").write_text("import torch\n" + "x = torch.ones(2).double()\n" * 5)
+    few = run_glia("check", "a.py", "--to", "tpu", cwd=tmp_path).stdout
+    everything = run_glia("check", "a.py", "--to", "tpu", "--all", cwd=tmp_path).stdout
+    assert "(--all shows every place" in few and "tpu slower" not in few
+    assert "a.py:6:5" in everything and "tpu slower" in everything
+
+
 def test_names_and_code_are_never_read_as_markup(tmp_path):
     (tmp_path / "[bold]a.py").write_text("import torch\nx.cuda()  # [red]\n")
     done = run_glia("check", ".", "--to", "trn2", cwd=tmp_path)

@@ -119,7 +119,7 @@ def test_worst_first_then_most_work_and_noise_last(large: CheckReport):
 
 def test_the_console_groups_many_places_by_file(large: CheckReport):
     text = shown(large)
-    assert "300 places in 9 files" in text and "4 more files" in text
+    assert "300 places in 9 files" in text and "6 more files" in text
     assert text.index("title C005") < text.index("title C045") < text.index("title C059")
     assert len(text.splitlines()) < 70
     assert "f8.py:297:5" in shown(large, show_all=True)

@@ -43,7 +43,8 @@ _VERDICT_STYLES = {
     "needs redesign": "bold red",
     "unknown": "bold magenta",
 }
-_SHOWN = 5  # places of a rule, unless all are asked for
+_SHOWN = 3  # places of a rule, unless all are asked for
+_TOLD = ("silent", "raises")  # with what to do and where, also when not all is asked for
 _LINES = 8  # lines of a file that are shown, of a rule with many places
 _MAX_UNREAD = 10
 _MAX_CODE = 80  # characters of a line that are shown
@@ -54,7 +55,12 @@ def check_view(report: CheckReport, show_all: bool = False) -> RenderableType:
     parts: list[RenderableType] = []
     weighty = [f for f in report.findings if f.weighs]
     for effect, groups in by_consequence(report):
-        parts.append(_findings_table(HEADS[effect], groups, report, show_all))
+        brief = effect not in _TOLD and not show_all and report.graph is None
+        parts.append(
+            _brief_table(HEADS[effect], groups, report)
+            if brief
+            else _findings_table(HEADS[effect], groups, report, show_all)
+        )
     light = [f for f in report.findings if not f.weighs]
     if light:
         parts.append(_light_table(light, report, show_all))
@@ -74,6 +80,18 @@ def _findings_table(
         rule = report.rules[group[0].rule]
         what = Text.assemble((rule.title, "bold"), f": {rule.why}")
         table.add_row(Text(rule.id), Group(what, _advice(rule), _places(group, show_all)))
+    return table
+
+
+def _brief_table(title: str, groups: Sequence[Sequence[CodeFinding]], report: CheckReport) -> Table:
+    """A line per rule for what neither stops the program nor falsifies what it does."""
+    table = titled_table(f"{title} (--all shows every place, and what to do)")
+    columns(table, ("Rule", "What", "Where"), ("Places",))
+    for group in groups:
+        rule = report.rules[group[0].rule]
+        table.add_row(
+            Text(rule.id), Text(rule.title), Text(group[0].place), Text(f"{len(group):,}")
+        )
     return table
 
 
