@@ -10,7 +10,7 @@ import io
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from glia.frontends.findings import BlockedError
 from glia.frontends.operations import Break, Observation, Operation
 from glia.frontends.torch.breaks import Cuts, cuts
 from glia.frontends.torch.capture import capture_exported
+from glia.frontends.torch.decompose import opened_by_dispatch
 from glia.frontends.torch.export import evaluating, export, first_line, unprinted
 from glia.frontends.torch.observe import observe, operation_of
 from glia.frontends.torch.sources import source_of, source_of_error
@@ -36,7 +37,8 @@ class Study:
     """What was learnt. `operations` are those of the exported graph, else those that were seen.
 
     `failure` is why there is no exported graph, `cuts` what torch.compile makes of the model,
-    `captured` glia's own graph, else `blocked` what stands in its way.
+    `captured` glia's own graph, else `blocked` what stands in its way. `parts` are what PyTorch
+    calls for an exported operation, by name, where that is others.
     """
 
     observation: Observation
@@ -46,6 +48,7 @@ class Study:
     captured: Captured | None
     blocked: tuple[Finding, ...]
     refused: str = ""
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def study(
@@ -69,7 +72,8 @@ def study(
             pieces = cuts(module, args, kwargs)
     operations = tuple(operations_of(program)) if program is not None else seen.operations
     captured, blocked, refused = _translated(name, module, program, args, kwargs)
-    return Study(seen, operations, failure, pieces, captured, blocked, refused)
+    parts = parts_of(program) if program is not None else {}
+    return Study(seen, operations, failure, pieces, captured, blocked, refused, parts)
 
 
 def _seen(module: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Observation:
@@ -147,6 +151,22 @@ def _operations_in(module: torch.fx.GraphModule) -> Iterator[Operation]:
                 inner = getattr(module, str(given.target), None) if given.op == "get_attr" else None
                 if isinstance(inner, torch.fx.GraphModule):
                     yield from _operations_in(inner)
+
+
+def parts_of(program: ExportedProgram) -> dict[str, tuple[str, ...]]:
+    """Of each composite operation the operations that its first call comes to: of linear addmm."""
+    found: dict[str, tuple[str, ...]] = {}
+    modules = program.graph_module.modules()
+    graphs = [module.graph for module in modules if isinstance(module, torch.fx.GraphModule)]
+    for node in (node for graph in graphs for node in graph.nodes):
+        target = node.target
+        is_composite = isinstance(target, torch._ops.OpOverload) and target._can_decompose()
+        if not is_composite or str(target) in found:
+            continue
+        opened = opened_by_dispatch(node)
+        if opened:
+            found[str(target)] = opened
+    return found
 
 
 def _operation(node: torch.fx.Node) -> Operation | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glia.core.graph_records import GraphReading, OperationKind
 from glia.port.graph_check.findings import num_untaken
-from glia.port.graph_check.undocumented import is_listed
+from glia.port.graph_check.undocumented import is_listed_name
 
 if TYPE_CHECKING:
     from glia.frontends.load import LoadedModel
@@ -67,13 +67,20 @@ def _name(path: Any) -> str:
 
 
 def _kinds(learnt: Study) -> tuple[OperationKind, ...]:
-    operations = learnt.operations
+    """Kinds as PyTorch calls them, so that they do not depend on how the model was captured."""
     missing = {f.what.split()[0] for f in learnt.blocked}
     is_captured = learnt.failure is None
-    counts: Counter[str] = Counter(f"{o}.{o.overload}".rstrip(".") for o in operations)
-    listed = {f"{o}.{o.overload}".rstrip(".") for o in operations if is_listed(o)}
+    counts: Counter[str] = Counter()
+    untranslated: set[str] = set()
+    for operation in learnt.operations:
+        name = f"{operation}.{operation.overload}".rstrip(".")
+        parts = learnt.parts.get(name, (name,))
+        counts.update(parts)
+        untranslated.update(parts if name in missing else ())
     return tuple(
-        OperationKind(name, n, name in listed, name not in missing if is_captured else None)
+        OperationKind(
+            name, n, is_listed_name(name), name not in untranslated if is_captured else None
+        )
         for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     )
 

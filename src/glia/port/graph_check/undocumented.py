@@ -90,6 +90,12 @@ def is_listed(operation: Operation) -> bool:
     return operation.namespace == "aten" and base_name(operation) in LISTED
 
 
+def is_listed_name(name: str) -> bool:
+    """The same of `aten.addmm.default`."""
+    namespace, operation, *overload = name.split(".")
+    return is_listed(Operation(namespace, operation, ".".join(overload), {}, ()))
+
+
 UNDOCUMENTED = GraphRule(
     id="G060",
     title="an operation of which nothing is documented",
