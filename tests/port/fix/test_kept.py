@@ -40,6 +40,8 @@ PROBES = [
     "    n = 1\nprint(n)",
 ]
 COUNTS = [
+    "def count():\n    n = torch.cuda.device_count()\n    return n\nprint(count())",
+    "n = torch.cuda.device_count()\nassert n, 'no GPU'",
     "n = torch.cuda.device_count()\nif n:\n    print('gpu')",
     "n = torch.cuda.device_count()\nprint(n < 1)",
     "n = torch.cuda.device_count()\nprint(bool(n))",

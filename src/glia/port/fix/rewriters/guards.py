@@ -60,8 +60,11 @@ def _uses(module: Module, outer: ast.AST | None, count: ast.expr) -> Iterator[as
 
 
 def _tells_zero(module: Module, count: ast.expr) -> bool:
-    """`if n:`, `n < 1`, `n == 1`, `bool(n)`, `range(n)`: 0 would do something else than 1."""
+    """`if n:`, `n < 1`, `n == 1`, `bool(n)`, `range(n)`: 0 would do something else than 1. What
+    becomes of a count that is returned is not seen."""
     outer = module.parents.get(count)
+    if isinstance(outer, ast.Return):
+        return True
     if isinstance(outer, ast.Compare):
         sides = [outer.left, *outer.comparators]
         numbers = {side.value for side in sides if isinstance(side, ast.Constant)}
