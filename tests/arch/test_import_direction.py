@@ -53,6 +53,8 @@ def upward_imports(path: Path) -> list[str]:
         parts = name.split(".")
         if parts[0] != "glia" or len(parts) < 2 or parts[1] == own:
             continue
+        if (path.name, parts[1]) == ("__main__.py", "cli"):  # `python -m glia` is the command
+            continue
         if not own or LEVELS.get(parts[1], 0) >= LEVELS[own]:
             found.append(f"{shown(path)}:{line} imports {name}")
     return found
