@@ -214,7 +214,8 @@ def test_the_patch_is_what_is_written_and_nothing_else_changes(tmp_path_factory,
 @pytest.mark.parametrize(
     ("where", "pattern", "is_hidden"),
     [(".gitignore", "acc*", True), ("lib/.gitignore", "*\n!a.py", True), (".git/info/exclude",
-     "lib/accel.py", True), (".gitignore", "*.pyc", False), (".gitignore", "*.py\n!accel.py", False)],
+     "lib/accel.py", True), (".gitignore", "*.pyc", False),
+     (".gitignore", "*.py\n!accel.py", False)],
 )  # fmt: skip
 def test_a_helper_that_git_ignores_is_named_in_a_note(tmp_path, where, pattern, is_hidden):
     write_files(tmp_path, {"lib/a.py": CUDA})

@@ -352,9 +352,7 @@ RULES: tuple[Rule, ...] = (
             Advice("raises", "GroupNorm, or an all_reduce of the statistics", "hours"),
             Advice("raises", "an all_reduce of the statistics", "hours"),
             LEAVE,
-            Advice(
-                "raises", "convert only on CUDA: in a process group it refuses the CPU"
-            ),
+            Advice("raises", "convert only on CUDA: in a process group it refuses the CPU"),
         ),
         bad="import torch\nm = torch.nn.SyncBatchNorm.convert_sync_batchnorm(m)\n",
         good="import torch\nm = torch.nn.GroupNorm(4, 16)\n",
