@@ -122,7 +122,7 @@ def test_near_file_names_and_missing_function_names(write, tmp_path):
 def test_missing_torch_says_how_to_install_it(write, monkeypatch):
     spec = write("def model(): return Add(), torch.ones(1)")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install 'glia\[torch\]'"):
+    with pytest.raises(UsageError, match=r"pip install -e '\.\[torch\]'"):
         load_model(spec)
 
 

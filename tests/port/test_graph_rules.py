@@ -21,7 +21,7 @@ def speaks(rule, found):
     return rule.id in found or bool(found & set(rule.see))
 
 
-# G010 looks by `sys.setprofile`, under which CPython 3.11 was seen not to come back: see the idioms.
+# G010 looks by `sys.setprofile`, under which CPython 3.11 did not always come back: see the idioms.
 @pytest.mark.parametrize(
     "rule",
     [
