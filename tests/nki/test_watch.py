@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bdb
+import subprocess
+import sys
 import threading
 import time
 
@@ -39,7 +41,7 @@ def spins_on_core_1(x):
 
 @pytest.mark.parametrize(
     ("kernel", "cores", "line"),
-    [(spins, 1, 22), (keeps_exceptions, 1, 28), (spins_on_core_1, 2, 34)],
+    [(spins, 1, 24), (keeps_exceptions, 1, 30), (spins_on_core_1, 2, 36)],
 )
 def test_a_loop_that_issues_nothing(monkeypatch, kernel, cores: int, line: int):
     monkeypatch.setenv(VARIABLE, "0.2")
@@ -56,6 +58,35 @@ def test_the_kernel_that_comes_after_is_untouched(monkeypatch):
             nki.simulate(spins, target="trn2")(X)
         time.sleep(0.15)
         assert nki.simulate(lambda x: x, target="trn2")(X) is X
+
+
+PROFILED_AFTERWARDS = """
+import faulthandler, sys
+import numpy as np
+import glia.nki as nki
+from glia.nki.watch import DeadlineError
+
+def spins(x):
+    while True:
+        pass
+
+faulthandler.dump_traceback_later(20, exit=True)
+try:
+    nki.simulate(spins, target="trn2")(np.ones((4, 4), np.float32))
+except DeadlineError:
+    sys.setprofile(lambda *_: None)
+    (lambda: None)()
+    sys.setprofile(None)
+    print("came back")
+"""
+
+
+def test_a_profiler_or_debugger_works_after_a_kernel_that_was_stopped(monkeypatch):
+    """CPython 3.11 never begins a call under one while an interruption is left (`_receive`)."""
+    monkeypatch.setenv(VARIABLE, "0.1")
+    words = [sys.executable, "-c", PROFILED_AFTERWARDS]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "came back\n", done.stderr
 
 
 def test_a_loop_that_only_allocates(monkeypatch):

@@ -21,14 +21,7 @@ def speaks(rule, found):
     return rule.id in found or bool(found & set(rule.see))
 
 
-# G010 looks by `sys.setprofile`, under which CPython 3.11 did not always come back: see the idioms.
-@pytest.mark.parametrize(
-    "rule",
-    [
-        pytest.param(rule, id=name, marks=[pytest.mark.slow] if name == "G010" else [])
-        for name, rule in GRAPH_RULES.items()
-    ],
-)
+@pytest.mark.parametrize("rule", GRAPH_RULES.values(), ids=GRAPH_RULES)
 def test_examples(rule, tmp_path):
     assert speaks(rule, rules_on(tmp_path, rule.bad))
     assert rule.id not in rules_on(tmp_path, rule.good)

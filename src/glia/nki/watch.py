@@ -95,10 +95,28 @@ class _Watch:
         self.thread.start()
 
     def __exit__(self, *_: object) -> None:
-        with self.lock:
-            self.ended.set()
-            if self.raised:  # it may be on its way still
-                _raise_in(self.watched, None)
+        while True:
+            try:
+                with self.lock:
+                    self.ended.set()
+                if self.raised:
+                    self._receive()
+                return
+            except _Idle:  # it came in between
+                continue
+
+    def _receive(self) -> None:
+        """Take what may be on its way still.
+
+        Taken back, by raising nothing, it would leave CPython 3.11 with an interruption that nobody
+        clears: the next call under `sys.setprofile` or a debugger would never begin.
+        """
+        try:
+            _raise_in(self.watched, _Idle)
+            while True:
+                pass
+        except _Idle:
+            return
 
     def _look(self) -> None:
         seen, idle = -1, 0
@@ -121,10 +139,9 @@ class _Watch:
                 _raise_in(self.watched, _Idle)
 
 
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Raise in another thread at its next step of Python; None: no more."""
-    what = ctypes.py_object(error) if error is not None else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), what)
+def _raise_in(thread: int, error: type[BaseException]) -> None:
+    """Raise in a thread at its next step of Python; what was on its way there is replaced."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
 
 
 def place_of(frames: Iterable[FrameType]) -> str:
