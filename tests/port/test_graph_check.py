@@ -241,6 +241,12 @@ def test_what_watching_or_translating_does_not_bear_is_no_fault_of_the_model(che
     assert not {f.rule for f in flexible.findings} & {"G012"}
 
 
+def test_a_model_that_does_not_bear_watching_is_no_watched_one(check):
+    watching = "torch.overrides._len_torch_function_stack()"
+    graph = check(forward(f"if {watching}:\n    raise RuntimeError('seen')\nreturn x + 1")).graph
+    assert "does not bear being watched" in graph.note
+
+
 @pytest.mark.parametrize(
     "around", ['torch.autocast("cpu")', 'torch.autocast("cuda")', "torch.enable_grad()"]
 )

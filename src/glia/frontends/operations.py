@@ -95,6 +95,7 @@ class Observation:
 
     `host_random` are the lines at which Python or NumPy drew a random number; `changed` is the
     line of the first operation in which a second call on the same inputs differed from the first.
+    `is_watched` is false where the model could not be watched: then the rest says nothing.
     """
 
     operations: tuple[Operation, ...]
@@ -103,3 +104,4 @@ class Observation:
     changed: tuple[SourceLine | None, ...] = ()
     values_differ: bool = False
     random_operations: tuple[str, ...] = field(default=())
+    is_watched: bool = True

@@ -84,7 +84,7 @@ def _seen(module: torch.nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
         torch._dynamo.reset()  # what a compiler of functions learnt under watch does not hold
         with torch.no_grad():
             module(*args, **dict(kwargs))  # raises what the module itself raises
-        return Observation((), ())
+        return Observation((), (), is_watched=False)
 
 
 @contextmanager

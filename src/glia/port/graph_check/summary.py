@@ -32,8 +32,15 @@ def reading_of(found: LoadedModel, learnt: Study, wall_s: float) -> GraphReading
 
 
 def _basis(learnt: Study) -> str:
+    is_watched = learnt.observation.is_watched
     if learnt.failure is not None:
-        return f"a call that was watched ({learnt.failure.reason})"
+        watched = "was watched" if is_watched else "does not bear being watched, so none was seen"
+        return f"a call that {watched} ({learnt.failure.reason})"
+    if not is_watched:
+        return (
+            "one captured graph; a plain call does not bear being watched, so waits of the host "
+            "and what a second call changes were not looked for"
+        )
     untaken = num_untaken(learnt)
     waits = "1 wait" if untaken == 1 else f"{untaken} waits"
     aside = f"; {waits} of the host in a plain call, none when captured" if untaken else ""
