@@ -18,6 +18,7 @@ import torch
 import torch.utils._device
 from torch.amp import autocast_mode
 
+from glia.chips import load_chip
 from glia.core.records import SourceLine
 from glia.frontends.torch.stand_in.devices import (
     OnTheCpu,
@@ -28,10 +29,10 @@ from glia.frontends.torch.stand_in.devices import (
 )
 from glia.frontends.torch.stand_in.idle import Idle
 
-# What an A100 of 80 GB answers (NVIDIA's data sheet and CUDA C++ programming guide).
+# What an A100 answers beside its memory (NVIDIA, CUDA C++ programming guide; A100 data sheet).
+_CHIP = "a100"
 _NAME = "NVIDIA A100-SXM4-80GB (a stand-in: glia on a CPU)"
 _CAPABILITY = (8, 0)
-_BYTES = 80 * 2**30
 _MULTIPROCESSORS = 108
 _IDLE_CLASSES = ("Stream", "Event", "ExternalStream", "CUDAGraph", "graph", "device", "device_of")
 _OLD_TYPES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
@@ -72,11 +73,13 @@ def _answers() -> dict[str, Any]:
     """Functions of torch.cuda by name: what they give, or a function that gives it."""
     nothing = dict.fromkeys(_WITHOUT_A_RESULT)
     zero = dict.fromkeys(_NONE_IN_USE, 0)
+    capacity = load_chip(_CHIP).memory.capacity
+    num_bytes = 0 if capacity is None else int(capacity.value)
     properties = types.SimpleNamespace(
         name=_NAME,
         major=_CAPABILITY[0],
         minor=_CAPABILITY[1],
-        total_memory=_BYTES,
+        total_memory=num_bytes,
         multi_processor_count=_MULTIPROCESSORS,
     )
     return {
@@ -93,7 +96,7 @@ def _answers() -> dict[str, Any]:
         "can_device_access_peer": False,
         "is_current_stream_capturing": False,
         "list_gpu_processes": "",
-        "mem_get_info": (_BYTES, _BYTES),
+        "mem_get_info": (num_bytes, num_bytes),
         "memory_stats": {},
         "memory_summary": "",
         "memory_snapshot": [],
