@@ -8,21 +8,24 @@ import torch.nn.functional as F
 
 from frontends.parity import check_function
 
+# The same inputs in every run: a sum that happens to cancel has no digits to agree in.
+RNG = torch.Generator().manual_seed(0)
+
 
 def f(*shape):
-    return torch.randn(*shape)
+    return torch.randn(*shape, generator=RNG)
 
 
 def positive(*shape):
-    return torch.rand(*shape) + 0.1
+    return torch.rand(*shape, generator=RNG) + 0.1
 
 
 def whole(*shape, low=-9, high=9, dtype=torch.int64):
-    return torch.randint(low, high, shape, dtype=dtype)
+    return torch.randint(low, high, shape, dtype=dtype, generator=RNG)
 
 
 def mask(*shape):
-    return torch.rand(*shape) > 0.4
+    return torch.rand(*shape, generator=RNG) > 0.4
 
 
 IDS = torch.tensor([[0, 2], [-1, 1]])
