@@ -15,7 +15,7 @@ from pathlib import Path
 from glia.core.check_records import CheckReport
 from glia.port.project_check import check_project
 from glia.port.reading import num_processors
-from glia.port.source.project import Walk
+from glia.port.source.files.project import Walk
 from glia.port.targets import target_named
 
 GOAL_FILES, GOAL_S, GOAL_CORES = 8_600, 60.0, 2

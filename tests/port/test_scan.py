@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from glia.port.reading import scan_one
 from glia.port.rules.table import RULES
 from glia.port.scan import FileScan, may_matter, scan_file, words
+from glia.port.source.files.project import MAX_BYTES, FileKind, SourceFile
 from glia.port.source.module import Module
-from glia.port.source.project import MAX_BYTES, FileKind, SourceFile
 
 MOVED = "import torch\nmodel = torch.nn.Linear(2, 2).cuda()\n"
 

@@ -174,8 +174,8 @@ def _write_html(report: CheckReport, path: Path) -> None:
 @cache
 def _lines_of(file: str) -> list[str]:
     """The lines of a file that was checked, for excerpts; none when it cannot be read any more."""
-    from glia.port.source.project import MAX_BYTES
-    from glia.port.source.text import read_text
+    from glia.port.source.files.project import MAX_BYTES
+    from glia.port.source.files.text import read_text
 
     try:
         return read_text(Path(file), MAX_BYTES).splitlines()

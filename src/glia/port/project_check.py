@@ -26,7 +26,7 @@ from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES
 from glia.port.scan import FileScan, RawFinding, parse
 from glia.port.settings import Settings, settings_for
-from glia.port.source.project import (
+from glia.port.source.files.project import (
     MAX_BYTES,
     PYTHON_KINDS,
     SHUT,
@@ -34,8 +34,8 @@ from glia.port.source.project import (
     Walk,
     shown_path,
 )
-from glia.port.source.reach import unreached
-from glia.port.source.text import UNREADABLE, read_text
+from glia.port.source.files.reach import unreached
+from glia.port.source.files.text import UNREADABLE, read_text
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from glia.core.progress import Progress, Step
 from glia.port.configs.scan import scan_cells, scan_other, scan_setup
 from glia.port.scan import NO_ANSWERS, FileScan, parse, scan_file
-from glia.port.source.answers import ProjectAnswers
+from glia.port.source.conditions.answers import ProjectAnswers
+from glia.port.source.files.project import MAX_BYTES, PYTHON_KINDS, SourceFile
+from glia.port.source.files.text import read_text
 from glia.port.source.module import Answer, Answers, Module
-from glia.port.source.project import MAX_BYTES, PYTHON_KINDS, SourceFile
-from glia.port.source.text import read_text
 
 _FEW = 100  # files that one process reads sooner than others would start
 _CHUNK = 20  # files that a worker takes at a time

@@ -20,13 +20,13 @@ from glia.port.rules.conditions import TORCH_ROOTS
 from glia.port.rules.devices import choice_of
 from glia.port.rules.rule import Rule
 from glia.port.rules.table import RULES, WIDE, is_watched, rules_at
-from glia.port.source.guards import guard_of
+from glia.port.source.conditions.guards import guard_of
+from glia.port.source.files.imports import eager_imports
+from glia.port.source.files.notebook import NotebookText, notebook_text, parse_cells
+from glia.port.source.files.project import MAX_BYTES, MAX_NOTEBOOK_BYTES, FileKind
+from glia.port.source.files.text import TOO_DEEP, read_text, reason_of, require_size
 from glia.port.source.hits import Hit, hits
-from glia.port.source.imports import eager_imports
 from glia.port.source.module import Answer, Answers, Module
-from glia.port.source.notebook import NotebookText, notebook_text, parse_cells
-from glia.port.source.project import MAX_BYTES, MAX_NOTEBOOK_BYTES, FileKind
-from glia.port.source.text import TOO_DEEP, read_text, reason_of, require_size
 from glia.port.suppress import Suppressions, suppressions
 
 _PYTHON_2 = re.compile(

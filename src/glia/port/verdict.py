@@ -22,7 +22,7 @@ from glia.core.check_records import (
     Verdict,
 )
 from glia.core.figures import Estimate, Figure
-from glia.port.source.imports import dependents
+from glia.port.source.files.imports import dependents
 from glia.port.targets import Target
 
 _JUDGED = "judgement of glia, nothing measured"

@@ -8,7 +8,7 @@ import warnings
 import pytest
 import torch
 
-from glia.port.fix.helper_text import helper_text
+from glia.port.fix.helper.helper_text import helper_text
 from port.fix.fixing import fix_in_place, write_files
 
 HEAD = "import torch\nfrom torch import nn\n\n\n"

@@ -9,7 +9,7 @@ from io import StringIO
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from glia.port.fix.helper_text import helper_text
+from glia.port.fix.helper.helper_text import helper_text
 from glia.port.fix.project import fix_project
 from glia.port.targets import target_named
 from port.fix.fixing import write_files

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from glia.port.fix.helper_text import _source, extended, helper_text, is_helper
+from glia.port.fix.helper.helper_text import _source, extended, helper_text, is_helper
 from glia.port.fix.registry import rewriters
 from glia.port.project_check import check_project
 from glia.port.targets import target_named

@@ -7,7 +7,7 @@ import types
 import pytest
 import torch
 
-from glia.port.fix.helper_text import _source, helper_text
+from glia.port.fix.helper.helper_text import _source, helper_text
 from port.fix.fake_cuda import fake_cuda
 from port.fix.fixing import fixed_text
 

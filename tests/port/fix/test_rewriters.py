@@ -2,7 +2,7 @@
 
 import pytest
 
-from glia.port.fix.left import why_left
+from glia.port.fix.deciding.left import why_left
 from glia.port.fix.project import fix_project
 from glia.port.fix.registry import autofix_of, rewriters
 from glia.port.rules.table import RULES

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from glia.port.project_check import check_project
-from glia.port.source.guards import asks_for_cuda, guard_of
+from glia.port.source.conditions.guards import asks_for_cuda, guard_of
 from glia.port.source.module import Module
 from glia.port.targets import target_named
 

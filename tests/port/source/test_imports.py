@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import pytest
 
-from glia.port.source.imports import dependents, eager_imports
+from glia.port.source.files.imports import dependents, eager_imports
 
 
 def test_what_stands_at_the_margin_runs():

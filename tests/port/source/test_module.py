@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from glia.port.source.guards import guard_of
+from glia.port.source.conditions.guards import guard_of
 from glia.port.source.hits import hits
 from glia.port.source.module import Module
 

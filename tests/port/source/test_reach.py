@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 from glia.port.project_check import check_project
-from glia.port.source.reach import unreached
+from glia.port.source.files.reach import unreached
 from glia.port.targets import target_named
 
 TEXT = """import torch

@@ -4,9 +4,9 @@ import ast
 
 import pytest
 
+from glia.port.source.dataflow.values import is_array, is_integer_tensor, is_tensor
 from glia.port.source.hits import hits
 from glia.port.source.module import Module
-from glia.port.source.values import is_array, is_integer_tensor, is_tensor
 
 
 def mark(code: str) -> tuple[Module, ast.Call]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from glia.port.source.tree import collect, inside
+from glia.port.source.names.tree import collect, inside
 
 PASSED_OVER = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop)
 FILES = sorted((Path(__file__).parents[3] / "src" / "glia" / "port").glob("*.py"))

@@ -28,9 +28,9 @@ from glia.port.configs.trees import (
     yaml_scalars,
 )
 from glia.port.scan import FileScan, RawFinding
-from glia.port.source.notebook import shell_lines
-from glia.port.source.project import MAX_NOTEBOOK_BYTES, FileKind, kind_of
-from glia.port.source.text import read_text, reason_of
+from glia.port.source.files.notebook import shell_lines
+from glia.port.source.files.project import MAX_NOTEBOOK_BYTES, FileKind, kind_of
+from glia.port.source.files.text import read_text, reason_of
 from glia.port.suppress import Suppressions, comment_suppressions
 
 MAX_BYTES = 1 << 20  # longer files are data

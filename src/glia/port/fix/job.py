@@ -8,11 +8,11 @@ from pathlib import Path
 
 from glia.core.fix_records import FixReport
 from glia.core.progress import Progress
-from glia.port.fix.helpers import Change
-from glia.port.fix.patch import file_patch
+from glia.port.fix.editing.patch import file_patch
+from glia.port.fix.helper.helpers import Change
 from glia.port.fix.project import ProjectFix, fix_project
 from glia.port.fix.write import git_root, hidden_by_git, require_clean, write_all
-from glia.port.source.project import shown_path
+from glia.port.source.files.project import shown_path
 from glia.port.targets import Target
 
 

@@ -11,7 +11,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from glia.port.fix.left import why_left
+from glia.port.fix.deciding.left import why_left
 from glia.port.fix.registry import Rewriter, rewriters
 from glia.port.rules.table import RULES
 from glia.report.files import write_text_atomic

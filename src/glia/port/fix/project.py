@@ -17,33 +17,33 @@ from glia.core.check_records import Unread
 from glia.core.errors import FormatError
 from glia.core.fix_records import ChangedFile, FixedPlace, LeftPlace
 from glia.core.progress import NullProgress, Progress
-from glia.port.fix.builds import Builds
-from glia.port.fix.documents import Document, read_document
-from glia.port.fix.edits import Edit, Fix
-from glia.port.fix.engine import Placer, apply_edits
-from glia.port.fix.facts import Facts, gather
-from glia.port.fix.file_plan import FilePlan, Proposal, Scope, plan_file
-from glia.port.fix.helper_text import HELPER_NAME, is_helper
-from glia.port.fix.helpers import Change, Helpers
-from glia.port.fix.homes import Client, Import, choose_homes
-from glia.port.fix.imports import unused_imports
-from glia.port.fix.layout import Unplaced
-from glia.port.fix.left import why_left
-from glia.port.fix.lines import ImportLine
-from glia.port.fix.neighbours import Neighbours, project_top
-from glia.port.fix.outside import why_outside
-from glia.port.fix.patch import new_lines
-from glia.port.fix.placing import Spots, bound_as, free_name
-from glia.port.fix.sources import Sources
-from glia.port.fix.taken import Takers
+from glia.port.fix.deciding.facts import Facts, gather
+from glia.port.fix.deciding.file_plan import FilePlan, Proposal, Scope, plan_file
+from glia.port.fix.deciding.left import why_left
+from glia.port.fix.editing.documents import Document, read_document
+from glia.port.fix.editing.edits import Edit, Fix
+from glia.port.fix.editing.engine import Placer, apply_edits
+from glia.port.fix.editing.imports import unused_imports
+from glia.port.fix.editing.layout import Unplaced
+from glia.port.fix.editing.lines import ImportLine
+from glia.port.fix.editing.patch import new_lines
+from glia.port.fix.editing.placing import Spots, bound_as, free_name
+from glia.port.fix.helper.helper_text import HELPER_NAME, is_helper
+from glia.port.fix.helper.helpers import Change, Helpers
+from glia.port.fix.helper.homes import Client, Import, choose_homes
+from glia.port.fix.surroundings.builds import Builds
+from glia.port.fix.surroundings.neighbours import Neighbours, project_top
+from glia.port.fix.surroundings.outside import why_outside
+from glia.port.fix.surroundings.sources import Sources
+from glia.port.fix.surroundings.taken import Takers
 from glia.port.project_check import rule_summary
 from glia.port.reading import Shown
 from glia.port.rules.rule import Rule
 from glia.port.scan import may_matter, parse
 from glia.port.settings import Settings, settings_for
+from glia.port.source.files.project import MAX_BYTES, MAX_NOTEBOOK_BYTES, SourceFile
+from glia.port.source.files.text import TOO_DEEP, reason_of, require_size
 from glia.port.source.module import Module
-from glia.port.source.project import MAX_BYTES, MAX_NOTEBOOK_BYTES, SourceFile
-from glia.port.source.text import TOO_DEEP, reason_of, require_size
 from glia.port.suppress import suppressions
 from glia.port.targets import Target
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from glia.port.fix.edits import Fix, Refusal
+from glia.port.fix.editing.edits import Fix, Refusal
 from glia.port.source.hits import Hit
 
 Share = Literal["yes", "partly"]

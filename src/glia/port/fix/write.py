@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glia.core.errors import UsageError
-from glia.port.fix.helpers import Change
+from glia.port.fix.helper.helpers import Change
 
 _GIT_S = 60.0  # git answers sooner, or something is wrong with the repository
 _SHOWN = 5

@@ -14,10 +14,10 @@ from glia.frontends.operations import Break, Sync
 from glia.port.graph_check.control import CONTROL, SIZED_BY_VALUE
 from glia.port.graph_check.rule import Spoken, place
 from glia.port.scan import parse
+from glia.port.source.dataflow.read_values import decided_at, is_cut_at, reads_at, uses
+from glia.port.source.files.project import MAX_BYTES
+from glia.port.source.files.text import read_text
 from glia.port.source.module import Module
-from glia.port.source.project import MAX_BYTES
-from glia.port.source.read_values import decided_at, is_cut_at, reads_at, uses
-from glia.port.source.text import read_text
 
 _RULES = {"decides": CONTROL, "sizes": SIZED_BY_VALUE}
 _GUARD = "GuardOnDataDependentSymNode"  # how torch.export says that the host asks for a value

@@ -33,7 +33,7 @@ from glia.port.graph_check.rule import GraphRule, Spoken
 from glia.port.graph_check.table import GRAPH_RULES
 from glia.port.project_check import check_project
 from glia.port.settings import Settings, settings_for
-from glia.port.source.project import shown_path
+from glia.port.source.files.project import shown_path
 from glia.port.suppress import suppressions
 from glia.port.targets import Target
 from glia.port.verdict import Reading, verdict_for

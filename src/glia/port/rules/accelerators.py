@@ -7,8 +7,8 @@ import ast
 from glia.port.rules.conditions import first_argument, given_value, last_name
 from glia.port.rules.rule import HIP, Advice, Rule, keyword, method, per_family, string, use
 from glia.port.rules.sources import NATIVE, PROBE, TORCH_LINTER
+from glia.port.source.dataflow.numbers import is_device_number
 from glia.port.source.hits import Hit
-from glia.port.source.numbers import is_device_number
 
 
 def _unasked(hit: Hit) -> bool:

@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Callable
 
+from glia.port.source.dataflow.values import is_array, is_integer_tensor, is_tensor
 from glia.port.source.hits import Hit
-from glia.port.source.values import is_array, is_integer_tensor, is_tensor
 
 Condition = Callable[[Hit], bool]
 

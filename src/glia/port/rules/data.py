@@ -27,7 +27,7 @@ from glia.port.rules.rule import (
     use,
 )
 from glia.port.rules.sources import GENERAL, PADDING_THREAD, PROBE, RECOMPILATION, XLA
-from glia.port.source.guards import asks_for_cuda
+from glia.port.source.conditions.guards import asks_for_cuda
 from glia.port.source.hits import Hit
 
 _LOADERS = ("torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader")

@@ -26,7 +26,7 @@ from glia.port.rules.rule import (
     use,
 )
 from glia.port.rules.sources import NATIVE, ON_CPU_184, PROBE, XLA
-from glia.port.source.guards import asks_for_cuda
+from glia.port.source.conditions.guards import asks_for_cuda
 from glia.port.source.hits import Hit
 
 _HELPER = "take the device from one helper of the project"

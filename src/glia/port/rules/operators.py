@@ -34,8 +34,8 @@ from glia.port.rules.sources import (
     error_code,
     neuron_sdk,
 )
+from glia.port.source.dataflow.values import is_tensor
 from glia.port.source.hits import Hit
-from glia.port.source.values import is_tensor
 
 _PACKED = re.compile(r"^(q|qw|qweights?|qzeros?|packed\w*|\w*_packed|int4\w*|nibbles?)$")
 _POSITIONS = re.compile(r"(^|_)(wpe|pos(itions?)?(_(emb\w*|encoding))?|embed_positions)$")

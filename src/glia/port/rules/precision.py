@@ -15,8 +15,8 @@ from glia.port.rules.conditions import (
 )
 from glia.port.rules.rule import Advice, Rule, keyword, method, operator, per_family, use
 from glia.port.rules.sources import CODES, COMPILER, DIFFUSERS_TORCH, PROBE, error_code
+from glia.port.source.dataflow.values import is_integer_tensor
 from glia.port.source.hits import Hit
-from glia.port.source.values import is_integer_tensor
 
 _INTEGER_TYPES = ("torch.int64", "torch.long", "torch.LongTensor")
 

@@ -15,9 +15,9 @@ from glia.port.rules.conditions import (
 )
 from glia.port.rules.rule import Advice, Rule, index, method, operator, per_family, use
 from glia.port.rules.sources import EXPORT_PROBE, NATIVE, TROUBLESHOOT, neuron_sdk
+from glia.port.source.dataflow.host import is_on_host
+from glia.port.source.dataflow.values import is_array, is_tensor
 from glia.port.source.hits import Hit
-from glia.port.source.host import is_on_host
-from glia.port.source.values import is_array, is_tensor
 
 _IN_PLACE = tuple(
     f"{name}_"

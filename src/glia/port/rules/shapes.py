@@ -19,9 +19,9 @@ from glia.port.rules.conditions import (
 )
 from glia.port.rules.rule import Advice, Rule, index, keyword, method, per_family, use
 from glia.port.rules.sources import EXPORT_PROBE, RECOMPILATION, neuron_sdk
+from glia.port.source.dataflow.masks import is_mask
+from glia.port.source.dataflow.values import is_array, is_tensor
 from glia.port.source.hits import Hit
-from glia.port.source.masks import is_mask
-from glia.port.source.values import is_array, is_tensor
 
 _LENGTHS = re.compile(r"(^|_)(lengths?|lens|counts?|repeats|durations?|sizes|seqlens)$")
 _POSITIONS = ("i_", "idx_", "index_", "id_", "n_", "num_")

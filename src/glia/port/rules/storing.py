@@ -25,8 +25,8 @@ from glia.port.rules.rule import (
     use,
 )
 from glia.port.rules.sources import PROBE, XLA_MODEL
+from glia.port.source.dataflow.numbers import is_device_number
 from glia.port.source.hits import Hit
-from glia.port.source.numbers import is_device_number
 
 _CONVERTS = re.compile(
     r"(^|_)(convert|permute|remap)(_|$)|_(to|from)_(nxd|neuron|maxtext|megatron)"

@@ -22,11 +22,11 @@ from glia.port.rules.sources import (
     TROUBLESHOOT,
     neuron_sdk,
 )
+from glia.port.source.dataflow.host import is_on_host
+from glia.port.source.dataflow.read_values import is_read
+from glia.port.source.dataflow.values import is_array, is_tensor
 from glia.port.source.hits import Hit
-from glia.port.source.host import is_on_host
-from glia.port.source.read_values import is_read
-from glia.port.source.tree import inside
-from glia.port.source.values import is_array, is_tensor
+from glia.port.source.names.tree import inside
 
 _ARRAYS = {"numpy", "pandas", "polars", "scipy", "xarray", "jax", "tensorflow"}
 _REDUCTIONS = {"mean", "sum", "max", "min", "norm", "any", "all", "std", "var"}

@@ -15,7 +15,7 @@ from glia.frontends.operations import Observation
 from glia.frontends.torch.export import quiet
 from glia.frontends.torch.observe import observe
 from glia.port.scan import parse, places
-from glia.port.source.project import shown_path
+from glia.port.source.files.project import shown_path
 
 _CATEGORIES = ("sync", "control")
 _RULES = ("C081", "C082", "C083", "C084")  # rules about shapes at which the host asks for a size

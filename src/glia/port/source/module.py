@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
-from glia.port.source.handled import Handled, handled
-from glia.port.source.scopes import Scopes
-from glia.port.source.stars import exports
-from glia.port.source.tree import collect
+from glia.port.source.names.handled import Handled, handled
+from glia.port.source.names.scopes import Scopes
+from glia.port.source.names.stars import exports
+from glia.port.source.names.tree import collect
 
 Binding = ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr
 _BINDERS = frozenset({ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr})

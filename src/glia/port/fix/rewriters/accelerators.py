@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.fix.edits import Fix, Refusal, replace
+from glia.port.fix.editing.edits import Fix, Refusal, replace
 from glia.port.fix.registry import rewrites
 from glia.port.fix.rewriters.choices import is_only_device
 from glia.port.fix.rewriters.common import NOT_CALLED, is_helpers, renamed
+from glia.port.source.dataflow.values import is_tensor
 from glia.port.source.hits import Hit
-from glia.port.source.values import is_tensor
 
 _LIKE = {
     "synchronize": "synchronize",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.fix.edits import (
+from glia.port.fix.editing.edits import (
     DropArgument,
     Edit,
     Fix,

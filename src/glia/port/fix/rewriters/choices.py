@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.fix.edits import Fix, replace
+from glia.port.fix.editing.edits import Fix, replace
 from glia.port.source.hits import Hit
 from glia.port.source.module import Module
 

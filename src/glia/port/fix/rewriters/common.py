@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.fix.edits import AddArgument, Fix, Refusal, Replace, replace
-from glia.port.fix.helper_text import HELPER_NAME
+from glia.port.fix.editing.edits import AddArgument, Fix, Refusal, Replace, replace
+from glia.port.fix.helper.helper_text import HELPER_NAME
 from glia.port.rules.conditions import is_called
 from glia.port.source.hits import Hit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from glia.port.fix.edits import AddArgument, Fix, Refusal, Replace, fix, replace
+from glia.port.fix.editing.edits import AddArgument, Fix, Refusal, Replace, fix, replace
 from glia.port.fix.registry import rewrites
 from glia.port.fix.rewriters.choices import choice_by_type, number_is_read
 from glia.port.fix.rewriters.common import NOT_CALLED, device_call, is_helpers, renamed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from glia.port.fix.edits import Fix, Refusal, Replace, fix, replace
+from glia.port.fix.editing.edits import Fix, Refusal, Replace, fix, replace
 from glia.port.fix.registry import rewrites
 from glia.port.fix.rewriters.choices import choice_by_type, is_only_device
 from glia.port.fix.rewriters.common import NOT_CALLED, device_call, renamed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.fix.edits import Fix, Refusal
+from glia.port.fix.editing.edits import Fix, Refusal
 from glia.port.fix.registry import rewrites
 from glia.port.fix.rewriters.common import renamed
 from glia.port.source.hits import Hit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from glia.port.fix.edits import AddArgument, Fix, Refusal, Replace, fix, replace
+from glia.port.fix.editing.edits import AddArgument, Fix, Refusal, Replace, fix, replace
 from glia.port.fix.registry import rewrites
 from glia.port.fix.rewriters.common import NOT_CALLED, has_stars, renamed
 from glia.port.rules.conditions import is_called, names_cuda

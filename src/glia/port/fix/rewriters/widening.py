@@ -7,7 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from glia.port.fix.edits import Refusal
+from glia.port.fix.editing.edits import Refusal
 from glia.port.source.hits import Hit
 from glia.port.source.module import Module
 

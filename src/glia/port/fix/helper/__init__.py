@@ -1,0 +1,1 @@
+"""The device helper that a project gets: its text, its name, where it stands."""

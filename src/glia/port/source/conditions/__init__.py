@@ -1,0 +1,1 @@
+"""What must be so on a machine for code to run: guards, probes, handlers."""

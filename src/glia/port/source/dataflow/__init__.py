@@ -1,0 +1,1 @@
+"""What values evidently are and what becomes of them, by reading."""

@@ -1,0 +1,1 @@
+"""Files of a project: which are read, in which encoding, and which need which."""

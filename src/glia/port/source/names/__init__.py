@@ -1,0 +1,1 @@
+"""What names stand for, and where in a file they stand."""
