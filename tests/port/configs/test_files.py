@@ -12,7 +12,7 @@ import pytest
 
 from glia.port.configs.scan import scan_other
 from glia.port.reading import scan_one
-from glia.port.source.project import SourceFile, kind_of
+from glia.port.source.files.project import SourceFile, kind_of
 
 INDEX = "index" + "-url"  # this project's own files name no index: a test sees to that
 ACCELERATE = """

@@ -14,7 +14,7 @@ from glia.port.configs.packages import requirement_clues
 from glia.port.configs.scan import scan_other
 from glia.port.configs.shell import shell_clues
 from glia.port.configs.trees import FILLED, json_scalars, toml_scalars, yaml_scalars
-from glia.port.source.project import kind_of
+from glia.port.source.files.project import kind_of
 
 NAMES = ["a.yaml", "a.json", "a.toml", "a.cfg", "a.sh", "Dockerfile", "requirements.txt", "a.cu"]
 KEYS = st.text("abcdefg_", min_size=1, max_size=4)
