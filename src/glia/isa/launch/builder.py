@@ -225,6 +225,9 @@ class StreamBuilder(LaunchMemory):
         before they write to it. `carries` is for those that undefined elements pass through: what
         comes of them is undefined, and what is left of the result is not.
         """
+        for view in (*writes, *reads):
+            if view.outside:
+                view.check_bounds()
         tiles = address_tiles((*writes, *reads))
         if tiles:
             check_columns(op, on, self.target, writes, reads)

@@ -69,7 +69,7 @@ class Indexing(View):
             steps.append(self.steps[-1])
         return self.of(
             self.storage, self.dtype, tuple(shape), tuple(steps), start, partition, moved,
-            self.outside,
+            self.outside or 0 in shape,
         )  # fmt: skip
 
     def _check_cut(self, dim: int, piece: patterns.Cut, moved: Indirection) -> None:

@@ -56,7 +56,8 @@ def cut(view: View, dim: int, item: Any) -> Cut:
     """What `item` takes from `dim` of the view.
 
     Raises:
-        KernelError: outside the dim, for an empty slice, or for a key of another kind.
+        KernelError: outside the dim, or for a key of another kind. An empty slice is legal until an
+            instruction uses it, as in NumPy: a core without work forms slices that it leaves alone.
     """
     limit = view.shape[dim]
     if type(item) is slice:
@@ -68,7 +69,7 @@ def cut(view: View, dim: int, item: Any) -> Cut:
             if not 1 <= size <= limit:
                 raise _outside(view, dim, 0, size)
             return Cut(0, size, dynamic=_scalar(view, item.start))
-        if not 0 <= known < known + size <= limit:
+        if not 0 <= known <= known + size <= limit:
             raise _outside(view, dim, known, known + size)
         return Cut(known, size)
     index = item if type(item) is int else _integer(view, item)
@@ -87,6 +88,8 @@ def _slice(view: View, dim: int, item: slice, limit: int) -> Cut:
     stop = stop + limit if stop < 0 else stop
     if step < 1:
         raise view.refused("indexing", f"step {step} in dim {dim}", "a step of at least 1")
+    if 0 <= stop <= start <= limit:
+        return Cut(start, 0, step)
     if not 0 <= start < stop <= limit:
         raise _outside(view, dim, start, stop)
     return Cut(start, int(-(-(stop - start) // step)), step)
@@ -111,11 +114,9 @@ def _scalar(view: View, start: Any) -> NkiTensor:
 
 
 def _outside(view: View, dim: int, start: int, stop: int) -> KernelError:
-    got = f"[{start}:{stop}] in dim {dim}"
-    if 0 <= stop <= start <= view.shape[dim]:
-        return view.refused("indexing", f"{got}, which is empty", "at least one element")
+    got, limit = f"[{start}:{stop}] in dim {dim}", view.shape[dim]
     return view.refused(
-        "indexing", got, f"it inside [0:{view.shape[dim]}]", "clamp with min() at ragged edges"
+        "indexing", got, f"it inside [0:{limit}]", "clamp with min() at ragged edges"
     )
 
 
@@ -127,7 +128,8 @@ def fill_minus_one(what: str, shape: Sequence[int], total: int) -> tuple[int, ..
     sizes = tuple(shape)
     known = math.prod(s for s in sizes if s != -1)
     filled = tuple(total // max(known, 1) if s == -1 else int(s) for s in sizes)
-    if math.prod(filled) != total or sizes.count(-1) > 1 or any(s < 1 for s in filled):
+    least = min(total, 1)  # an empty view has a size of 0
+    if math.prod(filled) != total or sizes.count(-1) > 1 or any(s < least for s in filled):
         raise KernelError(
             f"{what}: got shape {sizes} for {total} elements, expected sizes above 0 with an equal "
             "total and at most one -1"
@@ -213,8 +215,18 @@ def inside(view: View) -> bool:
 
 
 def check_bounds(view: View) -> None:
-    """Refuse a view that leaves its storage; one with a run-time address by all it may touch."""
+    """Refuse a view that leaves its storage; one with a run-time address by all it may touch.
+
+    An empty view, which no instruction can use, is refused as well.
+    """
     whole = reach(view)
+    if 0 in view.shape or 0 in whole.shape:
+        raise view.refused(
+            "using",
+            "an empty slice",
+            "at least one element",
+            "leave out an instruction without work",
+        )
     first = 1 if whole.on_chip else 0
     spans = [
         (n - 1) * s for n, s in zip(whole.shape[first:], whole.steps[first:], strict=True) if n > 1

@@ -41,7 +41,7 @@ class View:
     free_size: int
     indirection: Indirection | None
     on_chip: bool
-    outside: bool  # made by a pattern that leaves the storage: legal until an instruction uses it
+    outside: bool  # leaves its storage, or is empty: legal until an instruction uses it
     partition: int
     shape: tuple[int, ...]
     start: int
