@@ -111,6 +111,39 @@ def test_mixing_undefined_elements_into_a_result_is_refused(mixing: Any):
         run(lambda *given: mixing(*given, ROWS))
 
 
+def taking_turns(x: Any, rows: int, columns: int, stored_rows: int) -> Any:
+    """The largest of each row, of a tile of which a part holds what an earlier tile left there."""
+    first = nl.ndarray((ROWS, COLUMNS), nl.float32, nl.sbuf, address=(0, 0))
+    nisa.dma_copy(first, x)
+    out = nl.ndarray((stored_rows, 1), nl.float32, nl.shared_hbm)
+    nisa.dma_copy(out, first[0:stored_rows, 0:1])
+    tile = nl.ndarray((ROWS, COLUMNS), nl.float32, nl.sbuf, address=(0, 0))
+    nisa.dma_copy(tile[0:rows, 0:columns], x[0:rows, 0:columns])
+    nisa.tensor_reduce(tile[:, 0:1], nl.maximum, tile, axis=1)
+    nisa.dma_copy(out, tile[0:stored_rows, 0:1])
+    return out
+
+
+def test_rows_of_an_earlier_tile_may_be_reduced_and_left_alone():
+    """nki-library 2.29, core/attention/attention_tkg.py: the padding of the last block of rows."""
+    with pytest.warns(UnspecifiedWarning, match="tensor_reduce reading"):
+        found = run(lambda x, *_: taking_turns(x, HALF, COLUMNS, HALF))
+    np.testing.assert_array_equal(found, X[:HALF].max(axis=1, keepdims=True))
+
+
+def test_rows_of_an_earlier_tile_are_refused_in_a_result():
+    with (
+        pytest.warns(UnspecifiedWarning),
+        pytest.raises(KernelError, match=r"dma_copy .*never written as tile itself"),
+    ):
+        run(lambda x, *_: taking_turns(x, HALF, COLUMNS, ROWS))
+
+
+def test_old_values_are_not_mixed_with_new_ones():
+    with pytest.raises(KernelError, match=r"tensor_reduce reading .*never written as tile itself"):
+        run(lambda x, *_: taking_turns(x, ROWS, COLUMNS - 1, ROWS))
+
+
 def test_what_is_computed_from_nothing_is_refused_at_once():
     def body(x: Any, half: Any, whole: Any, column: Any) -> Any:
         nisa.tensor_tensor(whole[HALF:ROWS], half[HALF:ROWS], whole[HALF:ROWS], nl.add)

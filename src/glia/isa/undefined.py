@@ -32,6 +32,21 @@ def within_partitions() -> Carries:
     return Carries(_rows_defined)
 
 
+def reduced(num_dims: int) -> Carries:
+    """Of a reduction of the last `num_dims` dims: each result comes of elements of its own.
+
+    For tiles that take turns at the same bytes (`StreamBuilder.is_stale`). A result of elements of
+    which some were written and some not is refused: the undefined would spoil what was written.
+    """
+
+    def defined(out: np.ndarray, read: np.ndarray) -> None:
+        lanes = read.reshape(*read.shape[: read.ndim - num_dims], -1)
+        whole, touched = lanes.all(axis=-1), lanes.any(axis=-1)
+        out[...] = False if (touched & ~whole).any() else whole.reshape(out.shape)
+
+    return Carries(defined, computes=True)
+
+
 def _rows_defined(out: np.ndarray, read: np.ndarray) -> None:
     rows = read.reshape(len(read), -1).all(axis=1)
     out[...] = rows.reshape(-1, *(1,) * (out.ndim - 1))

@@ -318,6 +318,14 @@ class StreamBuilder(LaunchMemory):
             "write it first (memset, dma_copy or a result)",
         )
 
+    def is_stale(self, view: NkiTensor) -> bool:
+        """True where a view was written in part, and another tensor was at the same bytes.
+
+        So it is where tiles take turns at the kernel's own addresses: the rest holds old values.
+        """
+        partly = self._shadows[view.storage.index].partly_written(view)
+        return partly is not None and self._written_under(view.storage) is not None
+
     def _written_under(self, storage: Storage) -> Storage | None:
         """A tensor that was written and shares bytes with this one, at addresses of the kernel."""
         for other in self.storages if storage.pinned is not None else ():

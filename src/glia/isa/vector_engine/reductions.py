@@ -18,6 +18,7 @@ from glia.isa.rules import column, f32, refusal, require, require_ints, same_sha
 from glia.isa.stream import Instruction, Work
 from glia.isa.target import Target
 from glia.isa.tensors.tensor import NkiTensor
+from glia.isa.undefined import reduced
 from glia.isa.vector_engine.accumulator import SIDE_COMMANDS, SIDE_OPS, accumulation
 from glia.isa.vector_engine.costs import all_2byte_floats, vector_cycles, vector_work
 from glia.isa.vector_engine.elementwise import vector_operator
@@ -84,7 +85,11 @@ def tensor_reduce(
         store(out, -result if negate else result)
 
     inside = kept == 1
-    return b.emit(what, Engine.vector, (dst,), (data,), work, meaning, overlap_ok=inside)
+    # Padding of a tile that took over old bytes is reduced beside the rest (attention_tkg, too).
+    carries = reduced(len(axes)) if b.is_stale(data) else None
+    return b.emit(
+        what, Engine.vector, (dst,), (data,), work, meaning, overlap_ok=inside, carries=carries
+    )
 
 
 def _reduction(what: str, op: Any) -> AluOp:
