@@ -27,6 +27,7 @@ from glia.nki.tools.arguments import EXAMPLE_SUFFIX, Arguments, has_arguments, r
 from glia.nki.tools.deadline import DEFAULT_S, DeadlineError, deadline
 from glia.nki.tools.files import KernelFile, load_kernels, nearest, split_name
 from glia.nki.tools.launch import trace
+from glia.silicon.profile.unfollowed import unfollowed
 from glia.silicon.profile.unread import RETURN_IT, Unread, unread
 
 
@@ -130,6 +131,7 @@ def _kernel(source: SourceKernel, loaded: KernelFile | GliaError, how: _How) -> 
     written = next((streams for _, streams in tried if streams), ())
     findings = (*source.findings, *(_unread(source, found) for found in unread(written)))
     results = tuple(found for found, _ in tried)
+    shown = "; ".join((shown, *unfollowed(written)))
     return KernelCheck(source.name, source.signature, findings, results, shown)
 
 

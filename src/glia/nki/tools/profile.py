@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from glia.core.kernel_records import KernelProfile
 from glia.core.progress import Progress
 from glia.core.records import Span
 from glia.nki.tools.launch import Launch
 from glia.silicon.profile import build_profile
+from glia.silicon.profile.unfollowed import unfollowed
 
 
 def profile_kernel(launch: Launch, progress: Progress) -> tuple[KernelProfile, tuple[Span, ...]]:
@@ -23,4 +26,4 @@ def profile_kernel(launch: Launch, progress: Progress) -> tuple[KernelProfile, t
             streams, launch.target.chip, str(launch.path), launch.shown()
         )
         step.note(str(profile.time))
-    return profile, spans
+    return replace(profile, notes=(*profile.notes, *unfollowed(streams))), spans
