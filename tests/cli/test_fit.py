@@ -126,3 +126,15 @@ def test_a_model_that_asks_for_cuda_is_counted_on_the_stand_in(tmp_path):
         assert report["model"]["num_parameters"] == 64 * 64 + 64
         assert "the CPU stood in" in report["notes"][0]
         assert not any("does not run here" in note for note in report["notes"])
+
+
+def test_adapters_alone_are_trained():
+    done = run_glia(
+        "fit", str(CONFIG), "--to", "h100", "--train", "--lora", "16", "--seq", "512", "--json"
+    )
+    report = json.loads(done.stdout)
+    sizes = {line["name"]: line["num_bytes"]["likely"] for line in report["whole"]}
+    trained = 80 * 16 * (9 * 8192 + 2 * 1024 + 3 * 28672)
+    assert report["settings"]["trained parameters"] == f"{trained:,} (0.3 %)"
+    assert sizes["gradients"] == 4 * trained
+    assert sizes["weights"] == 2 * 68_976_648_192 + 4 * trained

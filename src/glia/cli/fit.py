@@ -51,6 +51,18 @@ _OPTIMIZER = _option(
 _CHECKPOINT = _option(
     "--checkpoint", "none|selective|layer", "Which activations are recomputed.", _TRAINING
 )
+_LORA = _option(
+    "--lora",
+    "RANK[:MAPS]",
+    "Train adapters alone, beside all linear maps or those named: 16, 16:q_proj,v_proj.",
+    _TRAINING,
+)
+_LORA_DTYPE = _option(
+    "--lora-dtype",
+    "fp32|bf16|fp16",
+    "Format of the adapters, peft's if not given. [fp32]",
+    _TRAINING,
+)
 _GRADIENT = _option(
     "--gradient-dtype", "bf16|fp16|fp32", "Format of gradients; else as the weights.", _TRAINING
 )
@@ -75,6 +87,8 @@ def fit_verb(
     optimizer: Annotated[str, _OPTIMIZER] = "adamw",
     checkpoint: Annotated[str, _CHECKPOINT] = "none",
     gradient_dtype: Annotated[str | None, _GRADIENT] = None,
+    lora: Annotated[str | None, _LORA] = None,
+    lora_dtype: Annotated[str | None, _LORA_DTYPE] = None,
     kv_dtype: Annotated[str | None, _KV] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Show every machine tried.")] = False,
     json: Json = False,
@@ -106,6 +120,8 @@ def fit_verb(
         checkpoint=checkpoint,
         zero=zero,
         sequence_parallel=sequence_parallel,
+        lora=lora,
+        lora_dtype=lora_dtype,
     )
     with alone(json):
         report = fit(model, chips, request, progress_for(json))

@@ -30,7 +30,9 @@ class Weight:
     """`copies` parameter tensors of one shape. `kv_elements` of each belong to KV heads.
 
     `is_linear` says that quantisation would store it in fewer bits, `is_trained` that it has a
-    gradient and optimizer state.
+    gradient and optimizer state. `reads` is the name of the `Kept` tensor that a linear map is
+    given, empty where no other map reads it; `cuts_inputs` that parallelism divides its columns.
+    `itemsize` is that of a format of its own; 0: the model's.
     """
 
     name: str
@@ -40,6 +42,9 @@ class Weight:
     copies: int = 1
     is_linear: bool = False
     is_trained: bool = True
+    reads: str = ""
+    cuts_inputs: bool = False
+    itemsize: int = 0
 
     @property
     def num_elements(self) -> int:
@@ -55,7 +60,8 @@ class Kept:
     `is_matmul` says that it feeds a product: recomputing it would cost another product. A tensor
     with `from_length` exists for sequences of at least so many tokens only, one `in_training` not
     when dropout is off, one `of_one` only where the batch is one sequence (a view into a whole
-    projection, which larger batches copy).
+    projection, which larger batches copy). One `for_weights` is read for the gradient of a weight
+    alone: where the weight is frozen, it is not kept.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Kept:
     from_length: int = 0
     in_training: bool = False
     of_one: bool = False
+    for_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,13 @@ What is kept is what the modules of transformers keep in eager PyTorch on a CPU,
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from glia.cost.memory.architecture import Block, Kept, Split, Weight
+
+GATED = "gated product"
+# What attention gives, as its kernel made it and in the order of the tokens.
+RESULT, IN_ORDER = "attention result", "attention result, in order"
 
 
 def linear(
@@ -22,10 +28,19 @@ def linear(
     return Block((weight, Weight(f"{name}.bias", (rows,), split, kv_rows)))
 
 
-def output_linear(name: str, rows: int, columns: int, split: Split, bias: bool) -> Block:
+def output_linear(
+    name: str, rows: int, columns: int, split: Split, bias: bool, reads: str = ""
+) -> Block:
     """A linear map back to the hidden size: its inputs are split, so its bias is whole."""
-    block = linear(name, rows, columns, split)
+    (weight,) = linear(name, rows, columns, split).weights
+    block = Block((replace(weight, cuts_inputs=True, reads=reads),))
     return block + Block((Weight(f"{name}.bias", (rows,)),)) if bias else block
+
+
+def reading(name: str, block: Block) -> Block:
+    """The block whose linear maps read the kept tensor `name`, but for those that read another."""
+    weights = (replace(w, reads=name) if w.is_linear and not w.reads else w for w in block.weights)
+    return replace(block, weights=tuple(weights))
 
 
 def layer_norm(name: str, size: int, bias: bool = True, affine: bool = True) -> Block:
@@ -34,7 +49,7 @@ def layer_norm(name: str, size: int, bias: bool = True, affine: bool = True) -> 
     if bias and affine:
         weights.append(Weight(f"{name}.bias", (size,)))
     kept = (
-        Kept(f"{name} result", size, is_matmul=True),
+        Kept(f"{name} result", size, is_matmul=True, for_weights=True),
         Kept(f"{name} statistics", 2, kind="model"),
     )
     return Block(tuple(weights), kept)
@@ -48,11 +63,11 @@ def rms_norm(name: str, size: int, *, feeds_product: bool = True, wide: bool = F
     """
     kept = [
         Kept(f"{name} input", size, kind="float32"),
-        Kept(f"{name} scaled", size, kind="float32" if wide else "model"),
+        Kept(f"{name} scaled", size, kind="float32" if wide else "model", for_weights=True),
         Kept(f"{name} deviation", 1, kind="float32"),
     ]
     if feeds_product:
-        kept.append(Kept(f"{name} result", size, is_matmul=True))
+        kept.append(Kept(f"{name} result", size, is_matmul=True, for_weights=True))
     return Block((Weight(f"{name}.weight", (size,)),), tuple(kept))
 
 
@@ -61,7 +76,13 @@ def head_norm(name: str, heads: int, head_dim: int, split: Split, *, wide: bool 
     size = heads * head_dim
     kept = (
         Kept(f"{name} input", size, split=split, kind="float32"),
-        Kept(f"{name} scaled", size, split=split, kind="float32" if wide else "model"),
+        Kept(
+            f"{name} scaled",
+            size,
+            split=split,
+            kind="float32" if wide else "model",
+            for_weights=True,
+        ),
         Kept(f"{name} deviation", heads, split=split, kind="float32"),
     )
     return Block((Weight(f"{name}.weight", (head_dim,)),), kept)
@@ -71,16 +92,16 @@ def python_layer_norm(name: str, size: int) -> Block:
     """Layer norm without bias written in Python, as Cohere's: the difference twice, in float32."""
     kept = (
         Kept(f"{name} differences", 2 * size, kind="float32"),
-        Kept(f"{name} scaled", size, kind="float32"),
-        Kept(f"{name} result", size, is_matmul=True),
+        Kept(f"{name} scaled", size, kind="float32", for_weights=True),
+        Kept(f"{name} result", size, is_matmul=True, for_weights=True),
         Kept(f"{name} deviation", 1, kind="float32"),
     )
     return Block((Weight(f"{name}.weight", (size,)),), kept)
 
 
-def residual(name: str, size: int) -> Block:
+def residual(name: str, size: int, *, for_weights: bool = False) -> Block:
     """The stream that a block reads, for what does not keep it in another form."""
-    return Block(kept=(Kept(f"{name} input", size),))
+    return Block(kept=(Kept(f"{name} input", size, for_weights=for_weights),))
 
 
 def dropout(name: str, size: float, probability: float, split: Split = "all") -> Block:
@@ -102,11 +123,11 @@ def fused_attention(
         Kept("queries", num_heads * head_dim, split="heads", is_matmul=True),
         Kept("keys", num_kv_heads * head_dim, split="kv", is_matmul=True),
         Kept("values", num_kv_heads * value_dim, split="kv", is_matmul=True),
-        Kept("attention result", num_heads * value_dim, split="heads", is_matmul=True),
+        Kept(RESULT, num_heads * value_dim, split="heads", is_matmul=True),
         Kept("attention sums", num_heads, split="heads", kind="float32", is_matmul=True),
     ]
     if copies_output:
-        kept.append(Kept("attention result, in order", num_heads * value_dim, split="heads"))
+        kept.append(Kept(IN_ORDER, num_heads * value_dim, split="heads", for_weights=True))
     return Block(kept=tuple(kept))
 
 
@@ -148,7 +169,7 @@ def math_attention(
         Kept("queries", q, split="heads", kind="float32", is_matmul=True),
         Kept("keys", q, split="heads", kind="float32", is_matmul=True),
         Kept("values", v, split="heads", kind="float32", is_matmul=True),
-        Kept("attention result", v, split="heads", is_matmul=True),
+        Kept(RESULT, v, split="heads", is_matmul=True, for_weights=True),
     ]
     if probability:
         both = 2 * num_heads
@@ -163,13 +184,25 @@ def math_attention(
     return Block(kept=tuple(kept))
 
 
-def activation(name: str, width: int) -> Block:
-    """A plain non-linear function: what it and the product after it keep, by its name."""
+def activation(name: str, width: int, *, is_gated: bool = False) -> Block:
+    """A plain non-linear function: what it and the product after it keep, by its name.
+
+    The last step, its result, is kept for the weights after it alone, but where the function
+    itself reads it (one step) or a gate does (`is_gated`).
+    """
     # Functions of one kernel keep input and result; ReLU its result; those written in Python,
     # every step.
     steps = {"relu": 1, "gelu_new": 5, "gelu_fast": 6, "quick_gelu": 3, "bloom": 2}.get(name, 2)
+    last = 0 if is_gated else steps - 1
     kept = tuple(
-        Kept(f"{name} step {i + 1}", width, split="width", is_matmul=i == 0) for i in range(steps)
+        Kept(
+            f"{name} step {i + 1}",
+            width,
+            split="width",
+            is_matmul=i == 0,
+            for_weights=0 < i == last,
+        )
+        for i in range(steps)
     )
     return Block(kept=kept)
 
@@ -178,10 +211,12 @@ def mlp(
     names: tuple[str, str], hidden: int, width: int, function: str, *, bias: bool = False
 ) -> Block:
     """Two linear maps with a function between them."""
+    between = activation(function, width)
+    result = between.kept[-1].name
     return (
         linear(names[0], width, hidden, "width", bias=bias)
-        + activation(function, width)
-        + output_linear(names[1], hidden, width, "width", bias)
+        + between
+        + output_linear(names[1], hidden, width, "width", bias, result)
     )
 
 
@@ -197,17 +232,17 @@ def gated_mlp(
     return (
         maps
         + gated_kept(width)
-        + output_linear(f"{prefix}.down_proj", hidden, width, "width", bias)
+        + output_linear(f"{prefix}.down_proj", hidden, width, "width", bias, GATED)
     )
 
 
-def gated_kept(width: float) -> Block:
-    """What a gated feed-forward keeps."""
+def gated_kept(width: float, product: str = GATED) -> Block:
+    """What a gated feed-forward keeps; `product` is the name of its result."""
     kept = (
         Kept("gate", width, split="width", is_matmul=True),
         Kept("input of the gate", width, split="width", is_matmul=True),
         Kept("gate function", width, split="width"),
-        Kept("gated product", width, split="width"),
+        Kept(product, width, split="width", for_weights=True),
     )
     return Block(kept=kept)
 
@@ -229,11 +264,11 @@ def experts(
             Weight(f"{prefix}.down_proj_bias", (num_experts, hidden)),
         ]
     kept = (
-        Kept("tokens sent to experts", per_token * hidden, is_matmul=True),
+        Kept("tokens sent to experts", per_token * hidden, is_matmul=True, for_weights=True),
         Kept("results of experts", per_token * hidden),
         Kept("router", num_experts + 8 * per_token, kind="float32"),
     )
-    block = Block(tuple(weights), kept) + gated_kept(per_token * width)
+    block = Block(tuple(weights), kept) + gated_kept(per_token * width, "gated product of experts")
     if bias:  # clamped gates with a scaled sigmoid: three more steps
         block += Block(kept=(Kept("gate steps", 3 * per_token * width, split="width"),))
     return block
@@ -256,7 +291,7 @@ def written_attention(
     kept = [
         Kept("queries", q, split="heads", is_matmul=True),
         Kept("cached keys and values", 2 * kv, split="kv", is_matmul=True),
-        Kept("attention result", q, split="heads", is_matmul=True),
+        Kept(RESULT, q, split="heads", is_matmul=True, for_weights=True),
         Kept("scores", per_score=num_scores * num_heads, split="heads"),
     ]
     if wide:

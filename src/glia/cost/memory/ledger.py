@@ -16,7 +16,7 @@ from glia.core.figures import Estimate, Figure, exact
 from glia.core.fit_records import MemoryLedger, MemoryLine, Plan
 from glia.core.units import format_quantity
 from glia.cost.memory.activations import Checkpointing, training_activations
-from glia.cost.memory.architecture import Architecture, Block, Weight
+from glia.cost.memory.architecture import Architecture, Block, Layer, Weight
 from glia.cost.memory.forward import inference_activations
 from glia.cost.memory.kept import Batch
 from glia.cost.memory.kv_cache import CacheShape, cache_bytes
@@ -199,9 +199,22 @@ def _rank_sum(
 
 
 def _trained(parts: Architecture) -> Architecture:
-    """The parts without the weights that are frozen; only code that was run has some."""
-    weights = tuple(w for w in parts.embedding.weights if w.is_trained)
-    return replace(parts, embedding=replace(parts.embedding, weights=weights))
+    """The parts without the weights that are frozen: by adapters, or in code that was run."""
+    if all(w.is_trained for w in parts.weights()):
+        return parts
+    made: dict[int, Layer] = {}  # layers alike stay one object
+    for layer in parts.layers:
+        made.setdefault(id(layer), replace(layer, block=_only_trained(layer.block)))
+    return replace(
+        parts,
+        embedding=_only_trained(parts.embedding),
+        layers=tuple(made[id(layer)] for layer in parts.layers),
+        head=_only_trained(parts.head),
+    )
+
+
+def _only_trained(block: Block) -> Block:
+    return replace(block, weights=tuple(w for w in block.weights if w.is_trained))
 
 
 def _weights_line(
@@ -209,18 +222,26 @@ def _weights_line(
 ) -> MemoryLine:
     divided = plan.dp if work.job == "train" and work.zero >= 3 else 1
     size = weight_bytes(parts, work, plan.tp, quantised)
-    if quantised is not None and work.job == "serve":
-        return MemoryLine("weights", size, size.reason)
-    what = f"{work.dtype}" + (f", shared by {divided} data-parallel ranks" if divided > 1 else "")
-    return MemoryLine("weights", exact(size.likely / divided, "B", COUNTED), what)
+    what = size.reason if _is_stored(parts, work, quantised) else work.dtype
+    if own := sorted({w.itemsize for w in parts.weights() if w.itemsize}):
+        what += f", adapters in {8 * own[0]} bits"
+    if divided > 1:
+        what += f", shared by {divided} data-parallel ranks"
+    return MemoryLine("weights", size.scaled(1 / divided), what)
+
+
+def _is_stored(parts: Architecture, work: Workload, quantised: Quantised | None) -> bool:
+    """True when matrices are in the format of a quantised config: served, or frozen."""
+    is_frozen = any(w.is_linear and not w.is_trained for w in parts.weights())
+    return quantised is not None and (work.job == "serve" or is_frozen)
 
 
 def weight_bytes(
     parts: Architecture, work: Workload, degree: int, quantised: Quantised | None
 ) -> Estimate:
     """All weights on one rank; served ones as a quantised config stores them."""
-    if quantised is None or work.job == "train":
-        size = _rank_sum(parts, degree, lambda w: w.num_elements * work.itemsize)
+    if quantised is None or not _is_stored(parts, work, quantised):
+        size = _rank_sum(parts, degree, lambda w: w.num_elements * (w.itemsize or work.itemsize))
         return exact(size, "B", COUNTED)
     stored = {w: _stored(w, work, quantised) for w in parts.weights()}
     low = _rank_sum(parts, degree, lambda w: stored[w][0])
@@ -236,20 +257,25 @@ def _stored(weight: Weight, work: Workload, quantised: Quantised) -> Range:
     """(least, likely, most) bytes; what is not quantised is in the format of the work."""
     if weight.is_linear:
         return quantised.bytes_of(weight)
-    plain = float(weight.num_elements * work.itemsize)
+    plain = float(weight.num_elements * (weight.itemsize or work.itemsize))
     return plain, plain, plain
 
 
 def _gradients_line(parts: Architecture, work: Workload, plan: Plan) -> MemoryLine:
     divided = plan.dp if work.zero >= 2 else 1
     itemsize = dtype(work.gradient_dtype).itemsize
-    size = _rank_sum(_trained(parts), plan.tp, lambda w: w.num_elements * itemsize) / divided
-    return MemoryLine("gradients", exact(size, "B", COUNTED), work.gradient_dtype)
+    trained = _trained(parts)
+    size = _rank_sum(trained, plan.tp, lambda w: w.num_elements * (w.itemsize or itemsize))
+    has_own = any(w.itemsize for w in trained.weights())
+    what = "of the adapters, in their format" if has_own else work.gradient_dtype
+    return MemoryLine("gradients", exact(size / divided, "B", COUNTED), what)
 
 
 def _optimizer_line(parts: Architecture, work: Workload, plan: Plan) -> MemoryLine:
     optimizer, divided = OPTIMIZERS[work.optimizer], plan.dp if work.zero >= 1 else 1
-    size = _rank_sum(_trained(parts), plan.tp, lambda w: state_bytes(optimizer, w, work.itemsize))
+    size = _rank_sum(
+        _trained(parts), plan.tp, lambda w: state_bytes(optimizer, w, w.itemsize or work.itemsize)
+    )
     size /= divided
     what = optimizer.title + (f", ZeRO over {divided} ranks" if divided > 1 else "")
     return MemoryLine("optimizer state", exact(size, "B", COUNTED), what)

@@ -31,7 +31,7 @@ def with_peak(
     logits = positions * architecture.num_logits / batch.degree
     wide = _FLOAT32_BYTES if architecture.loss_is_wide else batch.itemsize
     held = logits * batch.itemsize
-    head = _largest(architecture.head.weights, batch)
+    head = _largest(architecture, architecture.head.weights, batch)
     tied = _tied_gradient(architecture, batch)
     in_loss = 3 * logits * wide  # the log-softmax and two gradients
     in_head = held + max(head, tied)
@@ -78,7 +78,8 @@ def _tied_gradient(architecture: Architecture, batch: Batch) -> float:
     """The gradient that a tied embedding gets from the head waits for the one of its look-up."""
     if not architecture.is_tied:
         return 0.0
-    return _largest((w for w in architecture.embedding.weights if w.split == "vocab"), batch)
+    tables = (w for w in architecture.embedding.weights if w.split == "vocab")
+    return _largest(architecture, tables, batch)
 
 
 def _moments(
@@ -99,13 +100,45 @@ def _moments(
     scores = _score_bytes(layer, batch)
     queries = sum(x.num_heads * x.head_dim for x in layer.attentions[:1]) * tokens * a
     yield 3.0 * architecture.hidden * tokens * (_FLOAT32_BYTES if layer.is_written else a)
-    yield stream + width + _largest(last, batch)
-    yield stream + (steps - 1) * width
-    yield stream + _largest(inside, batch) - (steps - 1) * width
-    attend = max(_largest(outside, batch), scores)
+    yield stream + width + _largest(architecture, last, batch)
+    yield stream + (steps - 1) * width + _lost_bytes(layer, batch)
+    yield stream + _largest(architecture, inside, batch) - (steps - 1) * width
+    attend = max(_largest(architecture, outside, batch), scores)
     yield stream + attend + queries / batch.degree - feed
+    norms = float(architecture.hidden * tokens * (_FLOAT32_BYTES if layer.is_written else a))
+    yield from _adapter_moments(layer, batch, stream, norms if is_recomputed else 0.0)
     if is_recomputed and not layer.forward.is_bias:
         yield stream + _score_variables(layer, batch) - feed
+
+
+def _adapter_moments(layer: Layer, batch: Batch, stream: float, gradient: float) -> Iterator[float]:
+    """At the last map of a feed-forward: its input's gradients by the map and by the adapter.
+
+    An adapter in a wider format has the latter in its own, then in the model's. Where the layer is
+    recomputed (`gradient`, which waits for it, is not 0) the map before it has as much: the base's
+    result, the scaled one, the sum and its copy, less the input of the last map; beside the
+    residual, the norm's result and the gradient as the engine hands it on.
+    """
+    for weight in layer.block.weights:
+        if weight.name.endswith("lora_A.weight") and weight.split == "width":
+            own = weight.itemsize / batch.itemsize
+            width = weight.shape[1] * batch.num_tokens * batch.itemsize / batch.degree
+            yield 2 * stream + width * (1 + own)
+            if gradient and own > 1:
+                yield 3 * stream + gradient + width * (1 + own)
+
+
+def _lost_bytes(layer: Layer, batch: Batch) -> float:
+    """The input of a feed-forward's last map where that is frozen, so that it is not kept.
+
+    Its gradient then comes on top; else it takes the place of the input.
+    """
+    ends = {w.reads for w in layer.block.weights if w.split == "width" and w.cuts_inputs}
+    is_frozen = not any(w.is_trained and w.split == "width" for w in layer.block.weights)
+    if not is_frozen or not ends - {k.name for k in layer.block.kept}:
+        return 0.0
+    width = max(layer.widths) * max(1, layer.forward.num_sent)
+    return width * batch.num_tokens * batch.itemsize / batch.degree
 
 
 def _part_bytes(layer: Layer, batch: Batch, split: str) -> float:
@@ -129,6 +162,11 @@ def _score_variables(layer: Layer, batch: Batch) -> float:
     return max(0.0, whole - kept_bytes(Block(kept=kept), batch, 1))
 
 
-def _largest(weights: Iterable[Weight], batch: Batch) -> float:
-    sizes = (math.prod(w.shape) * batch.itemsize * share(w.split, batch.degree, 1) for w in weights)
+def _largest(architecture: Architecture, weights: Iterable[Weight], batch: Batch) -> float:
+    """The largest gradient of a weight; a frozen one that is quantised is unpacked to be used."""
+    sizes = (
+        math.prod(w.shape) * (w.itemsize or batch.itemsize) * share(w.split, batch.degree, 1)
+        for w in weights
+        if w.is_trained or (w.is_linear and architecture.quantisation)
+    )
     return max(sizes, default=0.0)

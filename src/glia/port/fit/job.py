@@ -19,6 +19,7 @@ from glia.core.fit_records import (
 from glia.core.progress import Progress
 from glia.cost.memory.architecture import Architecture
 from glia.cost.memory.ledger import Workload, model_lines, sum_of
+from glia.cost.memory.lora import num_trained
 from glia.cost.memory.sharding import allowed_degrees, judge_degree
 from glia.port.fit.model import CountedModel, count_model
 from glia.port.fit.request import FitRequest, alternatives, check_degrees, workload_of
@@ -69,6 +70,10 @@ def _settings(request: FitRequest, work: Workload, model: Architecture) -> dict[
             "checkpoint": work.checkpointing,
             "zero": str(work.zero),
         }
+        if request.lora is not None:
+            count = num_trained(model)
+            part = 100 * count / model.num_parameters
+            found |= {"lora": request.lora, "trained parameters": f"{count:,} ({part:.2g} %)"}
     elif any(layer.is_decoder for layer in model.layers):
         found |= {"kv dtype": work.kv_dtype}
     for name in ("tp", "pp", "dp"):

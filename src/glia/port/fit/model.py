@@ -13,9 +13,10 @@ from glia.cost.memory.architecture import Architecture
 from glia.cost.memory.config import Config, config_file, read_config
 from glia.cost.memory.families.common import UnknownFamily
 from glia.cost.memory.families.table import read_architecture
+from glia.cost.memory.lora import Lora, with_adapters
 from glia.cost.memory.quantised import Quantised, quantised, with_quantised
 from glia.frontends.user_code import asks_for_cuda, on_a_cpu
-from glia.port.fit.request import FitRequest
+from glia.port.fit.request import FitRequest, lora_of, trained_itemsize
 
 _STOOD_IN = "the model asks for CUDA, and the CPU stood in; `glia fix` rewrites such requests"
 FROM_CONFIG = "counted from the config"
@@ -41,7 +42,7 @@ def count_model(spec: str, request: FitRequest) -> CountedModel:
     """
     path = config_file(spec)
     if path is None:
-        return _from_code(spec)
+        return _from_code(spec, request)
     config = read_config(path)
     name = Path(spec).resolve().name if Path(spec).is_dir() else str(path)
     try:
@@ -71,9 +72,12 @@ def _counted(
     stored = DTYPES[architecture.dtype].itemsize
     found = quantised(config.table("quantization_config"), stored)
     notes = list(architecture.notes)
+    lora = lora_of(request)
+    if lora is not None and architecture.traced is None:
+        architecture = with_adapters(architecture, lora, trained_itemsize(request))
     if found is not None:
         architecture = with_quantised(architecture, found)
-    if found is not None and request.job == "train":
+    if found is not None and lora is None and request.job == "train":
         notes.append(
             f"the config is quantised ({found.method}); numbers of such formats have no gradients, "
             "so training is counted with unquantised weights"
@@ -100,22 +104,27 @@ def _record(name: str, model: Architecture, basis: str) -> FitModel:
     )
 
 
-def _from_code(spec: str) -> CountedModel:
+def _from_code(spec: str, request: FitRequest) -> CountedModel:
     if ":" not in spec:
         raise UsageError(
             f"reading a model: got {spec!r}, expected file.py:function, a Hugging Face folder or a "
             f"config file ending in .json; {_what_is(spec)}"
         )
-    (name, architecture), stood_in = on_a_cpu(lambda: _traced(spec), _lacks_cuda)
+    lora = lora_of(request)
+    (name, architecture), stood_in = on_a_cpu(lambda: _traced(spec, lora), _lacks_cuda)
     record = _record(name, architecture, "counted from its own code")
     notes = (_STOOD_IN, *architecture.notes) if stood_in else architecture.notes
     return CountedModel(architecture, record, None, notes)
 
 
-def _traced(spec: str) -> tuple[str, Architecture]:
+def _traced(spec: str, lora: Lora | None) -> tuple[str, Architecture]:
     from glia.frontends.load import load_model
 
     loaded = load_model(spec)  # asks for PyTorch
+    if lora is not None:
+        from glia.port.fit.torch_lora import add_adapters
+
+        add_adapters(loaded.module, lora)
     from glia.port.fit.torch_trace import trace_module
 
     try:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
+from glia.core.dtypes import dtype
 from glia.core.errors import UsageError, choose
 from glia.cost.memory.activations import Checkpointing
 from glia.cost.memory.architecture import Architecture
 from glia.cost.memory.ledger import Workload
+from glia.cost.memory.lora import ALL_LINEAR, Lora
 from glia.cost.memory.optimizers import OPTIMIZERS
 from glia.cost.memory.sharding import allowed_degrees, judge_degree
 
@@ -23,6 +25,7 @@ CHECKPOINTING = ("none", "selective", "layer")
 DEFAULT_SEQ = 4096
 TRACED_SEQ = 512
 MAX_DEGREE = 1024
+MAX_RANK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,43 @@ class FitRequest:
     checkpoint: str = "none"
     zero: int = 1
     sequence_parallel: bool = False
+    lora: str | None = None
+    lora_dtype: str | None = None
+
+
+def lora_of(request: FitRequest) -> Lora | None:
+    """The adapters that are asked for: RANK or RANK:TARGET,TARGET; every linear map without.
+
+    Raises:
+        UsageError: for another text, or without training.
+    """
+    if request.lora is None:
+        if request.lora_dtype is not None:
+            raise UsageError("--lora-dtype: got a value without --lora; add --lora RANK")
+        return None
+    if request.job != "train":
+        raise UsageError(
+            "--lora: got adapters to serve, expected --train; merged into the weights they take "
+            "nothing, so leave it out"
+        )
+    rank, colon, names = request.lora.partition(":")
+    targets = tuple(name.strip() for name in names.split(",")) if colon else (ALL_LINEAR,)
+    if not (rank.isascii() and rank.isdigit() and 1 <= int(rank) <= MAX_RANK) or "" in targets:
+        raise UsageError(
+            f"--lora: got {request.lora!r}, expected a rank from 1 to {MAX_RANK}, alone or with "
+            f"the maps it adapts, as 16, 16:{ALL_LINEAR} or 16:q_proj,v_proj; correct it"
+        )
+    if ALL_LINEAR in targets and len(targets) > 1:
+        raise UsageError(f"--lora: got {ALL_LINEAR} beside other targets; give one or the others")
+    itemsize = dtype(_format("--lora-dtype", request.lora_dtype, "fp32")).itemsize
+    if itemsize < 2:
+        raise UsageError("--lora-dtype: got fp8, expected fp32, bf16 or fp16; use one of them")
+    return Lora(int(rank), targets, itemsize)
+
+
+def trained_itemsize(request: FitRequest) -> int:
+    """Bytes of one number of the weights of a config."""
+    return dtype(_format("--dtype", request.dtype, "bf16")).itemsize
 
 
 def workload_of(request: FitRequest, model: Architecture) -> Workload:
@@ -52,8 +92,8 @@ def workload_of(request: FitRequest, model: Architecture) -> Workload:
     """
     if model.traced is not None:
         _refuse_for_traced(request, model.traced.has_own_inputs)
-    dtype = model.dtype if model.traced is not None else _format("--dtype", request.dtype, "bf16")
-    if request.job == "train" and dtype == FORMATS["fp8"]:
+    name = model.dtype if model.traced is not None else _format("--dtype", request.dtype, "bf16")
+    if request.job == "train" and name == FORMATS["fp8"]:
         raise UsageError(
             "--dtype: got fp8, expected bf16, fp16 or fp32 for training, whose weights are held in "
             "16 bits at least; use --dtype bf16"
@@ -67,9 +107,9 @@ def workload_of(request: FitRequest, model: Architecture) -> Workload:
         job=request.job,
         seq=seq,
         num_sequences=_positive("--batch", request.batch, 1),
-        dtype=dtype,
-        kv_dtype=_kv_format(request, dtype),
-        gradient_dtype=_format("--gradient-dtype", request.gradient_dtype, dtype),
+        dtype=name,
+        kv_dtype=_kv_format(request, name),
+        gradient_dtype=_format("--gradient-dtype", request.gradient_dtype, name),
         optimizer=request.optimizer,
         checkpointing=cast(Checkpointing, request.checkpoint),
         zero=request.zero,

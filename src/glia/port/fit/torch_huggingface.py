@@ -12,9 +12,10 @@ from glia.core.errors import GliaError, ModelError, UsageError
 from glia.cost.memory.architecture import Architecture, Block, Traced
 from glia.cost.memory.config import Config
 from glia.cost.memory.families.common import UnknownFamily
-from glia.port.fit.request import FORMATS, TRACED_SEQ, FitRequest
+from glia.port.fit.request import FORMATS, TRACED_SEQ, FitRequest, lora_of
 from glia.port.fit.torch_counter import allocator_peak, fake_mode, peak_of, swapped
 from glia.port.fit.torch_inputs import example_inputs
+from glia.port.fit.torch_lora import add_adapters, widen
 from glia.port.fit.torch_trace import weights_of
 
 _MAX_REAL_BYTES = 2**31  # weights that are made for code which looks at values
@@ -36,9 +37,7 @@ def build(config: Config, request: FitRequest, unknown: UnknownFamily) -> Archit
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     try:
-        module = _module(config, torch.device("meta"))
-        if request.job == "train" and request.checkpoint == "layer":
-            _recompute(module)
+        module = _prepared(_module(config, torch.device("meta")), request)
         return _architecture(config, module, request)
     except GliaError:
         raise
@@ -63,6 +62,18 @@ def _module(config: Config, device: torch.device) -> Any:
     kind = getattr(transformers, str(names[0]), None) if names else None
     with device:
         return kind(made) if kind is not None else transformers.AutoModel.from_config(made)
+
+
+def _prepared(module: Any, request: FitRequest) -> Any:
+    """The module with the adapters, and the recomputation of its layers, that are asked for."""
+    lora = lora_of(request)
+    if lora is not None:
+        add_adapters(module, lora)
+    if request.job == "train" and request.checkpoint == "layer":
+        _recompute(module)
+        if lora is not None:  # else recomputed layers before the first adapter have no gradient
+            module.enable_input_require_grads()
+    return module
 
 
 def _recompute(module: Any) -> None:
@@ -139,11 +150,10 @@ def _real(config: Config, request: FitRequest, what: str) -> Traced:
         )
         return Traced(None, None, why, has_own_inputs=False)
     try:
-        module = _module(config, torch.device("cpu")).to(dtype)
-        if request.job == "train" and request.checkpoint == "layer":
-            _recompute(module)
+        module = _prepared(_module(config, torch.device("cpu")).to(dtype), request)
         for parameter in module.parameters() if request.job == "train" else ():
-            parameter.grad = torch.zeros_like(parameter)
+            filled: Any = torch.zeros_like(parameter) if parameter.requires_grad else None
+            parameter.grad = filled
         return _of(_run(module, request, is_real=True), request.job == "train")
     except Exception as error:  # a model that needs more than its main input
         return Traced(None, None, _why(error), has_own_inputs=False)
@@ -164,6 +174,7 @@ def _peak(module: Any, request: FitRequest) -> _Peak:
         return torch.empty(tuple(tensor.shape), dtype=kind, device="cpu")
 
     with mode, swapped(module, fake):
+        widen(module)
         return _run(module, request)
 
 

@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 from glia.cost.memory.architecture import Architecture, Block, Traced, Weight
 from glia.frontends.load import LoadedModel
 from glia.port.fit.torch_counter import allocator_peak, fake_mode, peak_of, swapped
+from glia.port.fit.torch_lora import adapter_formats
 
 MAX_REAL_BYTES = 2**31  # beyond that a step may take minutes, and the memory of this machine
 
@@ -26,7 +27,12 @@ def trace_module(loaded: LoadedModel) -> Architecture:
     weights = tuple(weights_of(module))
     training, why = _peak(loaded, backward=True)
     inference, why_not = _peak(loaded, backward=False)
-    formats = {str(p.dtype).removeprefix("torch.") for p in module.parameters()}
+    adapters = adapter_formats(module)
+    formats = {
+        str(p.dtype).removeprefix("torch.")
+        for name, p in module.named_parameters()
+        if name not in adapters
+    }
     notes = [f"the peaks are of {loaded.num_sequences} sequences, the function's own inputs"]
     if len(formats) > 1:
         notes.append(f"parameters are in {', '.join(sorted(formats))}; counted in the first")
@@ -55,7 +61,7 @@ def weights_of(module: torch.nn.Module) -> Iterator[Weight]:
         for name, part in module.named_modules()
         if isinstance(part, torch.nn.Linear)
     }
-    parameters = dict(module.named_parameters())
+    parameters, adapters = dict(module.named_parameters()), adapter_formats(module)
     is_frozen = not any(p.requires_grad for p in parameters.values())
     for name, parameter in parameters.items():
         is_trained = parameter.is_floating_point() and (parameter.requires_grad or is_frozen)
@@ -63,8 +69,9 @@ def weights_of(module: torch.nn.Module) -> Iterator[Weight]:
         yield Weight(
             name,
             tuple(parameter.shape),
-            is_linear=name in maps or is_stack,
+            is_linear=(name in maps and name not in adapters) or is_stack,
             is_trained=is_trained,
+            itemsize=adapters.get(name, 0),
         )
 
 

@@ -32,6 +32,36 @@ _KEYS: Mapping[str, Mapping[str, str]] = {
 }
 
 
+# Names of the linear maps of a layer: queries, keys, values, output, both of the feed-forward.
+_NAMES: Mapping[str, tuple[str, str, str, str, str, str]] = {
+    "bert": (
+        "attention.self.query",
+        "attention.self.key",
+        "attention.self.value",
+        "attention.output.dense",
+        "intermediate.dense",
+        "output.dense",
+    ),
+    "distilbert": (
+        "attention.q_lin",
+        "attention.k_lin",
+        "attention.v_lin",
+        "attention.out_lin",
+        "ffn.lin1",
+        "ffn.lin2",
+    ),
+    "vit": (
+        "attention.q_proj",
+        "attention.k_proj",
+        "attention.v_proj",
+        "attention.o_proj",
+        "mlp.fc1",
+        "mlp.fc2",
+    ),
+}
+_BEFORE = ("layernorm_before", "layernorm_after")
+
+
 class _Sizes:
     """The sizes of an encoder, whatever its config calls them."""
 
@@ -67,23 +97,33 @@ def _layer(sizes: _Sizes, qkv_bias: bool = True) -> Layer:
         attend = blocks.math_attention(heads, heads, head_dim, probability=drop, is_cached=False)
     else:
         attend = blocks.fused_attention(heads, heads, head_dim)
-    names = ("query", "key", "value")
+    names = _NAMES.get(sizes.config.model_type, _NAMES["bert"])
+    is_post = sizes.config.model_type != "vit"  # norms behind the branches: one stream less
+    first, second = ("output.norm", "attention.norm") if is_post else _BEFORE
     block = joined(
         [
             blocks.residual("attention", h),
             blocks.residual("feed-forward", h),
-            blocks.layer_norm("attention.norm", h),
-            blocks.layer_norm("output.norm", h),
-            *(blocks.linear(f"attention.{n}", h, h, "heads", bias=qkv_bias) for n in names),
-            blocks.output_linear("attention.output", h, h, "heads", True),
+            blocks.layer_norm(first, h),
+            blocks.layer_norm(second, h),
+            *(
+                blocks.reading(
+                    "what the layer reads" if is_post else f"{first} result",
+                    blocks.linear(n, h, h, "heads", bias=qkv_bias),
+                )
+                for n in names[:3]
+            ),
+            blocks.output_linear(names[3], h, h, "heads", True, blocks.RESULT),
             attend,
-            blocks.mlp(("intermediate", "output"), h, sizes.width, sizes.function, bias=True),
+            blocks.reading(
+                f"{second} result",
+                blocks.mlp((names[4], names[5]), h, sizes.width, sizes.function, bias=True),
+            ),
             blocks.dropout("attention", h, sizes.dropout),
             blocks.dropout("feed-forward", h, sizes.dropout),
         ]
     )
     spec = Attention(heads, heads, head_dim, head_dim)
-    is_post = sizes.config.model_type != "vit"  # norms behind the branches: one stream less
     run = Forward(
         2.0 * sizes.width,
         streams=2 if is_post else 3,
@@ -131,7 +171,7 @@ _OFFSET = ("roberta", "xlm-roberta", "camembert")
 
 
 def _bert_head(config: Config, head: Head, h: int, vocab: int, tied: bool) -> Block:
-    pooler = blocks.linear("pooler", h, h, "all", bias=True)
+    pooler = blocks.linear("pooler.dense", h, h, "all", bias=True)
     is_roberta = config.model_type in _OFFSET
     is_distil = config.model_type == "distilbert"
     if head.kind == "none":
@@ -141,7 +181,8 @@ def _bert_head(config: Config, head: Head, h: int, vocab: int, tied: bool) -> Bl
         if head.kind == "classes":
             top += pooler  # DistilBERT and RoBERTa call the same map a pre-classifier
         return top
-    transform = blocks.linear("transform", h, h, "all", bias=True)
+    name = "vocab_transform" if is_distil else "transform.dense"
+    transform = blocks.linear(name, h, h, "all", bias=True)
     transform += blocks.layer_norm("transform.norm", h)
     transform += blocks.residual("transform", 2 * h)
     top = transform + lm_head(h, vocab, tied, bias=True)
@@ -176,7 +217,7 @@ def read_vit(config: Config) -> Architecture:
     if head.num_logits:
         top += blocks.linear("classifier", head.num_logits, h, "all", bias=True)
     else:
-        top += blocks.linear("pooler", h, h, "all", bias=True)
+        top += blocks.linear("pooler.dense", h, h, "all", bias=True)
     return Architecture(
         family=config.model_type,
         hidden=h,

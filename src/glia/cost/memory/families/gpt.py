@@ -175,8 +175,11 @@ def read_gpt2(config: Config) -> Architecture:
         _sequential(h),
         blocks.layer_norm("ln_1", h),
         blocks.layer_norm("ln_2", h),
-        blocks.linear("attn.c_attn", 3 * h, h, "heads", bias=True, kv_rows=2 * h),
-        blocks.output_linear("attn.c_proj", h, h, "heads", True),
+        blocks.reading(
+            "ln_1 result",
+            blocks.linear("attn.c_attn", 3 * h, h, "heads", bias=True, kv_rows=2 * h),
+        ),
+        blocks.output_linear("attn.c_proj", h, h, "heads", True, blocks.RESULT),
         _attend(shape, attend),
         blocks.mlp(
             ("mlp.c_fc", "mlp.c_proj"),
@@ -214,7 +217,7 @@ def read_neox(config: Config) -> Architecture:
         blocks.layer_norm("input_layernorm", h),
         blocks.layer_norm("post_attention_layernorm", h),
         blocks.linear("attention.query_key_value", 3 * h, h, "heads", bias=bias, kv_rows=2 * h),
-        blocks.output_linear("attention.dense", h, h, "heads", bias),
+        blocks.output_linear("attention.dense", h, h, "heads", bias, blocks.IN_ORDER),
         _attend(shape, config.fraction("attention_dropout"), copies_output=True),
         blocks.mlp(
             ("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"),
@@ -250,24 +253,26 @@ def read_phi(config: Config) -> Architecture:
     parts = [
         blocks.residual("layer", h),
         blocks.layer_norm("input_layernorm", h),
-        blocks.linear("self_attn.q_proj", h, h, "heads", bias=True),
-        blocks.linear("self_attn.k_proj", shape.kv, h, "kv", bias=True),
-        blocks.linear("self_attn.v_proj", shape.kv, h, "kv", bias=True),
-        blocks.output_linear("self_attn.dense", h, h, "heads", True),
+        blocks.reading("input_layernorm result", _phi_maps(config, shape)),
+        blocks.output_linear("self_attn.dense", h, h, "heads", True, blocks.IN_ORDER),
         _attend(shape, config.fraction("attention_dropout"), copies_output=True),
-        blocks.mlp(
-            ("mlp.fc1", "mlp.fc2"),
-            h,
-            shape.width,
-            config.text("hidden_act", default="gelu_new"),
-            bias=True,
-        ),
         blocks.dropout("attention", h, drop),
         blocks.dropout("feed-forward", h, drop),
     ]
     first = blocks.dropout("embedding", h, config.fraction("embd_pdrop"))
     top = blocks.layer_norm("final_layernorm", h)
     return _built(config, shape, joined(parts), first, top, head_bias=True)
+
+
+def _phi_maps(config: Config, shape: _Shape) -> Block:
+    """What reads the one norm of a layer, and the map behind the feed-forward."""
+    h, function = shape.hidden, config.text("hidden_act", default="gelu_new")
+    return (
+        blocks.linear("self_attn.q_proj", h, h, "heads", bias=True)
+        + blocks.linear("self_attn.k_proj", shape.kv, h, "kv", bias=True)
+        + blocks.linear("self_attn.v_proj", shape.kv, h, "kv", bias=True)
+        + blocks.mlp(("mlp.fc1", "mlp.fc2"), h, shape.width, function, bias=True)
+    )
 
 
 def read_falcon(config: Config) -> Architecture:
@@ -297,12 +302,20 @@ def read_falcon(config: Config) -> Architecture:
     parts = [
         blocks.residual("layer", h) if is_parallel else _sequential(h),
         *(blocks.layer_norm(name, h) for name in norms),
-        blocks.linear(
-            "self_attention.query_key_value", rows, h, "heads", bias=bias, kv_rows=2 * shape.kv
+        blocks.reading(
+            "input_layernorm result",
+            blocks.linear(
+                "self_attention.query_key_value", rows, h, "heads", bias=bias, kv_rows=2 * shape.kv
+            ),
         ),
-        blocks.output_linear("self_attention.dense", h, h, "heads", bias),
+        blocks.output_linear("self_attention.dense", h, h, "heads", bias, blocks.RESULT),
         _falcon_attention(config, shape),
-        blocks.mlp(("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"), h, shape.width, "gelu", bias=bias),
+        blocks.reading(
+            f"{norms[-1]} result",
+            blocks.mlp(
+                ("mlp.dense_h_to_4h", "mlp.dense_4h_to_h"), h, shape.width, "gelu", bias=bias
+            ),
+        ),
     ]
     first = Block()
     if config.flag("alibi") and _is_whole(config, heads):  # one bias of positions for all layers
@@ -354,8 +367,14 @@ def read_opt(config: Config) -> Architecture:
         _sequential(h),
         blocks.layer_norm("self_attn_layer_norm", h, affine=affine),
         blocks.layer_norm("final_layer_norm", h, affine=affine),
-        *(blocks.linear(f"self_attn.{name}", h, h, "heads", bias=bias) for name in maps),
-        blocks.output_linear("self_attn.out_proj", h, h, "heads", bias),
+        *(
+            blocks.reading(
+                "self_attn_layer_norm result",
+                blocks.linear(f"self_attn.{name}", h, h, "heads", bias=bias),
+            )
+            for name in maps
+        ),
+        blocks.output_linear("self_attn.out_proj", h, h, "heads", bias, blocks.RESULT),
         _attend(shape, config.fraction("attention_dropout")),
         blocks.mlp(
             ("fc1", "fc2"),
@@ -396,7 +415,7 @@ def read_bloom(config: Config) -> Architecture:
         blocks.linear(
             "self_attention.query_key_value", 3 * h, h, "heads", bias=True, kv_rows=2 * h
         ),
-        blocks.output_linear("self_attention.dense", h, h, "heads", True),
+        blocks.output_linear("self_attention.dense", h, h, "heads", True, blocks.RESULT),
         blocks.written_attention(
             shape.num_heads,
             shape.num_heads,

@@ -16,6 +16,8 @@ from glia.cost.memory.architecture import (
 from glia.cost.memory.config import Config
 from glia.cost.memory.families.common import embedding, head_of, lm_head
 
+_INPUT = "input_layernorm result"
+
 
 def read(config: Config) -> Architecture:
     """The architecture of a DeepSeek config.
@@ -63,6 +65,7 @@ def _layer(config: Config, sparse: bool) -> Layer:
     rope, nope = config.size("qk_rope_head_dim"), config.size("qk_nope_head_dim")
     value, rank = config.size("v_head_dim"), config.size("kv_lora_rank")
     feed, widths, inner = _feed_forward(config, hidden, sparse)
+    feed = blocks.reading("post_attention_layernorm result", feed)
     block = joined(
         [
             blocks.rms_norm("input_layernorm", hidden),
@@ -87,19 +90,26 @@ def _attention(config: Config, hidden: int, heads: int) -> Block:
     query_rank = config.maybe_size("q_lora_rank")
     parts = []
     if query_rank is None:
-        parts.append(blocks.linear("q_proj", q, hidden, "heads"))
+        parts.append(blocks.reading(_INPUT, blocks.linear("q_proj", q, hidden, "heads")))
     else:
         parts += [
-            blocks.linear("q_a_proj", query_rank, hidden, "all", bias=bias),
+            blocks.reading(_INPUT, blocks.linear("q_a_proj", query_rank, hidden, "all", bias=bias)),
             blocks.rms_norm("q_a_layernorm", query_rank),
-            blocks.linear("q_b_proj", q, query_rank, "heads"),
+            blocks.reading(
+                "q_a_layernorm result", blocks.linear("q_b_proj", q, query_rank, "heads")
+            ),
         ]
     probability = config.fraction("attention_dropout")
     parts += [
-        blocks.linear("kv_a_proj_with_mqa", rank + rope, hidden, "all", bias=bias),
+        blocks.reading(
+            _INPUT, blocks.linear("kv_a_proj_with_mqa", rank + rope, hidden, "all", bias=bias)
+        ),
         blocks.rms_norm("kv_a_layernorm", rank),
-        blocks.linear("kv_b_proj", heads * (nope + value), rank, "heads"),
-        blocks.output_linear("o_proj", hidden, heads * value, "heads", bias),
+        blocks.reading(
+            "kv_a_layernorm result",
+            blocks.linear("kv_b_proj", heads * (nope + value), rank, "heads"),
+        ),
+        blocks.output_linear("o_proj", hidden, heads * value, "heads", bias, blocks.RESULT),
         blocks.math_attention(
             heads,
             heads,
@@ -135,7 +145,7 @@ def _feed_forward(config: Config, hidden: int, sparse: bool) -> tuple[Block, tup
         return blocks.gated_mlp(hidden, width), (width,), 3 * width
     width, active = config.size("moe_intermediate_size"), _active_experts(config)
     block = blocks.experts(hidden, width, config.size("n_routed_experts"), active)
-    block += Block(kept=(Kept("router input", hidden, kind="widened"),))
+    block += Block(kept=(Kept("router input", hidden, kind="widened", for_weights=True),))
     shared = config.size("n_shared_experts", default=0, least=0) * width
     if not shared:
         return block, (width,), 3 * active * width

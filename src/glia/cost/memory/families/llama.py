@@ -214,7 +214,7 @@ def _layer(
     else:
         width = config.size("intermediate_size")
         feed, widths = _dense(config, traits, hidden, width), (width,)
-    block = attention + feed + _around(traits, hidden)
+    block = attention + blocks.reading(_feed_input(traits), feed) + _around(traits, hidden)
     spec = Attention(sizes.num_heads, sizes.num_kv_heads, sizes.head_dim, sizes.head_dim, window)
     active = config.size("num_experts_per_tok", default=1) if sparse else 1
     is_gated = sparse or not traits.function
@@ -227,6 +227,16 @@ def _layer(
         is_written=traits.norm != "layer",
         forward=_forward(traits, widths, active if sparse else 0, _is_capped(config, traits)),
     )
+
+
+def _feed_input(traits: Traits) -> str:
+    """The name of what the feed-forward reads."""
+    if traits.norms == "post":
+        return "feed-forward input"
+    if traits.is_parallel:
+        return "input_layernorm result"
+    norm = "pre_feedforward" if traits.norms == "both" else "post_attention"
+    return f"{norm}_layernorm result"
 
 
 def _is_capped(config: Config, traits: Traits) -> bool:
@@ -269,7 +279,7 @@ def _around(traits: Traits, hidden: int) -> Block:
     parts: list[Block] = []
     if traits.norms == "post":
         names = ("attention", "feed-forward")
-        parts += [blocks.residual(name, hidden) for name in names]
+        parts += [blocks.residual(name, hidden, for_weights=True) for name in names]
     if traits.norms in ("pre", "both"):
         parts.append(_norm(traits, "input_layernorm", hidden))
         name = "pre_feedforward_layernorm" if traits.norms == "both" else "post_attention_layernorm"
@@ -293,9 +303,13 @@ def _attention(config: Config, traits: Traits, sizes: _Sizes, window: int | None
     heads, kv_heads, head_dim = sizes.num_heads, sizes.num_kv_heads, sizes.head_dim
     bias = config.flag(traits.bias_key, default=traits.qkv_bias)
     output_bias = bias if traits.output_bias is None else traits.output_bias
-    parts = [_projections(traits, sizes, bias)]
+    reads = "attention input" if traits.norms == "post" else "input_layernorm result"
+    parts = [blocks.reading(reads, _projections(traits, sizes, bias))]
+    result = blocks.IN_ORDER if traits.copies_output else blocks.RESULT
     parts.append(
-        blocks.output_linear("self_attn.o_proj", sizes.hidden, sizes.q, "heads", output_bias)
+        blocks.output_linear(
+            "self_attn.o_proj", sizes.hidden, sizes.q, "heads", output_bias, result
+        )
     )
     parts.append(_head_norms(traits, sizes, config))
     if traits.has_sinks:

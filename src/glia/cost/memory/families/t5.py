@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from glia.cost.memory import blocks
 from glia.cost.memory.architecture import (
     Architecture,
@@ -15,6 +17,9 @@ from glia.cost.memory.architecture import (
 )
 from glia.cost.memory.config import Config
 from glia.cost.memory.families.common import head_of, lm_head, unknown_part
+
+# What the decoder's keys and values read: one tensor for all layers.
+ENCODED = "encoder result"
 
 
 def read(config: Config) -> Architecture:
@@ -99,7 +104,7 @@ def _attention(config: Config, name: str, is_cached: bool) -> Block:
     return joined(
         [
             blocks.rms_norm(f"{name}.layer_norm", hidden),
-            *(blocks.linear(f"{name}.{m}", q, hidden, "heads") for m in ("q", "k", "v")),
+            *_projections(name, q, hidden),
             blocks.output_linear(f"{name}.o", hidden, q, "heads", False),
             blocks.math_attention(
                 heads,
@@ -114,6 +119,14 @@ def _attention(config: Config, name: str, is_cached: bool) -> Block:
     )
 
 
+def _projections(name: str, q: int, hidden: int) -> Iterator[Block]:
+    """Queries read the norm; so do keys and values, but for those of the encoder's result."""
+    for m in ("q", "k", "v"):
+        is_own = name == "SelfAttention" or m == "q"
+        reads = f"{name}.layer_norm result" if is_own else ENCODED
+        yield blocks.reading(reads, blocks.linear(f"{name}.{m}", q, hidden, "heads"))
+
+
 def _is_gated(config: Config) -> bool:
     return config.text("feed_forward_proj", default="relu").startswith("gated-")
 
@@ -121,20 +134,25 @@ def _is_gated(config: Config) -> bool:
 def _feed_forward(config: Config, hidden: int, width: int) -> Block:
     function = config.text("feed_forward_proj", default="relu")
     parts = [blocks.rms_norm("feed-forward.layer_norm", hidden)]
+    reads = "feed-forward.layer_norm result"
     if _is_gated(config):
         parts += [
-            blocks.linear("wi_0", width, hidden, "width"),
-            blocks.linear("wi_1", width, hidden, "width"),
-            blocks.activation("gelu_new", width),
+            blocks.reading(reads, blocks.linear("wi_0", width, hidden, "width")),
+            blocks.reading(reads, blocks.linear("wi_1", width, hidden, "width")),
+            blocks.activation("gelu_new", width, is_gated=True),
             blocks.activation("relu", width),
             blocks.output_linear("wo", hidden, width, "width", False),
         ]
     else:
-        parts.append(blocks.mlp(("wi", "wo"), hidden, width, function))
+        parts += [
+            blocks.reading(reads, blocks.linear("wi", width, hidden, "width")),
+            blocks.activation(function, width),
+            blocks.output_linear("wo", hidden, width, "width", False, "dropped"),
+        ]
     probability = config.fraction("dropout_rate", default=0.1)
     if probability:
         parts.append(blocks.dropout("inside feed-forward", width, probability, "width"))
-        parts.append(Block(kept=(Kept("dropped", width, split="width"),)))
+        parts.append(Block(kept=(Kept("dropped", width, split="width", for_weights=True),)))
     parts.append(_dropout("feed-forward", hidden, config))
     return joined(parts)
 
