@@ -162,7 +162,9 @@ class Layer:
 class Traced:
     """Peaks of a model whose code was run instead of counted, in bytes; None with `why` unknown.
 
-    `inference_bytes` are beside `cache_bytes`, what the code keeps for the next token.
+    `training_inside` and `inference_inside` of them are what kernels take inside, where that was
+    not seen but reckoned from a smaller run. `inference_bytes` are beside `cache_bytes`, what the
+    code keeps for the next token.
     `has_own_inputs` says that batch, length and format are those of the code.
     """
 
@@ -171,6 +173,8 @@ class Traced:
     why: str = ""
     cache_bytes: float | None = None
     has_own_inputs: bool = True
+    training_inside: float = 0.0
+    inference_inside: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,7 +288,7 @@ def _batch(work: Workload, plan: Plan, num_sequences: int, seq: int) -> Batch:
 def _training_line(stage: _Stage, work: Workload, plan: Plan) -> MemoryLine:
     parts, traced = stage.architecture, stage.architecture.traced
     if traced is not None:
-        return _traced_line(traced.training_bytes, traced.why)
+        return _traced_line(traced.training_bytes, traced.training_inside, traced.why)
     seq = parts.tokens_per_sample or work.seq
     batch = _batch(work, plan, work.num_sequences, seq)
     eager = training_activations(parts, parts.layers, batch, work.checkpointing)
@@ -305,7 +305,8 @@ def _training_line(stage: _Stage, work: Workload, plan: Plan) -> MemoryLine:
 
 def _serving_line(parts: Architecture, work: Workload, plan: Plan) -> MemoryLine:
     if parts.traced is not None:
-        return _traced_line(parts.traced.inference_bytes, parts.traced.why)
+        traced = parts.traced
+        return _traced_line(traced.inference_bytes, traced.inference_inside, traced.why)
     seq = parts.tokens_per_sample or work.seq
     positions = 1 if parts.is_causal else seq
     one, many = (
@@ -318,10 +319,14 @@ def _serving_line(parts: Architecture, work: Workload, plan: Plan) -> MemoryLine
     return MemoryLine("activations", Estimate(one, likely, many, "B", reason), what)
 
 
-def _traced_line(num_bytes: float | None, why: str) -> MemoryLine:
+def _traced_line(num_bytes: float | None, inside: float, why: str) -> MemoryLine:
     if num_bytes is None:
         return MemoryLine("activations", None, why)
-    return MemoryLine("activations", exact(num_bytes, "B", TRACED), TRACED)
+    if not inside:
+        return MemoryLine("activations", exact(num_bytes, "B", TRACED), TRACED)
+    reason = "low: without what kernels take inside; likely: with it, as a smaller run had it"
+    found = Estimate(num_bytes - inside, num_bytes, num_bytes, "B", reason)
+    return MemoryLine("activations", found, f"{TRACED}; {reason}")
 
 
 def _cache_line(parts: Architecture, work: Workload, plan: Plan) -> tuple[MemoryLine, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,13 +21,18 @@ from glia.port.fit.torch_lora import adapter_formats
 
 MAX_REAL_BYTES = 2**31  # beyond that a step may take minutes, and the memory of this machine
 
+_UNSEEN = (
+    "the peak is over 2 GiB, and no run on a part of the inputs could be made: what kernels take "
+    "inside (recurrent layers, convolutions, fused encoder layers) comes on top"
+)
+
 
 def trace_module(loaded: LoadedModel) -> Architecture:
     """The module's exact parameters, and its peaks on its own example inputs."""
     module = loaded.module
     weights = tuple(weights_of(module))
-    training, why = _peak(loaded, backward=True)
-    inference, why_not = _peak(loaded, backward=False)
+    training, of_training, why = _peak(loaded, backward=True)
+    inference, of_inference, why_not = _peak(loaded, backward=False)
     adapters = adapter_formats(module)
     formats = {
         str(p.dtype).removeprefix("torch.")
@@ -34,6 +40,8 @@ def trace_module(loaded: LoadedModel) -> Architecture:
         if name not in adapters
     }
     notes = [f"the peaks are of {loaded.num_sequences} sequences, the function's own inputs"]
+    if None in (of_training, of_inference):
+        notes.append(_UNSEEN)
     if len(formats) > 1:
         notes.append(f"parameters are in {', '.join(sorted(formats))}; counted in the first")
     return Architecture(
@@ -47,7 +55,13 @@ def trace_module(loaded: LoadedModel) -> Architecture:
         is_causal=False,
         dtype=next(iter(sorted(formats)), "float32"),
         notes=tuple(notes),
-        traced=Traced(training, inference, why or why_not),
+        traced=Traced(
+            training,
+            inference,
+            why or why_not,
+            training_inside=of_training or 0.0,
+            inference_inside=of_inference or 0.0,
+        ),
     )
 
 
@@ -75,19 +89,49 @@ def weights_of(module: torch.nn.Module) -> Iterator[Weight]:
         )
 
 
-def _peak(loaded: LoadedModel, *, backward: bool) -> tuple[int | None, str]:
-    """The peak, or None and why it is unknown."""
+def _peak(loaded: LoadedModel, *, backward: bool) -> tuple[float | None, float | None, str]:
+    """The peak, what of it kernels take inside unseen, and why the peak is unknown.
+
+    The second is 0 where all was seen, and None where nothing tells it.
+    """
     with _restored(loaded.module), _gradients(loaded.module, backward):
         loaded.module.train(backward)
         try:
             counted = _fake_peak(loaded, backward)
         except Exception:  # whatever the user's code raises when it runs without data
-            return _real_peak(loaded, backward)
+            real, why = _real_peak(loaded, backward)
+            return real, 0.0, why
         weights = sum(p.nbytes for p in loaded.module.parameters())
-        if counted + (2 if backward else 0) * weights > MAX_REAL_BYTES:
-            return counted, ""
+        room = MAX_REAL_BYTES - (2 if backward else 0) * weights
+        if counted > room:
+            inside = _inside(loaded, backward, room / counted)
+            return counted + (inside or 0.0), inside, ""
         real, _ = _real_peak(loaded, backward)
-        return counted if real is None else real, ""
+        return counted if real is None else real, 0.0, ""
+
+
+def _inside(loaded: LoadedModel, backward: bool, part: float) -> float | None:
+    """What kernels take inside at the peak: of a real run on `part` of the inputs, times as much.
+
+    None where not even one sequence fits, where inputs are not one per sequence, or where the
+    smaller run fails.
+    """
+    few = min(int(part * loaded.num_sequences), loaded.num_sequences - 1)
+    if few < 1:
+        return None
+
+    def cut(value: Any) -> Any:
+        is_batch = isinstance(value, torch.Tensor) and value.dim() > 0
+        return value[:few] if is_batch and len(value) == loaded.num_sequences else value
+
+    args, kwargs = pytree.tree_map(cut, (loaded.args, loaded.kwargs))
+    smaller = replace(loaded, args=args, kwargs=kwargs)
+    try:
+        counted = _fake_peak(smaller, backward)
+    except Exception:  # the user's code wants its own number of sequences
+        return None
+    real, _ = _real_peak(smaller, backward)
+    return None if real is None else max(0.0, real - counted) * loaded.num_sequences / few
 
 
 def _real_peak(loaded: LoadedModel, backward: bool) -> tuple[int | None, str]:
