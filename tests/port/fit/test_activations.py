@@ -117,6 +117,18 @@ def test_recomputed_layers(family):
     assert found < 0.6 * counted(config, torch.float32)
 
 
+@pytest.mark.parametrize(("heads", "kv", "head_dim"), [(1, 1, 64), (4, 2, 24)])
+def test_masks_of_recomputed_layers_live_on(heads, kv, head_dim):
+    """As arguments of the layers; by the gradient of the scores the norms behind are done."""
+    sizes = zoo.sizes_of("gemma2", heads * head_dim, 256, 4, heads, kv, head_dim, 400)
+    config, module = real_module("gemma2", {**sizes, "max_position_embeddings": 512})
+    module.activation_checkpointing_enable()
+    tokens = torch.randint(3, 400, (BATCH, 300))
+    measured = allocator_peak(module, {"input_ids": tokens, "labels": tokens})
+    found = counted(config, torch.float32, seq=300, checkpointing="layer")
+    assert found == pytest.approx(measured, rel=0.05)
+
+
 def test_biases_that_all_layers_share_live_on_when_layers_are_recomputed():
     sizes = zoo.sizes_of("t5", 48, 96, 4, 8, 8, 16, 300)
     config, module = zoo.make("t5", sizes, zoo.HEADS["t5"])

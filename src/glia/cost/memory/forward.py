@@ -26,7 +26,7 @@ def inference_activations(architecture: Architecture, batch: Batch, num_position
     embedded = (1 if len(architecture.layers) > 1 else 0) + architecture.num_embeddings - 1
     outer = stream * (embedded + (1 if architecture.has_encoder else 0))
     inside = (max(moments(layer, stream, batch)) for layer in layers)
-    masks = max((_masks(layer, batch) for layer in layers), default=0.0)
+    masks = max((mask_bytes(layer, batch) for layer in layers), default=0.0)
     positions = 1 if architecture.pools else num_positions
     numbers = batch.num_sequences * positions * architecture.num_logits
     logits = numbers * batch.itemsize / batch.degree
@@ -107,7 +107,7 @@ def _is_cut(layer: Layer, batch: Batch) -> bool:
     return any(a.window is not None and a.window < batch.seq for a in layer.attentions)
 
 
-def _masks(layer: Layer, batch: Batch) -> float:
+def mask_bytes(layer: Layer, batch: Batch) -> float:
     """Masks of one head per sequence live as long as the pass; without window and scores, none."""
     run = layer.forward
     is_written = any(run.score_bytes) and not run.is_bias

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from glia.cost.memory.architecture import Architecture, Block, Layer, Weight
+from glia.cost.memory.forward import mask_bytes
 from glia.cost.memory.kept import Activations, Batch, kept_bytes
 from glia.cost.memory.sharding import kv_heads_of_layer, share
 
@@ -45,7 +46,7 @@ def with_peak(
     if recomputed:
         stream = float(architecture.hidden * batch.num_tokens * batch.itemsize)
         recomputed -= stream + kept_bytes(architecture.head, batch, 1)
-        recomputed += _bias_bytes(layers, batch)
+        recomputed += _bias_bytes(layers, batch) + _argument_masks(layers, batch)
     return Activations(kept + held, max(in_loss, in_head, recomputed + in_layer + tied, at_end))
 
 
@@ -72,6 +73,21 @@ def _bias_bytes(layers: tuple[Layer, ...], batch: Batch) -> float:
     count = sum(len(layer.attentions) for layer in stacks.values()) + len(last.attentions)
     heads = last.attentions[0].num_heads / batch.degree
     return count * heads * batch.seq**2 * batch.itemsize
+
+
+def _argument_masks(layers: tuple[Layer, ...], batch: Batch) -> float:
+    """Masks that are added to written scores: arguments of layers that are recomputed live on.
+
+    Biases are counted apart; latent attention asks its kernel for a causal mask.
+    """
+    written = (
+        x
+        for x in layers
+        if any(x.forward.score_bytes)
+        and not x.forward.is_bias
+        and not any(a.latent_size for a in x.attentions)
+    )
+    return max((mask_bytes(layer, batch) for layer in written), default=0.0)
 
 
 def _tied_gradient(architecture: Architecture, batch: Batch) -> float:
@@ -104,11 +120,23 @@ def _moments(
     yield stream + (steps - 1) * width + _lost_bytes(layer, batch)
     yield stream + _largest(architecture, inside, batch) - (steps - 1) * width
     attend = max(_largest(architecture, outside, batch), scores)
-    yield stream + attend + queries / batch.degree - feed
+    freed = feed + (
+        _after_attention(layer, batch) if scores > _largest(architecture, outside, batch) else 0.0
+    )
+    yield stream + attend + queries / batch.degree - freed
     norms = float(architecture.hidden * tokens * (_FLOAT32_BYTES if layer.is_written else a))
     yield from _adapter_moments(layer, batch, stream, norms if is_recomputed else 0.0)
     if is_recomputed and not layer.forward.is_bias:
         yield stream + _score_variables(layer, batch) - feed
+
+
+# Names of what stands behind attention in the manner of Llama: done before its scores' gradient.
+_BEHIND = ("post_attention_", "pre_feedforward_", "post_feedforward_", "results of experts")
+
+
+def _after_attention(layer: Layer, batch: Batch) -> float:
+    kept = tuple(k for k in layer.block.kept if k.name.startswith(_BEHIND))
+    return kept_bytes(Block(kept=kept), batch, kv_heads_of_layer(layer.attentions))
 
 
 def _adapter_moments(layer: Layer, batch: Batch, stream: float, gradient: float) -> Iterator[float]:
