@@ -67,6 +67,16 @@ def lm_head(hidden: int, vocab: int, tied: bool, bias: bool = False) -> Block:
     return Block((Weight("lm_head.bias", (vocab,), "vocab"),) if bias else ())
 
 
+def top_of(head: Head, hidden: int, vocab: int, tied: bool, bias: bool = False) -> Block:
+    """What stands behind the last norm of a decoder: a map to the vocabulary, to classes, or none.
+
+    `bias` is that of the map to the vocabulary.
+    """
+    if head.kind == "lm":
+        return lm_head(hidden, vocab, tied, bias)
+    return linear("score", head.num_logits, hidden, "all") if head.num_logits else Block()
+
+
 def embedding(vocab: int, hidden: int) -> Block:
     """The table of token embeddings."""
     return Block((Weight("embed_tokens.weight", (vocab, hidden), "vocab"),))

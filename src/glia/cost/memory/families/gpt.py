@@ -21,7 +21,7 @@ from glia.cost.memory.families.common import (
     embedding,
     head_of,
     kv_heads_of,
-    lm_head,
+    top_of,
     unknown_part,
 )
 
@@ -88,10 +88,7 @@ def _built(
     layer = Layer(block, (spec,), (shape.width,), steps * shape.width, forward=run)
     top += blocks.residual("final norm", shape.hidden)
     head = head_of(config, shape.vocab, "lm")
-    if head.kind == "lm":
-        top += lm_head(shape.hidden, shape.vocab, shape.tied, head_bias)
-    elif head.num_logits:
-        top += blocks.linear("score", head.num_logits, shape.hidden, "all")
+    top += top_of(head, shape.hidden, shape.vocab, shape.tied, head_bias)
     return Architecture(
         family=config.model_type,
         hidden=shape.hidden,

@@ -14,7 +14,7 @@ from glia.cost.memory.architecture import (
     joined,
 )
 from glia.cost.memory.config import Config
-from glia.cost.memory.families.common import embedding, head_of, lm_head
+from glia.cost.memory.families.common import embedding, head_of, top_of
 
 _INPUT = "input_layernorm result"
 
@@ -39,10 +39,7 @@ def read(config: Config) -> Architecture:
     )
     head = head_of(config, vocab, "lm")
     top = blocks.rms_norm("norm", hidden)
-    if head.kind == "lm":
-        top += lm_head(hidden, vocab, config.flag("tie_word_embeddings"))
-    elif head.num_logits:
-        top += blocks.linear("score", head.num_logits, hidden, "all")
+    top += top_of(head, hidden, vocab, config.flag("tie_word_embeddings"))
     notes: tuple[str, ...] = ()
     if config.maybe_size("num_nextn_predict_layers"):
         notes = ("layers for multi-token prediction are not counted; transformers leaves them out",)

@@ -22,7 +22,7 @@ from glia.cost.memory.families.common import (
     head_dim_of,
     head_of,
     kv_heads_of,
-    lm_head,
+    top_of,
     unknown_part,
     windows_of,
 )
@@ -181,13 +181,9 @@ def read(config: Config) -> Architecture:
         layers.append(made[key])
     head = head_of(config, vocab, "lm")
     tied = config.flag("tie_word_embeddings", default=traits.tied)
-    top = _norm(traits, "norm", hidden)
-    if head.kind == "lm":
-        top += lm_head(hidden, vocab, tied)
-        if config.tree.get("final_logit_softcapping"):
-            top += blocks.capped_logits(vocab)
-    elif head.num_logits:
-        top += blocks.linear("score", head.num_logits, hidden, "all")
+    top = _norm(traits, "norm", hidden) + top_of(head, hidden, vocab, tied)
+    if head.kind == "lm" and config.tree.get("final_logit_softcapping"):
+        top += blocks.capped_logits(vocab)
     return Architecture(
         family=config.model_type,
         hidden=hidden,
