@@ -185,7 +185,7 @@ HOST = """
     void f() { cudaDeviceSynchronize(); }
 """
 CASES = {
-    "accelerate.yaml": (ACCELERATE, ["C137 3:1", "C042 5:1", "C137 6:1"]),
+    "accelerate.yaml": (ACCELERATE, ["C137 3:1", "C147 5:1", "C137 6:1"]),
     "train.yml": (
         TRAINER,
         ["C003 2:3", "C056 3:3", "C064 4:3", "C033 6:8", "C103 7:1", "C003 9:16", "C065 11:1",

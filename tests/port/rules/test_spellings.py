@@ -26,6 +26,15 @@ FOUND = [
     ("C138", "torch.cuda._sleep(100)"),
     ("C001", "move = torch.nn.Module.cuda"),
     ("C001", "f = map(lambda m: m.cuda(), ms)"),
+    # of a blind try of 341 places
+    ("C148", "s, i = torch.sort(x.softmax(-1), descending=True)"),
+    ("C148", "o = torch.argsort(torch.rand(3))"),
+    ("C148", "y = torch.rand(3).sort().values"),
+    ("C149", "from megatron.core import parallel_state"),
+    ("C046", "w = x.to(torch.cdouble)"),
+    ("C103", "o = torch.distributed.ProcessGroupNCCL.Options()"),
+    ("C063", "config = {'optimizer': {'type': 'OneBitAdam'}}"),
+    ("C001", "class R(nn.Module):\n    def cuda(self): return super().cuda()\nm = R().cuda()"),
     # devices
     ("C005", "if torch.cuda.is_available():\n    d = 'cuda'\nelse:\n    d = 'cpu'"),
     ("C005", "d = 'cpu'\nif torch.cuda.is_available():\n    d = 'cuda'"),
@@ -153,6 +162,9 @@ FOUND = [
 ]  # fmt: skip
 
 SILENT = [
+    "class R:\n    def cuda(self): return self\nr = R().cuda()",
+    "class R:\n    def cuda(self): return self\nr = R()\nr.cuda()",
+    "names = [1]\nnames.sort()",
     "torch.manual_seed(1)\ntorch.cuda.manual_seed(1)",
     "torch.cuda.manual_seed_all(1)\ntorch.manual_seed(1)",
     "def f(s):\n    torch.random.manual_seed(s)\n    torch.cuda.random.manual_seed_all(s)",

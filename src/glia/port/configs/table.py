@@ -107,6 +107,17 @@ def _is_float(values: set[str]) -> Condition:
     return holds
 
 
+def _is_accelerate_float16(clue: Clue) -> bool:
+    """`accelerate config` writes this word; Lightning and PyTorch have others for it."""
+    return not clue.path and clue.value.strip().lower() == "fp16"
+
+
+def _is_other_float16(clue: Clue) -> bool:
+    return _is_float(_FLOAT16)(clue) and not (
+        clue.key == "mixed_precision" and _is_accelerate_float16(clue)
+    )
+
+
 def _asks_gpu_device(clue: Clue) -> bool:
     """docker-compose: `devices: [{capabilities: [gpu]}]`."""
     return clue.value.strip().lower() == "gpu" and "devices" in clue.path
@@ -157,7 +168,8 @@ ROWS: tuple[Row, ...] = (
     # precision
     Row("C042", "entry", ("fp16", "half", "use_fp16", "float16"), _is_on),
     Row("C042", "entry", ("enabled",), _is_enabled_under("fp16")),
-    Row("C042", "entry", ("*",), _is_float(_FLOAT16)),
+    Row("C147", "entry", ("mixed_precision",), _is_accelerate_float16),
+    Row("C042", "entry", ("*",), _is_other_float16),
     Row("C044", "entry", ("*",), _is_float(_FLOAT64)),
     Row("C048", "entry", ("fp8", "use_fp8"), _is_on),
     Row("C048", "entry", ("mixed_precision",), _value("fp8")),
@@ -222,11 +234,11 @@ ROWS: tuple[Row, ...] = (
         "CUDA_DEVICE_MAX_CONNECTIONS", "TORCH_CUDA_ARCH_LIST", "CUDA_HOME", "CUDA_PATH",
         "CUDA_DEVICE_ORDER", "CUDA_MODULE_LOADING", "PYTORCH_NO_CUDA_MEMORY_CACHING",
         "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "CUDA_ROOT", "CUDNN_*",
-        "NVIDIA_DRIVER_CAPABILITIES", "FORCE_CUDA", "CUDA_VERSION"), None),
+        "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_VISIBLE_DEVICES", "FORCE_CUDA", "CUDA_VERSION"),
+        None),
     Row("C133", "variable", ("VLLM_*", "SGLANG_*", "SGL_*"), None),
     Row("C134", "variable", ("LD_LIBRARY_PATH", "LIBRARY_PATH", "CPATH", "PATH"),
         _matches(re.compile("/cuda"))),
-    Row("C136", "variable", ("NVIDIA_VISIBLE_DEVICES",), None),
     Row("C136", "variable", ("*GPUS_PER_NODE", "NUM_GPUS", "NGPUS", "N_GPUS"), _is_given),
     Row("C074", "variable", ("TORCHINDUCTOR_*", "TRITON_*"), None),
     # programs

@@ -275,7 +275,7 @@ RULES: tuple[GraphRule, ...] = (
         good=example("return x.topk(2).values"),
         grade="seen",
         sources=(NO_SORT, error_code("EHCA005"), EXPORT_PROBE),
-        see=("C092",),
+        see=("C092", "C148"),
         look=named(*_ORDERS),
     ),
 )

@@ -13,7 +13,8 @@ Condition = Callable[[Hit], bool]
 
 TORCH_ROOTS = {
     "torch", "torchvision", "torchaudio", "transformers", "diffusers", "accelerate", "lightning",
-    "pytorch_lightning", "timm", "peft", "trl", "safetensors",
+    "pytorch_lightning", "timm", "peft", "trl", "safetensors", "deepspeed", "xformers",
+    "flash_attn", "megatron",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from glia.port.rules.conditions import (
     is_demanded,
     is_not_demanded,
     names_cuda,
+    receiver,
 )
 from glia.port.rules.rule import (
     HIP,
@@ -69,9 +70,32 @@ def _asks_whether_on_one(hit: Hit) -> bool:
 def _cuda_call(hit: Hit) -> bool:
     """`x.cuda()`, `x.cuda(0)`, `x.cuda(non_blocking=True)`: at most a device and that flag."""
     call = hit.call
-    if call is None or len(call.args) > 1:
+    if call is None or len(call.args) > 1 or _has_its_own_cuda(hit, receiver(hit)):
         return False
     return {k.arg for k in call.keywords} <= {"device", "non_blocking"}
+
+
+def _has_its_own_cuda(hit: Hit, node: ast.AST | None) -> bool:
+    """`Renderer()`, or what was given that: a class of this file without bases has a `cuda`."""
+    if isinstance(node, ast.Name):
+        given = hit.module.scopes.given(node, node.id)
+        return bool(given) and all(_makes_its_own(hit, value) for value in given)
+    return _makes_its_own(hit, node)
+
+
+def _makes_its_own(hit: Hit, node: ast.AST | None) -> bool:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        return False
+    made = [
+        one
+        for one in hit.module.nodes
+        if isinstance(one, ast.ClassDef) and one.name == node.func.id
+    ]
+    return bool(made) and all(not one.bases and _defines_cuda(one) for one in made)
+
+
+def _defines_cuda(made: ast.ClassDef) -> bool:
+    return any(isinstance(one, ast.FunctionDef) and one.name == "cuda" for one in made.body)
 
 
 def _moved(hit: Hit) -> bool:

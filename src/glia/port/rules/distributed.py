@@ -108,7 +108,8 @@ RULES: tuple[Rule, ...] = (
         triggers=(
             string("nccl", when=_names_nccl),
             string("*", when=all_of(_names_nccl, _lists_nccl)),
-            use("torch.distributed.ProcessGroupNCCL", "torch.distributed.is_nccl_available"),
+            use("torch.distributed.ProcessGroupNCCL", "torch.distributed.ProcessGroupNCCL.*"),
+            use("torch.distributed.is_nccl_available"),
             use("torch.cuda.nccl.*"),
         ),
         on=per_family(

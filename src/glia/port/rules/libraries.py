@@ -27,7 +27,7 @@ from glia.port.rules.rule import (
     string,
     use,
 )
-from glia.port.rules.sources import GENERAL, NATIVE, PROBE, error_code
+from glia.port.rules.sources import GENERAL, NATIVE, NXD, PROBE, error_code
 from glia.port.source.hits import Hit
 
 
@@ -53,6 +53,9 @@ FUSED_OPTIMIZERS = (
     "FusedSGD",
     "FusedNovoGrad",
     "FusedAdagrad",
+    "OneBitAdam",
+    "OneBitLamb",
+    "ZeroOneAdam",
 )
 # The modules of NVIDIA's cuda-python; `cuda` alone may be a module of the project.
 _CUDA_PYTHON = ("bindings", "core", "cuda", "cudart", "nvrtc", "cooperative", "parallel", "nvvm")
@@ -260,6 +263,23 @@ RULES: tuple[Rule, ...] = (
         good="from torch.distributed import fsdp\n",
         grade="seen",
         sources=(NATIVE, GENERAL),
+    ),
+    Rule(
+        id="C149",
+        title="megatron is used",
+        category="libs",
+        why="its groups are NCCL's, its random states and fused kernels CUDA's",
+        triggers=(imports("megatron"),),  # once per import: to go from it is one decision
+        on={
+            "neuron": Advice("raises", "the parallel layers of NeuronX Distributed", "days"),
+            "tpu": Advice("raises", "SPMD of torch_xla", "days"),
+            "rocm": Advice("unknown", "AMD keeps a fork of it: compare versions", "hours"),
+            "cpu": Advice("raises", "trials with gloo and plain layers", "days"),
+        },
+        bad="from megatron.core import parallel_state\n",
+        good="from torch.distributed import fsdp\n",
+        grade="seen",
+        sources=(NXD, GENERAL),
     ),
     Rule(
         id="C070",

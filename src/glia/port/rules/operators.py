@@ -6,12 +6,14 @@ import ast
 import re
 
 from glia.port.rules.conditions import (
+    all_of,
     argument_of,
     in_forward,
     is_given,
     last_name,
     of_integers,
     on_tensor,
+    receiver,
 )
 from glia.port.rules.rule import (
     Advice,
@@ -51,6 +53,16 @@ def _shifts_tensor(hit: Hit) -> bool:
         return False
     left = hit.node.left
     return is_tensor(hit.module, left) or bool(_PACKED.search(last_name(left)))
+
+
+def _no_integers(hit: Hit) -> bool:
+    """Not evidently of integers, of which C092 speaks."""
+    return not of_integers(hit)
+
+
+def _of_evident_tensor(hit: Hit) -> bool:
+    """Lists have a `sort` too."""
+    return is_tensor(hit.module, receiver(hit))
 
 
 def _unchecked_positions(hit: Hit) -> bool:
@@ -130,7 +142,7 @@ RULES: tuple[Rule, ...] = (
         title="integers are sorted or ranked",
         category="ops",
         why="the Neuron compiler refuses top-k of integers (NCC_EVRF013), and on trn2 every sort "
-        "(NCC_EVRF029, as reported)",
+        "(C148)",
         triggers=(
             use("torch.topk", "torch.sort", "torch.argsort", when=of_integers),
             method("topk", "sort", "argsort", when=of_integers),
@@ -143,6 +155,25 @@ RULES: tuple[Rule, ...] = (
         good="import torch\ntop = torch.topk(logits, 2)\nnames.sort()\n",
         grade="documented",
         sources=(error_code("EVRF013"), NO_SORT, EXPORT_PROBE),
+    ),
+    Rule(
+        id="C148",
+        title="a tensor of floats is sorted",
+        category="ops",
+        why="on trn2 the Neuron compiler refuses every sort (NCC_EVRF029, as reported: the code "
+        "has no page), and points to top-k",
+        triggers=(
+            use("torch.sort", "torch.argsort", "torch.msort", when=_no_integers),
+            method("sort", "argsort", "msort", when=all_of(_of_evident_tensor, _no_integers)),
+        ),
+        on=per_family(
+            Advice("raises", "topk where the count is fixed; else sort on the CPU", "hours"),
+            Advice("works", "leave it", "none"),
+        ),
+        bad="import torch\norder = torch.argsort(logits, descending=True)\n",
+        good="import torch\ntop = torch.topk(logits, 2)\nnames.sort()\n",
+        grade="seen",
+        sources=(NO_SORT, error_code("EHCA005")),
     ),
     Rule(
         id="C093",
@@ -211,9 +242,7 @@ RULES: tuple[Rule, ...] = (
         on=per_family(
             Advice("raises", "assert that the length fits the table"),
             Advice("silent", "assert that the length fits the table: it takes the last row"),
-            Advice("raises", "assert that the length fits the table"),
-            Advice("raises", "assert that the length fits the table"),
-        ),
+        ),  # ROCm and the CPU raise where CUDA does: the move changes nothing
         bad="import torch\nclass M(torch.nn.Module):\n"
         "    def forward(self, i):\n        return self.wpe(i)\n",
         good="import torch\nclass M(torch.nn.Module):\n    def forward(self, i):\n"

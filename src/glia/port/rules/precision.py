@@ -112,6 +112,7 @@ RULES: tuple[Rule, ...] = (
                 "torch.complex",
                 "torch.complex64",
                 "torch.complex128",
+                "torch.cdouble",
                 "torch.polar",
                 when=is_value,
             ),

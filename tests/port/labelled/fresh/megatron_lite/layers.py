@@ -31,7 +31,7 @@ class VocabParallelEmbedding(torch.nn.Module):
 def moe_dispatch(hidden, indices, n):
     flat = indices.view(-1)
     tokens_per_expert = torch.bincount(flat, minlength=n)  # ~ C083
-    order = torch.argsort(flat)  # ~ C092?
+    order = torch.argsort(flat)  # ~ C148
     permuted = hidden.index_select(0, order)  # ~ none
     send = tokens_per_expert.cpu().tolist()  # ~ C078
     out = torch.empty_like(permuted)

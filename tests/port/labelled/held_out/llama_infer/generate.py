@@ -55,7 +55,7 @@ def setup_model_parallel(cfg, world):
 
 
 def sample(logits, top_p):
-    p, i = torch.sort(logits, dim=-1, descending=True)  # ~ none
+    p, i = torch.sort(logits, dim=-1, descending=True)  # ~ C148
     p[p.cumsum(-1) - p > top_p] = 0.0  # ~ C088
     j = torch.multinomial(p, 1)  # ~ C101
     sys.stdout.write(str(j.item()))  # ~ C077

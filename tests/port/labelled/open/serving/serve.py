@@ -46,7 +46,7 @@ def decode_loop(model, ids, eos, max_len):
 
 
 def top_p(logits, p):
-    vals, idx = torch.sort(logits, descending=True)  # ~ none
+    vals, idx = torch.sort(logits, descending=True)  # ~ C148
     cum = vals.softmax(-1).cumsum(-1)
     vals[cum > p] = float("-inf")  # ~ C088
     pick = vals.softmax(-1).multinomial(1)  # ~ C101

@@ -55,7 +55,7 @@ def whiten(c):
 
 
 def nucleus(logits, p):
-    probs, idx = torch.sort(logits.softmax(-1), descending=True)  # ~ none C101?
+    probs, idx = torch.sort(logits.softmax(-1), descending=True)  # ~ C148 C101?
     cut = probs.cumsum(-1) > p
     probs = probs.masked_fill(cut, 0)  # ~ none
     pick = torch.multinomial(probs, 1)  # ~ C101
