@@ -274,7 +274,7 @@ RULES: tuple[Rule, ...] = (
             "neuron": Advice("raises", "the parallel layers of NeuronX Distributed", "days"),
             "tpu": Advice("raises", "SPMD of torch_xla", "days"),
             "rocm": Advice("unknown", "AMD keeps a fork of it: compare versions", "hours"),
-            "cpu": Advice("raises", "trials with gloo and plain layers", "days"),
+            "cpu": Advice("raises", "trials with gloo and plain layers", "hours"),
         },
         bad="from megatron.core import parallel_state\n",
         good="from torch.distributed import fsdp\n",
