@@ -21,7 +21,7 @@ LABELLED = [
     ("C080", FORWARD + "while (x.abs() > 1).any():\n            x = x * 0.5\n        return x"),
     ("C079", FORWARD + "assert torch.isfinite(x).all()\n        return x"),
     (
-        "C079",
+        "C150",
         "def step(logits, loss):\n    if torch.isnan(loss):\n        return None\n"
         "    loss.backward()",
     ),

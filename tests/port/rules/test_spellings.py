@@ -30,6 +30,9 @@ FOUND = [
     ("C148", "s, i = torch.sort(x.softmax(-1), descending=True)"),
     ("C148", "o = torch.argsort(torch.rand(3))"),
     ("C148", "y = torch.rand(3).sort().values"),
+    ("C150", "def train(m, d):\n    for x in d:\n        loss = F.mse_loss(m(x), x)\n"
+     "        if loss > 100: continue\n        loss.backward()"),
+    ("C080", FORWARD + "if x.sum() > 0:\n            return x"),
     ("C149", "from megatron.core import parallel_state"),
     ("C046", "w = x.to(torch.cdouble)"),
     ("C103", "o = torch.distributed.ProcessGroupNCCL.Options()"),

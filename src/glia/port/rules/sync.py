@@ -6,6 +6,7 @@ import ast
 import re
 
 from glia.port.rules.conditions import (
+    all_of,
     first_argument,
     first_is_tensor,
     in_constructor,
@@ -122,6 +123,15 @@ def _repeats_by_values(hit: Hit) -> bool:
     """`for _ in range(int(n))` in a forward."""
     is_range = isinstance(hit.node, ast.Call) and getattr(hit.node.func, "id", "") == "range"
     return is_range and _asks_what_was_read(hit, hit.node)
+
+
+def _may_be_captured(hit: Hit) -> bool:
+    """What calls `.backward()`, or is Lightning's to call, is run by the host as it stands."""
+    return not _trains(hit, hit.node) or hit.module.scopes.in_forward(hit.node)
+
+
+def _asks_while_it_trains(hit: Hit) -> bool:
+    return not _may_be_captured(hit) and (_asks_for_finite(hit) or _asks_a_tensor(hit))
 
 
 def _was_reduced(hit: Hit, node: ast.AST) -> bool:
@@ -261,7 +271,7 @@ RULES: tuple[Rule, ...] = (
         title="a branch asks whether values are finite",
         category="control",
         why="the branch depends on data: it cannot be captured, and the host waits each step",
-        triggers=(test("if", "while", "assert", when=_asks_for_finite),),
+        triggers=(test("if", "while", "assert", when=all_of(_asks_for_finite, _may_be_captured)),),
         on=per_family(
             Advice("raises", "torch.where or nan_to_num; ask on the host once in many steps"),
             Advice("slower", "torch.where"),
@@ -277,7 +287,7 @@ RULES: tuple[Rule, ...] = (
         category="control",
         why="the branch depends on data: it cannot be captured, and each way is another graph",
         triggers=(
-            test("if", "while", "assert", when=_asks_a_tensor),
+            test("if", "while", "assert", when=all_of(_asks_a_tensor, _may_be_captured)),
             test("for", when=_repeats_by_values),
         ),
         on=per_family(
@@ -293,6 +303,20 @@ RULES: tuple[Rule, ...] = (
             "https://github.com/pytorch/pytorch/issues/173915",
             neuron_sdk("issues/1388"),
         ),
+    ),
+    Rule(
+        id="C150",
+        title="a training loop asks a tensor",
+        category="sync",
+        why="the host waits for the step; where work is lazy the graph ends there, each time",
+        triggers=(test("if", "while", "assert", when=_asks_while_it_trains),),
+        on=per_family(_STEP, Advice("slower", "ask once in many steps, behind xm.mark_step")),
+        bad="import torch\nfor x in data:\n    loss = f(x)\n    if torch.isnan(loss):\n"
+        "        break\n    loss.backward()\n",
+        good="import torch\nfor x in data:\n    loss = f(x)\n    if step > 9:\n        break\n"
+        "    loss.backward()\n",
+        grade="documented",
+        sources=(TROUBLESHOOT, RECOMPILATION),
     ),
     Rule(
         id="C087",

@@ -85,7 +85,7 @@ if __name__ == "__main__":
                 nn.utils.clip_grad_norm_(agent.parameters(), args.max_grad_norm)  # ~ C120?
                 optimizer.step()
             if args.target_kl is not None:  # ~ none
-                if approx_kl > args.target_kl:  # ~ C080
+                if approx_kl > args.target_kl:  # ~ C150
                     break
         y_pred, y_true = b_values.cpu().numpy(), b_returns.cpu().numpy()  # ~ C078
         var_y = np.var(y_true)  # ~ none

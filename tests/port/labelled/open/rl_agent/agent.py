@@ -47,7 +47,7 @@ def update(pi, opt, batch, step, kl_target, warm):
         return None
     loss.backward()
     gn = nn.utils.clip_grad_norm_(pi.parameters(), 0.5)  # ~ C120
-    if torch.isnan(loss):  # ~ C079
+    if torch.isnan(loss):  # ~ C150
         return None
     opt.step()  # ~ none
     stats = {"loss": float(loss), "kl": approx_kl.detach().cpu().numpy(), "gn": gn.item()}  # ~ C077 C078

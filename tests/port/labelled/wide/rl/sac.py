@@ -112,18 +112,18 @@ def update(batch, actor, critic, opt, target, tau=0.005):
     handle = nn.modules.module.register_module_forward_hook(print)  # ~ C122
     handle.remove()  # ~ none
     loss = critic(batch, batch)[0].mean()
-    if loss.isnan():  # ~ C079
+    if loss.isnan():  # ~ C150
         return None
-    if not torch.isfinite(loss):  # ~ C079
+    if not torch.isfinite(loss):  # ~ C150
         return None
-    if loss > 10 and tau > 0:  # ~ C080
+    if loss > 10 and tau > 0:  # ~ C150
         return None
     if tau > 0.5:  # ~ none
         return None
     opt.zero_grad()
     loss.backward()
     norm = nn.utils.clip_grad_norm_(critic.parameters(), 1.0)  # ~ C120
-    if torch.isfinite(norm):  # ~ C079
+    if torch.isfinite(norm):  # ~ C150
         opt.step()
     for p, q in zip(target.parameters(), critic.parameters()):
         p.data.lerp_(q.data, tau)  # ~ C088?
